@@ -1,0 +1,204 @@
+//! The records of one affiliate, under one lock.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use parking_lot::Mutex;
+use tracking_core::{
+    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor, NewClick,
+    NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals,
+};
+
+/// An affiliate with his records. Calls for different affiliates never meet here.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) affiliate: Affiliate,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    clicks: Table<ClickRow>,
+    conversions: Table<Conversion>,
+    revenue: Totals,
+}
+
+/// A click without the affiliate, which is known from the ledger: 40 bytes and the text of the click id.
+#[derive(Debug)]
+struct ClickRow {
+    id: ClickRecordId,
+    created_at: Timestamp,
+    click_id: ClickId,
+    campaign_id: CampaignId,
+}
+
+impl ClickRow {
+    fn to_click(&self, affiliate_id: AffiliateId) -> Click {
+        Click {
+            id: self.id,
+            affiliate_id,
+            campaign_id: self.campaign_id,
+            click_id: self.click_id.clone(),
+            created_at: self.created_at,
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn new(affiliate: Affiliate) -> Self {
+        Self { affiliate, entries: Mutex::default() }
+    }
+
+    /// `number` is called only if the click is new, and may refuse it.
+    pub(crate) fn insert_click(
+        &self,
+        new: NewClick,
+        number: impl FnOnce() -> Result<ClickRecordId, StoreError>,
+    ) -> Result<Recorded<Click>, StoreError> {
+        let entries = &mut *self.entries.lock();
+        let is_same = |row: &ClickRow| row.campaign_id == new.campaign_id && row.click_id == new.click_id;
+        if let Some(row) = entries.clicks.find(&new.click_id, is_same) {
+            return Ok(Recorded::Duplicate(row.to_click(self.affiliate.id)));
+        }
+        let NewClick { campaign_id, click_id, created_at, .. } = new;
+        let row = ClickRow { id: number()?, created_at, click_id, campaign_id };
+        let click = row.to_click(self.affiliate.id);
+        entries.clicks.push(row);
+        Ok(Recorded::New(click))
+    }
+
+    pub(crate) fn find_click(&self, campaign: Option<CampaignId>, click_id: &ClickId) -> Option<Click> {
+        let entries = self.entries.lock();
+        let clicks = entries.clicks.find_all(click_id).filter(|row| {
+            row.click_id == *click_id && campaign.is_none_or(|campaign| row.campaign_id == campaign)
+        });
+        clicks.max_by_key(|row| (row.created_at, row.id)).map(|row| row.to_click(self.affiliate.id))
+    }
+
+    /// `number` is called only if the conversion is new, and may refuse it.
+    pub(crate) fn insert_conversion(
+        &self,
+        new: NewConversion,
+        number: impl FnOnce() -> Result<ConversionId, StoreError>,
+    ) -> Result<Recorded<Conversion>, StoreError> {
+        let entries = &mut *self.entries.lock();
+        let click = &new.click;
+        if entries.clicks.find(&click.click_id, |row| row.id == click.id).is_none() {
+            return Err(StoreError::UnknownClick(new.click.click_id));
+        }
+        let is_same = |row: &Conversion| {
+            row.campaign_id == click.campaign_id
+                && row.click_id == click.click_id
+                && row.event == new.event
+                && row.transaction_id == new.transaction_id
+        };
+        if let Some(row) = entries.conversions.find(&click.click_id, is_same) {
+            return Ok(Recorded::Duplicate(row.clone()));
+        }
+        let conversion = new.into_conversion(number()?);
+        entries.revenue.add(conversion.amount, conversion.currency);
+        entries.conversions.push(conversion.clone());
+        Ok(Recorded::New(conversion))
+    }
+
+    pub(crate) fn clicks(&self, request: PageRequest) -> Page<Click> {
+        self.entries.lock().clicks.page(request, |row| row.to_click(self.affiliate.id))
+    }
+
+    pub(crate) fn conversions(&self, request: PageRequest) -> Page<Conversion> {
+        self.entries.lock().conversions.page(request, Clone::clone)
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        let entries = self.entries.lock();
+        Summary {
+            clicks: entries.clicks.rows.len() as u64,
+            conversions: entries.conversions.rows.len() as u64,
+            revenue: entries.revenue.clone(),
+        }
+    }
+}
+
+/// What can stand in a [`Table`].
+trait Row {
+    fn click_id(&self) -> &ClickId;
+
+    fn place(&self) -> Cursor;
+}
+
+impl Row for ClickRow {
+    fn click_id(&self) -> &ClickId {
+        &self.click_id
+    }
+
+    fn place(&self) -> Cursor {
+        Cursor::after(self.created_at, self.id)
+    }
+}
+
+impl Row for Conversion {
+    fn click_id(&self) -> &ClickId {
+        &self.click_id
+    }
+
+    fn place(&self) -> Cursor {
+        Cursor::after(self.created_at, self.id)
+    }
+}
+
+/// Rows in the order of insertion, with two indexes on them: by click id, and by time.
+#[derive(Debug)]
+struct Table<R> {
+    rows: Vec<R>,
+    hasher: DefaultHashBuilder,
+    by_click_id: HashTable<usize>,
+    /// Sorted by place, oldest first. Rows nearly always come in that order, so that this is an append.
+    by_time: Vec<usize>,
+}
+
+impl<R> Default for Table<R> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            hasher: DefaultHashBuilder::default(),
+            by_click_id: HashTable::new(),
+            by_time: Vec::new(),
+        }
+    }
+}
+
+impl<R: Row> Table<R> {
+    fn push(&mut self, row: R) {
+        let (index, place) = (self.rows.len(), row.place());
+        let hash = self.hasher.hash_one(row.click_id());
+        self.rows.push(row);
+        let Self { rows, hasher, by_click_id, by_time } = self;
+        by_click_id.insert_unique(hash, index, |&index| hasher.hash_one(rows[index].click_id()));
+        let at = match by_time.last() {
+            Some(&last) if rows[last].place() > place => by_time.partition_point(|&other| rows[other].place() < place),
+            _ => by_time.len(),
+        };
+        by_time.insert(at, index);
+    }
+
+    fn find(&self, click_id: &ClickId, is_it: impl Fn(&R) -> bool) -> Option<&R> {
+        let hash = self.hasher.hash_one(click_id);
+        self.by_click_id.find(hash, |&index| is_it(&self.rows[index])).map(|&index| &self.rows[index])
+    }
+
+    /// The rows with this click id, and perhaps others.
+    fn find_all(&self, click_id: &ClickId) -> impl Iterator<Item = &R> {
+        self.by_click_id.iter_hash(self.hasher.hash_one(click_id)).map(|&index| &self.rows[index])
+    }
+
+    fn page<T>(&self, request: PageRequest, to_item: impl Fn(&R) -> T) -> Page<T> {
+        let end = match request.after {
+            Some(after) => self.by_time.partition_point(|&index| self.rows[index].place() < after),
+            None => self.by_time.len(),
+        };
+        let start = end.saturating_sub(request.limit.as_usize());
+        let items = self.by_time[start..end].iter().rev().map(|&index| to_item(&self.rows[index])).collect();
+        let next = (start > 0).then(|| self.rows[self.by_time[start]].place());
+        Page { items, next }
+    }
+}

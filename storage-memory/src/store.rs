@@ -1,0 +1,200 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::RwLock;
+use tracking_core::{
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
+    NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError,
+    Summary, async_trait,
+};
+
+use crate::ledger::Ledger;
+
+/// A [`Store`] in memory. See [the crate's documentation](crate) for what it is good for, and for its costs.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    affiliates: RwLock<Directory<Arc<Ledger>>>,
+    campaigns: RwLock<Directory<Campaign>>,
+    last_click: AtomicU64,
+    last_conversion: AtomicU64,
+    capacity: Option<usize>,
+    /// Counted only where there is a capacity.
+    used: AtomicUsize,
+}
+
+impl MemoryStore {
+    /// An empty store without a limit but the machine's memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty store for up to this many records: affiliates, campaigns, clicks and conversions together.
+    ///
+    /// Beyond that each insert fails with [`StoreError::Full`] and changes nothing, while duplicates are answered and
+    /// reports go on as before.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { capacity: Some(capacity), ..Self::default() }
+    }
+
+    fn ledger(&self, id: AffiliateId) -> Result<Arc<Ledger>, StoreError> {
+        self.affiliates.read().by_id.get(&id.as_u64()).cloned().ok_or(StoreError::UnknownAffiliate(id))
+    }
+
+    fn check_campaign(&self, id: CampaignId) -> Result<(), StoreError> {
+        if self.campaigns.read().by_id.contains_key(&id.as_u64()) {
+            return Ok(());
+        }
+        Err(StoreError::UnknownCampaign(id))
+    }
+
+    /// Takes one place of the capacity for good.
+    fn reserve(&self) -> Result<(), StoreError> {
+        let Some(capacity) = self.capacity else { return Ok(()) };
+        let claim = |used| (used < capacity).then_some(used + 1);
+        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(StoreError::Full { capacity }),
+        }
+    }
+
+    fn number<T>(
+        &self,
+        last: &AtomicU64,
+        operation: &'static str,
+        new: impl Fn(u64) -> Result<T, ParseError>,
+    ) -> Result<T, StoreError> {
+        self.reserve()?;
+        new(last.fetch_add(1, Ordering::Relaxed) + 1).map_err(|error| StoreError::backend(operation, error))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn insert_affiliate(&self, new: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
+        let directory = &mut *self.affiliates.write();
+        if let Some(ledger) = new.id.and_then(|id| directory.by_id.get(&id.as_u64())) {
+            return Ok(Recorded::Duplicate(ledger.affiliate.clone()));
+        }
+        let id = match new.id {
+            Some(id) => id,
+            None => AffiliateId::new(directory.next_id())
+                .map_err(|error| StoreError::backend("insert affiliate", error))?,
+        };
+        self.reserve()?;
+        let affiliate = Affiliate { id, name: new.name, created_at: new.created_at };
+        let ledger = Arc::new(Ledger::new(affiliate.clone()));
+        directory.insert(Cursor::after(affiliate.created_at, id), ledger);
+        Ok(Recorded::New(affiliate))
+    }
+
+    async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
+        Ok(self.ledger(id)?.affiliate.clone())
+    }
+
+    async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
+        Ok(self.affiliates.read().page(request, |ledger| ledger.affiliate.clone()))
+    }
+
+    async fn insert_campaign(&self, new: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
+        let directory = &mut *self.campaigns.write();
+        if let Some(campaign) = new.id.and_then(|id| directory.by_id.get(&id.as_u64())) {
+            return Ok(Recorded::Duplicate(campaign.clone()));
+        }
+        let id = match new.id {
+            Some(id) => id,
+            None => {
+                CampaignId::new(directory.next_id()).map_err(|error| StoreError::backend("insert campaign", error))?
+            }
+        };
+        self.reserve()?;
+        let NewCampaign { name, destination, postback_key, created_at, .. } = new;
+        let campaign = Campaign { id, name, destination, postback_key, created_at };
+        directory.insert(Cursor::after(created_at, id), campaign.clone());
+        Ok(Recorded::New(campaign))
+    }
+
+    async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
+        self.campaigns.read().by_id.get(&id.as_u64()).cloned().ok_or(StoreError::UnknownCampaign(id))
+    }
+
+    async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
+        Ok(self.campaigns.read().page(request, Clone::clone))
+    }
+
+    async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
+        let ledger = self.ledger(click.affiliate_id)?;
+        self.check_campaign(click.campaign_id)?;
+        ledger.insert_click(click, || self.number(&self.last_click, "insert click", ClickRecordId::new))
+    }
+
+    async fn find_click(
+        &self,
+        affiliate: AffiliateId,
+        campaign: Option<CampaignId>,
+        click_id: &ClickId,
+    ) -> Result<Option<Click>, StoreError> {
+        Ok(self.ledger(affiliate).ok().and_then(|ledger| ledger.find_click(campaign, click_id)))
+    }
+
+    async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
+        Ok(self.ledger(affiliate)?.clicks(request))
+    }
+
+    async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
+        let ledger = self.ledger(conversion.click.affiliate_id)?;
+        self.check_campaign(conversion.click.campaign_id)?;
+        let number = || self.number(&self.last_conversion, "insert conversion", ConversionId::new);
+        ledger.insert_conversion(conversion, number)
+    }
+
+    async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError> {
+        Ok(self.ledger(affiliate)?.conversions(request))
+    }
+
+    async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
+        Ok(self.ledger(affiliate)?.summary())
+    }
+}
+
+/// The affiliates, or the campaigns: few, seldom changed, looked up by every call.
+#[derive(Debug)]
+struct Directory<T> {
+    by_id: BTreeMap<u64, T>,
+    by_time: BTreeMap<Cursor, u64>,
+}
+
+impl<T> Default for Directory<T> {
+    fn default() -> Self {
+        Self { by_id: BTreeMap::new(), by_time: BTreeMap::new() }
+    }
+}
+
+impl<T> Directory<T> {
+    fn next_id(&self) -> u64 {
+        self.by_id.last_key_value().map_or(1, |(last, _)| last + 1)
+    }
+
+    fn insert(&mut self, place: Cursor, record: T) {
+        self.by_id.insert(place.id(), record);
+        self.by_time.insert(place, place.id());
+    }
+
+    fn page<R>(&self, request: PageRequest, to_item: impl Fn(&T) -> R) -> Page<R> {
+        let before = request.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut places = self.by_time.range((Bound::Unbounded, before)).rev().map(|(place, _)| *place).peekable();
+        let (mut items, mut last) = (Vec::new(), None);
+        while let Some(place) = places.next_if(|_| items.len() < request.limit.as_usize()) {
+            items.push(to_item(&self.by_id[&place.id()]));
+            last = Some(place);
+        }
+        Page { items, next: places.peek().and(last) }
+    }
+}

@@ -1,0 +1,285 @@
+//! What is advertised: names, destinations and postback keys.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use url::Url;
+
+use crate::{CampaignId, ParseError, Problem, Timestamp};
+
+/// What is advertised, and where its visitors are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Campaign {
+    /// Unique in its store.
+    pub id: CampaignId,
+    /// For people.
+    pub name: Name,
+    /// Where visitors are sent.
+    pub destination: DestinationUrl,
+    /// The hash of the key that the advertiser must present with each postback; `None` accepts postbacks from anyone.
+    pub postback_key: Option<PostbackKeyHash>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A campaign that is not in a store yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCampaign {
+    /// The id that it must get, or `None` for the store to choose one.
+    pub id: Option<CampaignId>,
+    /// For people.
+    pub name: Name,
+    /// Where visitors are sent.
+    pub destination: DestinationUrl,
+    /// The hash of the key that the advertiser must present with each postback; `None` accepts postbacks from anyone.
+    pub postback_key: Option<PostbackKeyHash>,
+    /// When it is created.
+    pub created_at: Timestamp,
+}
+
+/// The name of an affiliate or campaign: 1 to 100 characters of any script, without control characters. White space
+/// around it is dropped.
+///
+/// Cloning shares the text and allocates nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The most characters that it may have.
+    pub const MAX_LEN: usize = 100;
+
+    /// # Errors
+    /// If `text` is empty, too long, or has a control character.
+    pub fn new(text: &str) -> Result<Self, ParseError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(ParseError::new("a name", Problem::Empty));
+        }
+        if let Some((index, found)) = text.chars().enumerate().find(|(_, c)| c.is_control()) {
+            let problem = Problem::Character { position: index + 1, found, allowed: "characters that can be printed" };
+            return Err(ParseError::new("a name", problem));
+        }
+        if text.chars().count() > Self::MAX_LEN {
+            return Err(ParseError::new("a name", Problem::TooLong { max: Self::MAX_LEN }));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Name {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+/// Where a campaign's visitors are sent: a template of an absolute `https` or `http` URL, of up to 2,000 visible ASCII
+/// characters.
+///
+/// These macros may stand in its path, query and fragment: `{click_id}`, `{affiliate_id}`, `{campaign_id}`, `{sub1}` to
+/// `{sub5}` and `{source}`. None may stand in scheme, host or port, so that nothing a visitor sends can choose where he
+/// ends up. User names and passwords are refused.
+///
+/// ```
+/// use tracking_core::DestinationUrl;
+///
+/// assert!("https://shop.example/?ref={click_id}".parse::<DestinationUrl>().is_ok());
+/// assert!("https://{click_id}.example/".parse::<DestinationUrl>().is_err());
+/// assert!("javascript:alert(1)".parse::<DestinationUrl>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DestinationUrl(Arc<str>);
+
+impl DestinationUrl {
+    /// The most characters that it may have.
+    pub const MAX_LEN: usize = 2000;
+
+    /// The macros that may stand in it, between braces.
+    pub const MACROS: &[&str] =
+        &["click_id", "affiliate_id", "campaign_id", "sub1", "sub2", "sub3", "sub4", "sub5", "source"];
+
+    /// # Errors
+    /// If `template` is not such a URL, or has a macro that is not known or that stands where none may.
+    pub fn new(template: &str) -> Result<Self, ParseError> {
+        let refuse = |problem| Err(ParseError::new("a destination URL", problem));
+        if template.is_empty() {
+            return refuse(Problem::Empty);
+        }
+        if let Some((index, found)) = template.chars().enumerate().find(|(_, c)| !c.is_ascii_graphic()) {
+            let allowed = "visible ASCII characters (percent-encode all others)";
+            return refuse(Problem::Character { position: index + 1, found, allowed });
+        }
+        if template.len() > Self::MAX_LEN {
+            return refuse(Problem::TooLong { max: Self::MAX_LEN });
+        }
+        if macros(template).any(|name| !Self::MACROS.contains(&name)) {
+            return refuse(Problem::Macro { allowed: Self::MACROS });
+        }
+        // Filled in with two different values, the template must lead to the same place.
+        let [one, other] = ["1", "2"].map(|value| Url::parse(&fill(template, value)));
+        let (Ok(one), Ok(other)) = (one, other) else {
+            return refuse(Problem::Form { expected: "an absolute URL such as https://shop.example/?ref={click_id}" });
+        };
+        if !matches!(one.scheme(), "http" | "https") {
+            return refuse(Problem::Form { expected: "a URL that starts with https:// or http://" });
+        }
+        if one.origin() != other.origin() {
+            return refuse(Problem::Macro { allowed: &[] });
+        }
+        if !one.username().is_empty() || one.password().is_some() {
+            return refuse(Problem::Form { expected: "a URL without user name and password" });
+        }
+        Ok(Self(template.into()))
+    }
+
+    /// The template.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What stands between a `{` and the next `}`.
+fn macros(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).map(|rest| rest.split_once('}').map_or(rest, |(name, _)| name))
+}
+
+fn fill(template: &str, value: &str) -> String {
+    DestinationUrl::MACROS.iter().fold(template.to_owned(), |url, name| url.replace(&format!("{{{name}}}"), value))
+}
+
+impl fmt::Display for DestinationUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for DestinationUrl {
+    type Err = ParseError;
+
+    fn from_str(template: &str) -> Result<Self, ParseError> {
+        Self::new(template)
+    }
+}
+
+impl TryFrom<String> for DestinationUrl {
+    type Error = ParseError;
+
+    fn try_from(template: String) -> Result<Self, ParseError> {
+        Self::new(&template)
+    }
+}
+
+impl From<DestinationUrl> for String {
+    fn from(url: DestinationUrl) -> Self {
+        url.as_str().to_owned()
+    }
+}
+
+/// The secret that an advertiser presents with each postback of a campaign: `pbk_` and 64 hexadecimal digits, 256
+/// random bits.
+///
+/// It exists once, when it is made; only its [hash](Self::hash) is stored. `Debug` does not show it.
+pub struct PostbackKey(String);
+
+impl PostbackKey {
+    /// A new random key.
+    ///
+    /// # Panics
+    /// If the operating system has no random numbers to give, as the standard library's hash maps do.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "without random numbers there can be no secret, and no honest way on")]
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("pbk_{digits}"))
+    }
+
+    /// The secret itself, to be shown to the advertiser.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What a store keeps.
+    #[must_use]
+    pub fn hash(&self) -> PostbackKeyHash {
+        PostbackKeyHash::of(&self.0)
+    }
+}
+
+impl fmt::Debug for PostbackKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostbackKey(…)")
+    }
+}
+
+/// The SHA-256 hash of a [`PostbackKey`].
+///
+/// A fast hash is enough: with 256 random bits behind it there is nothing to guess.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostbackKeyHash([u8; 32]);
+
+impl PostbackKeyHash {
+    /// A hash that was stored.
+    #[must_use]
+    pub const fn from_bytes(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
+    /// What to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether `presented` is the key that this is the hash of, in a time that does not depend on either.
+    #[must_use]
+    pub fn matches(&self, presented: &str) -> bool {
+        Self::of(presented).0.ct_eq(&self.0).into()
+    }
+
+    fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for PostbackKeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostbackKeyHash(…)")
+    }
+}

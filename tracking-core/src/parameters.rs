@@ -1,0 +1,100 @@
+//! Parameters as they are received: named texts that are still to be parsed.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::{ParseError, Problem};
+
+/// Named texts, as a query or a form holds them, in the order in which they came.
+///
+/// Parameters that nobody asks for are ignored: advertising networks append their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Parameters<'a> {
+    /// The value of a parameter that has to be there.
+    ///
+    /// # Errors
+    /// If it is absent, repeated, or not a `T`.
+    pub fn required<T>(&self, name: &'static str) -> Result<T, ParameterError>
+    where
+        T: FromStr<Err = ParseError>,
+    {
+        let text = self.text(name)?.ok_or(ParameterError { name, problem: ParameterProblem::Missing })?;
+        parse(name, text)
+    }
+
+    /// The value of a parameter that may be left out, or left empty, as a macro that was not filled in leaves it.
+    ///
+    /// # Errors
+    /// If it is repeated, or not a `T`.
+    pub fn optional<T>(&self, name: &'static str) -> Result<Option<T>, ParameterError>
+    where
+        T: FromStr<Err = ParseError>,
+    {
+        self.text(name)?.filter(|text| !text.is_empty()).map(|text| parse(name, text)).transpose()
+    }
+
+    /// The text of a parameter; `None` if it is absent.
+    ///
+    /// # Errors
+    /// If it is repeated: which one is meant can't be told.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, ParameterError> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| &**value);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(ParameterError { name, problem: ParameterProblem::Repeated }),
+            (value, None) => Ok(value),
+        }
+    }
+}
+
+fn parse<T>(name: &'static str, text: &str) -> Result<T, ParameterError>
+where
+    T: FromStr<Err = ParseError>,
+{
+    text.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
+}
+
+impl<'a, K, V> FromIterator<(K, V)> for Parameters<'a>
+where
+    K: Into<Cow<'a, str>>,
+    V: Into<Cow<'a, str>>,
+{
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+/// Why a parameter was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{name} {problem}")]
+pub struct ParameterError {
+    /// The parameter.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: ParameterProblem,
+}
+
+/// What is wrong with a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ParameterProblem {
+    /// It is not there.
+    #[error("is missing")]
+    Missing,
+    /// It is there more than once.
+    #[error("is given more than once")]
+    Repeated,
+    /// Its value is not one that it may have.
+    #[error("is not valid: {0}")]
+    Invalid(ParseError),
+}
+
+impl ParameterProblem {
+    /// Whether the value has the right form, but is refused for what it says.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        matches!(self, Self::Invalid(error) if matches!(error.problem(), Problem::Range { .. } | Problem::TooPrecise { .. }))
+    }
+}

@@ -1,0 +1,439 @@
+//! The contract between the [`Tracker`](crate::Tracker) and whatever keeps its records.
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::{
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate, NewCampaign, NewClick,
+    NewConversion, Page, PageRequest, Recorded, Summary,
+};
+
+/// Keeps affiliates, campaigns, clicks and conversions.
+///
+/// # Contract
+///
+/// - **Durability.** When an insert returns `Ok`, the record is as durable as the store ever makes it.
+/// - **Atomicity.** Each call happens as a whole or not at all, also when it fails, and also when its future is dropped
+///   half-way: then it may have happened or not. Calls run concurrently; each sees every call that returned before it
+///   began.
+/// - **Inserts never overwrite.** A record with the identity of one that is there returns
+///   [`Recorded::Duplicate`] with the first one, unchanged. Of any number of parallel inserts with one identity,
+///   exactly one returns [`Recorded::New`].
+/// - **Texts compare byte by byte.** `abc` and `ABC` are two click ids.
+/// - **Values come back as they went in**: times to the millisecond, amounts to the last digit.
+/// - **Missing references.** A call that names an affiliate or a campaign that is not there fails with
+///   [`StoreError::UnknownAffiliate`] or [`StoreError::UnknownCampaign`], the affiliate first where both are missing,
+///   and changes nothing. [`find_click`](Self::find_click) is the exception: it returns `None`.
+/// - **Lists** are sorted by time of creation and then by number, both descending. A page holds up to
+///   [`limit`](PageRequest::limit) records after its [cursor](crate::Cursor), and tells where the next one starts
+///   unless the list ends. Records added or read meanwhile never make a later page repeat or miss another record.
+/// - **Counters.** [`summary`](Self::summary) always equals a recount of the affiliate's records, and its cost does not
+///   grow with their number.
+///
+/// [The conformance suite](crate::store_conformance) checks all of this; a store is proven by running it.
+///
+/// No method has a default, so that no store, and no wrapper of one, can forget any.
+///
+/// # A complete store
+///
+/// This one is correct and slow. Each call happens under one lock; that makes the atomicity easy to see.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use async_trait::async_trait;
+/// use tracking_core::*;
+///
+/// #[derive(Debug, Default)]
+/// struct VecStore(Mutex<Tables>);
+///
+/// #[derive(Debug, Default)]
+/// struct Tables {
+///     affiliates: Vec<Affiliate>,
+///     campaigns: Vec<Campaign>,
+///     clicks: Vec<Click>,
+///     conversions: Vec<Conversion>,
+/// }
+///
+/// impl Tables {
+///     fn affiliate(&self, id: AffiliateId) -> Result<&Affiliate, StoreError> {
+///         self.affiliates.iter().find(|affiliate| affiliate.id == id).ok_or(StoreError::UnknownAffiliate(id))
+///     }
+///
+///     fn campaign(&self, id: CampaignId) -> Result<&Campaign, StoreError> {
+///         self.campaigns.iter().find(|campaign| campaign.id == id).ok_or(StoreError::UnknownCampaign(id))
+///     }
+/// }
+///
+/// /// Sorts a whole table for each page, which only an example may do.
+/// fn page<T: Clone>(rows: impl Iterator<Item = T>, place: impl Fn(&T) -> Cursor, request: PageRequest) -> Page<T> {
+///     let mut rows: Vec<T> = rows.filter(|row| request.after.is_none_or(|after| place(row) < after)).collect();
+///     rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
+///     Page::from_one_more(rows, request.limit, place)
+/// }
+///
+/// #[async_trait]
+/// impl Store for VecStore {
+///     async fn ping(&self) -> Result<(), StoreError> {
+///         Ok(())
+///     }
+///
+///     async fn insert_affiliate(&self, new: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         if let Some(found) = new.id.and_then(|id| tables.affiliate(id).ok()) {
+///             return Ok(Recorded::Duplicate(found.clone()));
+///         }
+///         let next = tables.affiliates.iter().map(|affiliate| affiliate.id.as_u64()).max().unwrap_or(0) + 1;
+///         let id = match new.id {
+///             Some(id) => id,
+///             None => AffiliateId::new(next).map_err(|error| StoreError::backend("insert affiliate", error))?,
+///         };
+///         let affiliate = Affiliate { id, name: new.name, created_at: new.created_at };
+///         tables.affiliates.push(affiliate.clone());
+///         Ok(Recorded::New(affiliate))
+///     }
+///
+///     async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
+///         self.0.lock().unwrap().affiliate(id).cloned()
+///     }
+///
+///     async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
+///         let rows = self.0.lock().unwrap().affiliates.clone().into_iter();
+///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
+///     }
+///
+///     async fn insert_campaign(&self, new: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         if let Some(found) = new.id.and_then(|id| tables.campaign(id).ok()) {
+///             return Ok(Recorded::Duplicate(found.clone()));
+///         }
+///         let next = tables.campaigns.iter().map(|campaign| campaign.id.as_u64()).max().unwrap_or(0) + 1;
+///         let id = match new.id {
+///             Some(id) => id,
+///             None => CampaignId::new(next).map_err(|error| StoreError::backend("insert campaign", error))?,
+///         };
+///         let NewCampaign { name, destination, postback_key, created_at, .. } = new;
+///         let campaign = Campaign { id, name, destination, postback_key, created_at };
+///         tables.campaigns.push(campaign.clone());
+///         Ok(Recorded::New(campaign))
+///     }
+///
+///     async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
+///         self.0.lock().unwrap().campaign(id).cloned()
+///     }
+///
+///     async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
+///         let rows = self.0.lock().unwrap().campaigns.clone().into_iter();
+///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
+///     }
+///
+///     async fn insert_click(&self, new: NewClick) -> Result<Recorded<Click>, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         tables.affiliate(new.affiliate_id)?;
+///         tables.campaign(new.campaign_id)?;
+///         let identity = (new.affiliate_id, new.campaign_id, &new.click_id);
+///         if let Some(found) =
+///             tables.clicks.iter().find(|row| (row.affiliate_id, row.campaign_id, &row.click_id) == identity)
+///         {
+///             return Ok(Recorded::Duplicate(found.clone()));
+///         }
+///         let id = ClickRecordId::new(tables.clicks.len() as u64 + 1)
+///             .map_err(|error| StoreError::backend("insert click", error))?;
+///         let NewClick { affiliate_id, campaign_id, click_id, created_at } = new;
+///         let click = Click { id, affiliate_id, campaign_id, click_id, created_at };
+///         tables.clicks.push(click.clone());
+///         Ok(Recorded::New(click))
+///     }
+///
+///     async fn find_click(
+///         &self,
+///         affiliate: AffiliateId,
+///         campaign: Option<CampaignId>,
+///         click_id: &ClickId,
+///     ) -> Result<Option<Click>, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         let clicks = tables.clicks.iter().filter(|row| {
+///             row.affiliate_id == affiliate
+///                 && row.click_id == *click_id
+///                 && campaign.is_none_or(|campaign| row.campaign_id == campaign)
+///         });
+///         Ok(clicks.max_by_key(|row| (row.created_at, row.id)).cloned())
+///     }
+///
+///     async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         tables.affiliate(affiliate)?;
+///         let rows = tables.clicks.iter().filter(|row| row.affiliate_id == affiliate).cloned();
+///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
+///     }
+///
+///     async fn insert_conversion(&self, new: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         tables.affiliate(new.click.affiliate_id)?;
+///         tables.campaign(new.click.campaign_id)?;
+///         if !tables.clicks.contains(&new.click) {
+///             return Err(StoreError::UnknownClick(new.click.click_id));
+///         }
+///         let id = ConversionId::new(tables.conversions.len() as u64 + 1)
+///             .map_err(|error| StoreError::backend("insert conversion", error))?;
+///         let new = new.into_conversion(id);
+///         let identity = |row: &Conversion| {
+///             let click = (row.affiliate_id, row.campaign_id, row.click_id.clone());
+///             (click, row.event.clone(), row.transaction_id.clone())
+///         };
+///         if let Some(found) = tables.conversions.iter().find(|row| identity(row) == identity(&new)) {
+///             return Ok(Recorded::Duplicate(found.clone()));
+///         }
+///         tables.conversions.push(new.clone());
+///         Ok(Recorded::New(new))
+///     }
+///
+///     async fn conversions(
+///         &self,
+///         affiliate: AffiliateId,
+///         request: PageRequest,
+///     ) -> Result<Page<Conversion>, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         tables.affiliate(affiliate)?;
+///         let rows = tables.conversions.iter().filter(|row| row.affiliate_id == affiliate).cloned();
+///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
+///     }
+///
+///     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         tables.affiliate(affiliate)?;
+///         let mut summary = Summary::default();
+///         summary.clicks = tables.clicks.iter().filter(|row| row.affiliate_id == affiliate).count() as u64;
+///         for row in tables.conversions.iter().filter(|row| row.affiliate_id == affiliate) {
+///             summary.conversions += 1;
+///             summary.revenue.add(row.amount, row.currency);
+///         }
+///         Ok(summary)
+///     }
+/// }
+///
+/// // A test module has `tracking_core::store_conformance!(…)` here instead: see the `conformance` feature.
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # for case in tracking_core::conformance::CASES {
+/// #     case.run(VecStore::default()).await;
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Asks whether the store can take calls now.
+    ///
+    /// # Errors
+    /// If it can't.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Adds an affiliate under its id, or under a new one if it has none. An id that is taken returns the affiliate
+    /// that has it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn insert_affiliate(&self, affiliate: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError>;
+
+    /// The affiliate with this id.
+    ///
+    /// # Errors
+    /// If there is none, or if the store fails.
+    async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError>;
+
+    /// All affiliates.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError>;
+
+    /// Adds a campaign under its id, or under a new one if it has none. An id that is taken returns the campaign that
+    /// has it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn insert_campaign(&self, campaign: NewCampaign) -> Result<Recorded<Campaign>, StoreError>;
+
+    /// The campaign with this id.
+    ///
+    /// # Errors
+    /// If there is none, or if the store fails.
+    async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError>;
+
+    /// All campaigns.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError>;
+
+    /// Adds a click, and counts it, in one step. Its identity is (affiliate, campaign, click id).
+    ///
+    /// # Errors
+    /// If its affiliate or campaign is not there, or if the store fails or is full.
+    async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError>;
+
+    /// The affiliate's click with this id: that of the campaign, or the latest one, by time and then by number, of all
+    /// his campaigns. `None` if there is no such click, affiliate or campaign.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn find_click(
+        &self,
+        affiliate: AffiliateId,
+        campaign: Option<CampaignId>,
+        click_id: &ClickId,
+    ) -> Result<Option<Click>, StoreError>;
+
+    /// The clicks of an affiliate.
+    ///
+    /// # Errors
+    /// If there is no such affiliate, or if the store fails.
+    async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError>;
+
+    /// Adds a conversion, and counts it, in one step. Its identity is (click, event, transaction id); no transaction
+    /// id is equal to no transaction id.
+    ///
+    /// A duplicate is told by its identity alone. Whether amount and currency agree is for the caller to see.
+    ///
+    /// # Errors
+    /// If its affiliate, its campaign or its click ([`StoreError::UnknownClick`]) is not there, or if the store fails
+    /// or is full.
+    async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError>;
+
+    /// The conversions of an affiliate.
+    ///
+    /// # Errors
+    /// If there is no such affiliate, or if the store fails.
+    async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError>;
+
+    /// What the affiliate has brought, from counters.
+    ///
+    /// # Errors
+    /// If there is no such affiliate, or if the store fails.
+    async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError>;
+}
+
+macro_rules! forward_store {
+    ($($pointer:ident)+) => {$(
+        #[warn(clippy::missing_trait_methods)]
+        #[async_trait]
+        impl<S: Store + ?Sized> Store for $pointer<S> {
+            async fn ping(&self) -> Result<(), StoreError> {
+                (**self).ping().await
+            }
+
+            async fn insert_affiliate(&self, affiliate: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
+                (**self).insert_affiliate(affiliate).await
+            }
+
+            async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
+                (**self).affiliate(id).await
+            }
+
+            async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
+                (**self).affiliates(request).await
+            }
+
+            async fn insert_campaign(&self, campaign: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
+                (**self).insert_campaign(campaign).await
+            }
+
+            async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
+                (**self).campaign(id).await
+            }
+
+            async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
+                (**self).campaigns(request).await
+            }
+
+            async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
+                (**self).insert_click(click).await
+            }
+
+            async fn find_click(
+                &self,
+                affiliate: AffiliateId,
+                campaign: Option<CampaignId>,
+                click_id: &ClickId,
+            ) -> Result<Option<Click>, StoreError> {
+                (**self).find_click(affiliate, campaign, click_id).await
+            }
+
+            async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
+                (**self).clicks(affiliate, request).await
+            }
+
+            async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
+                (**self).insert_conversion(conversion).await
+            }
+
+            async fn conversions(
+                &self,
+                affiliate: AffiliateId,
+                request: PageRequest,
+            ) -> Result<Page<Conversion>, StoreError> {
+                (**self).conversions(affiliate, request).await
+            }
+
+            async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
+                (**self).summary(affiliate).await
+            }
+        }
+    )+};
+}
+
+forward_store!(Arc Box);
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no affiliate with this id.
+    #[error("affiliate {0} is not known")]
+    UnknownAffiliate(AffiliateId),
+    /// There is no campaign with this id.
+    #[error("campaign {0} is not known")]
+    UnknownCampaign(CampaignId),
+    /// The click that a conversion names is not there.
+    #[error("the click is not known")]
+    UnknownClick(ClickId),
+    /// The store was given a capacity, and has reached it.
+    #[error("the store is full: it holds the {capacity} records that it may hold")]
+    Full {
+        /// How many records it may hold.
+        capacity: usize,
+    },
+    /// The store can't be reached or is overloaded. The same call may succeed later, and is safe to repeat.
+    #[error("{operation} failed, the store is unavailable")]
+    Unavailable {
+        /// What was being done, such as `insert click`.
+        operation: &'static str,
+        /// What the backend said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The store is broken in a way that trying again does not mend.
+    #[error("{operation} failed")]
+    Backend {
+        /// What was being done, such as `insert click`.
+        operation: &'static str,
+        /// What the backend said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// The store can't be reached or is overloaded: try again later.
+    pub fn unavailable(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable { operation, source: source.into() }
+    }
+
+    /// The store is broken.
+    pub fn backend(operation: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Backend { operation, source: source.into() }
+    }
+}

@@ -1,0 +1,135 @@
+//! Time: UTC at millisecond precision, from a clock that is injected.
+
+use std::fmt::{self, Debug};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{ParseError, Problem};
+
+/// A moment in UTC at millisecond precision, from 1970 to the end of 9999.
+///
+/// Printed as RFC 3339 with exactly three fractional digits and a `Z`: `2023-08-23T15:30:45.123Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00.000Z
+    pub const MIN: Self = Self(0);
+
+    /// 9999-12-31T23:59:59.999Z
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// `millis` are counted from the Unix epoch, without leap seconds.
+    ///
+    /// # Errors
+    /// If `millis` is before [`MIN`](Self::MIN) or after [`MAX`](Self::MAX).
+    pub const fn from_millis(millis: i64) -> Result<Self, ParseError> {
+        if millis < Self::MIN.0 || millis > Self::MAX.0 {
+            let problem = Problem::Form { expected: "between the years 1970 and 9999" };
+            return Err(ParseError::new("a time", problem));
+        }
+        Ok(Self(millis))
+    }
+
+    /// Milliseconds since the Unix epoch, without leap seconds.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// The same moment as a [`chrono`] time.
+    #[must_use]
+    pub fn to_datetime(self) -> DateTime<Utc> {
+        // Every Timestamp is well within what chrono can hold.
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+}
+
+/// What is finer than a millisecond is cut off; what is out of range becomes the nearest end of it.
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp_millis().clamp(Self::MIN.0, Self::MAX.0))
+    }
+}
+
+impl Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_datetime().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// RFC 3339 with any offset.
+impl FromStr for Timestamp {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
+            let expected = "an RFC 3339 time such as 2023-08-23T15:30:45.123Z";
+            ParseError::new("a time", Problem::Form { expected })
+        })?;
+        Self::from_millis(time.timestamp_millis())
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        text.parse()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> Self {
+        time.to_string()
+    }
+}
+
+/// Tells the time. A [`Tracker`](crate::Tracker) asks no other source.
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Utc::now().into()
+    }
+}
+
+/// A clock that stands still until it is set, for tests.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub const fn new(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.0))
+    }
+
+    /// Sets the clock, forwards or back.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
