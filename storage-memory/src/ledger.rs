@@ -69,9 +69,10 @@ impl Ledger {
 
     pub(crate) fn find_click(&self, campaign: Option<CampaignId>, click_id: &ClickId) -> Option<Click> {
         let entries = self.entries.lock();
-        let clicks = entries.clicks.find_all(click_id).filter(|row| {
-            row.click_id == *click_id && campaign.is_none_or(|campaign| row.campaign_id == campaign)
-        });
+        let clicks = entries
+            .clicks
+            .find_all(click_id)
+            .filter(|row| row.click_id == *click_id && campaign.is_none_or(|campaign| row.campaign_id == campaign));
         clicks.max_by_key(|row| (row.created_at, row.id)).map(|row| row.to_click(self.affiliate.id))
     }
 
@@ -83,7 +84,8 @@ impl Ledger {
     ) -> Result<Recorded<Conversion>, StoreError> {
         let entries = &mut *self.entries.lock();
         let click = &new.click;
-        if entries.clicks.find(&click.click_id, |row| row.id == click.id).is_none() {
+        let is_click = |row: &ClickRow| row.id == click.id && row.campaign_id == click.campaign_id;
+        if entries.clicks.find(&click.click_id, is_click).is_none() {
             return Err(StoreError::UnknownClick(new.click.click_id));
         }
         let is_same = |row: &Conversion| {

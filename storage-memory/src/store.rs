@@ -85,8 +85,9 @@ impl Store for MemoryStore {
         }
         let id = match new.id {
             Some(id) => id,
-            None => AffiliateId::new(directory.next_id())
-                .map_err(|error| StoreError::backend("insert affiliate", error))?,
+            None => {
+                AffiliateId::new(directory.next_id()).map_err(|error| StoreError::backend("insert affiliate", error))?
+            }
         };
         self.reserve()?;
         let affiliate = Affiliate { id, name: new.name, created_at: new.created_at };

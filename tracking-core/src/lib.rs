@@ -24,9 +24,7 @@ pub use rust_decimal;
 pub use crate::campaign::{Campaign, DestinationUrl, Name, NewCampaign, PostbackKey, PostbackKeyHash};
 pub use crate::event::{Event, Events, Received};
 pub use crate::id::{AffiliateId, CampaignId, ClickId, ClickRecordId, ConversionId, EventName, TransactionId};
-pub use crate::model::{
-    Affiliate, Click, Conversion, NewAffiliate, NewClick, NewConversion, Recorded, Summary,
-};
+pub use crate::model::{Affiliate, Click, Conversion, NewAffiliate, NewClick, NewConversion, Recorded, Summary};
 pub use crate::money::{Amount, Currency, Totals};
 pub use crate::outcome::Outcome;
 pub use crate::page::{Cursor, Limit, Page, PageRequest};
@@ -34,6 +32,4 @@ pub use crate::parameters::{ParameterError, ParameterProblem, Parameters};
 pub use crate::parse::{ParseError, Problem};
 pub use crate::store::{Store, StoreError};
 pub use crate::time::{Clock, ManualClock, SystemClock, Timestamp};
-pub use crate::tracker::{
-    CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Tracker,
-};
+pub use crate::tracker::{CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Tracker};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{ParseError, Problem};
 
@@ -98,11 +98,11 @@ impl fmt::Display for Amount {
     }
 }
 
-/// An ISO 4217 alphabetic code of a currency in use, such as `USD`.
+/// An ISO 4217 alphabetic code, such as `USD`. Read in any case, printed in capitals.
 ///
-/// Read in any case, printed in capitals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+/// Codes that have gone out of use are known too, so that old records can still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {
@@ -110,6 +110,12 @@ impl Currency {
     #[must_use]
     pub fn code(self) -> &'static str {
         self.0.code()
+    }
+
+    /// How many fractional digits its amounts usually have: 2 for `USD`, 0 for `JPY`. An amount may have more.
+    #[must_use]
+    pub fn minor_digits(self) -> usize {
+        self.0.exponent().map_or(2, usize::from)
     }
 }
 
@@ -154,9 +160,9 @@ impl TryFrom<String> for Currency {
     }
 }
 
-impl From<Currency> for String {
-    fn from(currency: Currency) -> Self {
-        currency.code().to_owned()
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
     }
 }
 

@@ -91,7 +91,9 @@ impl Outcome {
                 "Retry with the recorded amount and currency, or send the transaction_id of the other sale to have it recorded too.",
             ),
             Self::UnknownAffiliate(_) => Some("Send the affiliate_id of the tracking link that the visitor came by."),
-            Self::UnknownCampaign(_) => Some("Send the campaign_id of the tracking link that the visitor came by, or none."),
+            Self::UnknownCampaign(_) => {
+                Some("Send the campaign_id of the tracking link that the visitor came by, or none.")
+            }
             Self::UnknownClick { .. } => {
                 Some("Send the click_id exactly as the visitor brought it, with the affiliate_id that belongs to it.")
             }

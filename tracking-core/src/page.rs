@@ -116,6 +116,10 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let parse = |text: &str| -> Option<Self> {
             let (millis, id) = text.split_once('-')?;
+            // `from_str_radix` would take a sign too.
+            if text.contains('+') {
+                return None;
+            }
             let created_at = Timestamp::from_millis(i64::from_str_radix(millis, 16).ok()?).ok()?;
             let id = u64::from_str_radix(id, 16).ok()?;
             Some(Self { created_at, id })

@@ -74,11 +74,9 @@ impl fmt::Display for Problem {
         match self {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong { max } => write!(f, "must not be longer than {max} characters"),
-            Self::Character { position, found, allowed } => write!(
-                f,
-                "may contain {allowed} only, but character {position} is {}",
-                found.escape_debug()
-            ),
+            Self::Character { position, found, allowed } => {
+                write!(f, "may contain {allowed} only, but character {position} is {found:?}")
+            }
             Self::Form { expected } => write!(f, "must be {expected}"),
             Self::Range { min, max } => write!(f, "must be from {min} to {max}"),
             Self::TooPrecise { max } => write!(f, "must not have more than {max} fractional digits"),

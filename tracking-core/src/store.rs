@@ -34,7 +34,8 @@ use crate::{
 /// - **Counters.** [`summary`](Self::summary) always equals a recount of the affiliate's records, and its cost does not
 ///   grow with their number.
 ///
-/// [The conformance suite](crate::store_conformance) checks all of this; a store is proven by running it.
+/// The conformance suite (the module `conformance`, behind the feature of that name) checks all of this; a store is
+/// proven by running it.
 ///
 /// No method has a default, so that no store, and no wrapper of one, can forget any.
 ///
@@ -219,6 +220,7 @@ use crate::{
 /// // A test module has `tracking_core::store_conformance!(…)` here instead: see the `conformance` feature.
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(feature = "conformance")]
 /// # for case in tracking_core::conformance::CASES {
 /// #     case.run(VecStore::default()).await;
 /// # }
@@ -299,6 +301,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// id is equal to no transaction id.
     ///
     /// A duplicate is told by its identity alone. Whether amount and currency agree is for the caller to see.
+    ///
+    /// Its click is there if one record has the number, affiliate, campaign and click id that it names.
     ///
     /// # Errors
     /// If its affiliate, its campaign or its click ([`StoreError::UnknownClick`]) is not there, or if the store fails

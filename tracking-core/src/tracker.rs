@@ -128,7 +128,8 @@ impl Tracker {
     }
 
     async fn attribute(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Outcome, StoreError> {
-        let ConversionRequest { affiliate_id, campaign_id, click_id, event, transaction_id, amount, currency } = request;
+        let ConversionRequest { affiliate_id, campaign_id, click_id, event, transaction_id, amount, currency } =
+            request;
         let Some(click) = self.store.find_click(affiliate_id, campaign_id, &click_id).await? else {
             return self.explain_no_click(affiliate_id, campaign_id, click_id).await;
         };

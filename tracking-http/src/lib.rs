@@ -1,1 +1,25 @@
+#![doc = include_str!("../README.md")]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod guard;
+
+mod answer;
+mod api;
+mod dashboard;
+mod endpoint;
+mod location;
+mod meters;
+mod openapi;
+mod pages;
+mod query;
+mod refusal;
+mod wire;
+
+pub use bytes;
+pub use http;
+pub use tracking_core;
+pub use url;
+
+pub use crate::api::{Api, BodyError};
+pub use crate::endpoint::{Allow, Match, Resolution};

@@ -1,0 +1,256 @@
+//! What the cases are made of: short ways to say what is inserted, and calls that must not fail.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt::Debug;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tokio::sync::Barrier;
+
+use crate::{
+    AffiliateId, CampaignId, Click, Conversion, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick,
+    NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError, Summary, Timestamp,
+};
+
+/// How many calls at once the cases about parallel calls make.
+pub(super) const PARALLEL: usize = 64;
+
+/// A moment in 2024, so many milliseconds after the others.
+pub(super) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_704_067_200_000 + millis).expect("a sane time")
+}
+
+pub(super) fn parse<T: FromStr<Err = ParseError>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| panic!("{text:?} in a case: {error}"))
+}
+
+pub(super) fn affiliate_id(id: u64) -> AffiliateId {
+    AffiliateId::new(id).expect("a valid id")
+}
+
+pub(super) fn campaign_id(id: u64) -> CampaignId {
+    CampaignId::new(id).expect("a valid id")
+}
+
+pub(super) fn new_affiliate(id: Option<AffiliateId>) -> NewAffiliate {
+    NewAffiliate { id, name: parse("Ada's reviews"), created_at: time(0) }
+}
+
+pub(super) fn new_campaign(id: Option<CampaignId>) -> NewCampaign {
+    let destination = parse("https://shop.example/?ref={click_id}");
+    NewCampaign { id, name: parse("Shop"), destination, postback_key: None, created_at: time(0) }
+}
+
+pub(super) fn new_click(
+    (affiliate_id, campaign_id): (AffiliateId, CampaignId),
+    click_id: &str,
+    created_at: Timestamp,
+) -> NewClick {
+    NewClick { affiliate_id, campaign_id, click_id: parse(click_id), created_at }
+}
+
+/// 10 USD for the default event, without a transaction id.
+pub(super) fn new_conversion(click: &Click, created_at: Timestamp) -> NewConversion {
+    NewConversion {
+        click: click.clone(),
+        event: EventName::default(),
+        transaction_id: None,
+        amount: parse("10"),
+        currency: parse("USD"),
+        created_at,
+    }
+}
+
+/// The same with a transaction id.
+pub(super) fn with_transaction(new: NewConversion, transaction_id: &str) -> NewConversion {
+    NewConversion { transaction_id: Some(parse(transaction_id)), ..new }
+}
+
+/// The same with this worth.
+pub(super) fn with_worth(new: NewConversion, amount: &str, currency: &str) -> NewConversion {
+    NewConversion { amount: parse(amount), currency: parse(currency), ..new }
+}
+
+/// The value of a call that must not fail.
+pub(super) fn ok<T>(result: Result<T, StoreError>, call: &str) -> T {
+    result.unwrap_or_else(|error| {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            chain = format!("{chain}: {error}");
+            source = error.source();
+        }
+        panic!("{call} must not fail here: {chain}")
+    })
+}
+
+/// The record of an insert that must find nothing of its identity.
+pub(super) fn expect_new<T: Debug>(recorded: Recorded<T>) -> T {
+    match recorded {
+        Recorded::New(record) => record,
+        Recorded::Duplicate(record) => {
+            panic!("nothing of this identity was there, and yet it is a duplicate of {record:?}")
+        }
+    }
+}
+
+/// The record of an insert whose identity must be there.
+pub(super) fn expect_duplicate<T: Debug>(recorded: Recorded<T>) -> T {
+    match recorded {
+        Recorded::Duplicate(record) => record,
+        Recorded::New(record) => panic!("one of this identity was there, and yet it is recorded as new: {record:?}"),
+    }
+}
+
+pub(super) async fn an_affiliate(store: &Arc<dyn Store>) -> AffiliateId {
+    expect_new(ok(store.insert_affiliate(new_affiliate(None)).await, "insert_affiliate")).id
+}
+
+pub(super) async fn a_campaign(store: &Arc<dyn Store>) -> CampaignId {
+    expect_new(ok(store.insert_campaign(new_campaign(None)).await, "insert_campaign")).id
+}
+
+pub(super) async fn an_affiliate_and_a_campaign(store: &Arc<dyn Store>) -> (AffiliateId, CampaignId) {
+    (an_affiliate(store).await, a_campaign(store).await)
+}
+
+pub(super) async fn insert_click(store: &Arc<dyn Store>, new: NewClick) -> Recorded<Click> {
+    ok(store.insert_click(new).await, "insert_click")
+}
+
+pub(super) async fn insert_conversion(store: &Arc<dyn Store>, new: NewConversion) -> Recorded<Conversion> {
+    ok(store.insert_conversion(new).await, "insert_conversion")
+}
+
+/// A new click.
+pub(super) async fn a_click(
+    store: &Arc<dyn Store>,
+    place: (AffiliateId, CampaignId),
+    click_id: &str,
+    created_at: Timestamp,
+) -> Click {
+    expect_new(insert_click(store, new_click(place, click_id, created_at)).await)
+}
+
+/// A new conversion.
+pub(super) async fn a_conversion(store: &Arc<dyn Store>, new: NewConversion) -> Conversion {
+    expect_new(insert_conversion(store, new).await)
+}
+
+/// An affiliate, a campaign, and one click there.
+pub(super) async fn one_click(store: &Arc<dyn Store>) -> Click {
+    let place = an_affiliate_and_a_campaign(store).await;
+    a_click(store, place, "abc123", time(0)).await
+}
+
+pub(super) async fn find_click(
+    store: &Arc<dyn Store>,
+    affiliate: AffiliateId,
+    campaign: Option<CampaignId>,
+    click_id: &str,
+) -> Option<Click> {
+    ok(store.find_click(affiliate, campaign, &parse(click_id)).await, "find_click")
+}
+
+pub(super) async fn summary(store: &Arc<dyn Store>, affiliate: AffiliateId) -> Summary {
+    ok(store.summary(affiliate).await, "summary")
+}
+
+/// All of a list, page by page.
+pub(super) async fn read_all<T, F>(limit: u64, place: impl Fn(&T) -> Cursor, fetch: impl Fn(PageRequest) -> F) -> Vec<T>
+where
+    F: Future<Output = Result<Page<T>, StoreError>>,
+{
+    let limit = Limit::new(limit).expect("a valid limit");
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = ok(fetch(PageRequest { limit, after }).await, "a list");
+        assert!(page.items.len() <= limit.as_usize(), "a page must not hold more records than its limit");
+        all.extend(page.items);
+        let Some(next) = page.next else { break };
+        let last = all.last().map(&place);
+        assert_eq!(Some(next), last, "the next page must start after the last record of this one");
+        assert_ne!(Some(next), after, "a page with a next one must not be empty: whoever pages would never end");
+        after = Some(next);
+    }
+    all
+}
+
+pub(super) async fn all_clicks(store: &Arc<dyn Store>, affiliate: AffiliateId) -> Vec<Click> {
+    read_all(50, |row: &Click| Cursor::after(row.created_at, row.id), |page| store.clicks(affiliate, page)).await
+}
+
+pub(super) async fn all_conversions(store: &Arc<dyn Store>, affiliate: AffiliateId) -> Vec<Conversion> {
+    let place = |row: &Conversion| Cursor::after(row.created_at, row.id);
+    read_all(50, place, |page| store.conversions(affiliate, page)).await
+}
+
+/// The summary must be what counting both lists gives.
+pub(super) async fn assert_recount(store: &Arc<dyn Store>, affiliate: AffiliateId) {
+    let conversions = all_conversions(store, affiliate).await;
+    let mut recount = Summary {
+        clicks: all_clicks(store, affiliate).await.len() as u64,
+        conversions: conversions.len() as u64,
+        ..Summary::default()
+    };
+    conversions.iter().for_each(|row| recount.revenue.add(row.amount, row.currency));
+    assert_eq!(summary(store, affiliate).await, recount, "the summary must equal a recount of the lists");
+}
+
+/// Makes all these calls at once, each in a task of its own.
+pub(super) async fn in_parallel<T, F>(calls: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let calls: Vec<F> = calls.into_iter().collect();
+    let start = Arc::new(Barrier::new(calls.len()));
+    let tasks = calls.into_iter().map(|call| {
+        let start = Arc::clone(&start);
+        tokio::spawn(async move {
+            start.wait().await;
+            call.await
+        })
+    });
+    let mut results = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        results.push(task.await.expect("a call must not panic"));
+    }
+    results
+}
+
+/// Of parallel inserts with one identity exactly one must be new, and all must get its record, which is returned.
+pub(super) fn expect_one_new<T: Debug + PartialEq>(results: Vec<Recorded<T>>) -> T {
+    let new = results.iter().filter(|recorded| !recorded.is_duplicate()).count();
+    assert_eq!(new, 1, "of {} parallel inserts with one identity exactly one must be new", results.len());
+    let (duplicates, mut new): (Vec<_>, Vec<_>) = results.into_iter().partition(Recorded::is_duplicate);
+    let first = new.remove(0).into_record();
+    for duplicate in duplicates {
+        assert_eq!(*duplicate.record(), first, "a duplicate must get the record that is there");
+    }
+    first
+}
+
+pub(super) fn assert_distinct<T: Ord + Copy + Debug>(ids: impl IntoIterator<Item = T>) {
+    let ids: Vec<T> = ids.into_iter().collect();
+    let distinct: BTreeSet<T> = ids.iter().copied().collect();
+    assert_eq!(distinct.len(), ids.len(), "ids must be unique: {ids:?}");
+}
+
+/// Times that a store may get wrong: with and without milliseconds, around the end of 32-bit seconds and a change to
+/// summer time, and far ends that every common column type for times can hold.
+pub(super) fn awkward_times() -> Vec<Timestamp> {
+    [
+        "1970-01-02T00:00:00.000Z",
+        "1999-12-31T23:59:59.999Z",
+        "2024-02-29T12:00:00.001Z",
+        "2024-03-31T01:30:00.500Z",
+        "2024-10-27T01:30:00.999Z",
+        "2038-01-19T03:14:07.999Z",
+        "2038-01-19T03:14:08.010Z",
+        "9999-12-30T23:59:59.999Z",
+    ]
+    .map(parse)
+    .into()
+}

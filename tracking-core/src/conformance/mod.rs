@@ -1,0 +1,180 @@
+//! How a [`Store`] proves itself.
+//!
+//! Each case proves one sentence of [the contract](Store#contract). The macro `store_conformance!` makes one `#[test]`
+//! of each; its argument is the path of an `async fn() -> (S, Guard)` that gives an empty store, and whatever must
+//! outlive the test, such as a temporary database. Every test calls it once, on a runtime of its own, which is made
+//! here: a test module needs no attribute, and a connection pool never meets a second runtime.
+//!
+//! ```
+//! # mod readable {
+//! #[cfg(test)]
+//! mod conformance {
+//!     use storage_memory::MemoryStore;
+//!
+//!     async fn empty_store() -> (MemoryStore, ()) {
+//!         (MemoryStore::new(), ())
+//!     }
+//!
+//!     tracking_core::store_conformance!(empty_store);
+//! }
+//! # }
+//! ```
+//!
+//! Where `#[test]` does not fit, the same cases stand in [`CASES`].
+//!
+//! A case starts up to 64 calls at once, and the whole suite inserts some thousands of records. No case waits for time
+//! to pass, and none depends on another.
+//!
+//! **Exempt from SemVer.** Cases are added in any release: a store that passes today may be found wrong tomorrow.
+
+#![allow(clippy::expect_used, reason = "a case that can't go on has failed, and a failed case panics")]
+
+mod given;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::Store;
+
+/// The one list of cases. What is written but not listed is dead code, of which the compiler warns.
+macro_rules! cases {
+    ($d:tt $($subject:ident { $($case:ident)+ })+) => {
+        $(mod $subject;)+
+
+        /// All cases.
+        pub const CASES: &[Case] = &[
+            $($(Case { name: stringify!($case), run: |store| Box::pin($subject::$case(store)) },)+)+
+        ];
+
+        /// Emits one `#[test]` for each case of the [conformance](crate::conformance) suite, named after it.
+        ///
+        /// The argument is the path of an `async fn() -> (S, Guard)`: an empty [`Store`](crate::Store), and whatever
+        /// must outlive the test.
+        #[macro_export]
+        macro_rules! store_conformance {
+            ($d factory:path) => {
+                $($(
+                    #[test]
+                    fn $case() {
+                        $d crate::conformance::test(stringify!($case), $d factory);
+                    }
+                )+)+
+            };
+        }
+    };
+}
+
+cases! { $
+    affiliates_and_campaigns {
+        ping_succeeds
+        affiliate_comes_back_as_it_went_in
+        campaign_comes_back_as_it_went_in
+        ids_are_chosen_where_none_is_given
+        greatest_ids_can_be_given
+        taken_affiliate_id_returns_the_first
+        taken_campaign_id_returns_the_first
+        parallel_affiliates_with_one_id_are_one
+        parallel_campaigns_with_one_id_are_one
+        parallel_affiliates_without_id_are_many
+        unknown_affiliate_is_refused
+        unknown_campaign_is_refused
+        unknown_affiliate_is_named_before_unknown_campaign
+    }
+    clicks {
+        click_comes_back_as_it_went_in
+        repeated_click_returns_the_first
+        click_id_belongs_to_affiliate_and_campaign
+        click_ids_compare_byte_by_byte
+        every_click_id_can_be_kept
+        click_times_are_exact
+        parallel_identical_clicks_are_one
+        last_click_wins
+        last_of_simultaneous_clicks_has_the_greatest_number
+        click_of_a_campaign_is_found
+        click_that_is_not_there_is_none
+    }
+    conversions {
+        conversion_comes_back_as_it_went_in
+        repeated_conversion_returns_the_first
+        conversion_is_identified_by_click_event_and_transaction
+        conversion_texts_compare_byte_by_byte
+        every_conversion_text_can_be_kept
+        amounts_are_exact
+        currencies_are_kept
+        conversion_times_are_exact
+        parallel_identical_conversions_are_one
+        parallel_conflicting_conversions_are_one
+        conversion_without_its_click_is_refused
+    }
+    lists {
+        empty_list_is_one_empty_page
+        list_is_newest_first
+        simultaneous_records_have_a_total_order
+        paging_visits_each_record_once
+        full_last_page_has_no_next
+        inserts_between_pages_disturb_nothing
+        parallel_inserts_between_pages_disturb_nothing
+        list_starts_at_any_place
+        lists_show_what_was_recorded
+        lists_are_of_one_affiliate
+    }
+    counters {
+        fresh_affiliate_has_nothing
+        each_record_is_counted_once
+        sums_are_exact
+        currencies_are_summed_apart
+        affiliates_are_counted_apart
+        parallel_records_are_all_counted
+        any_interleaving_is_counted_exactly
+    }
+}
+
+/// One case of the suite.
+#[derive(Clone, Copy)]
+pub struct Case {
+    name: &'static str,
+    run: fn(Arc<dyn Store>) -> Run,
+}
+
+type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Case {
+    /// What the case proves, as the name of a function.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Runs the case on an empty store, within a Tokio runtime.
+    ///
+    /// # Panics
+    /// If the store does not keep the contract.
+    pub async fn run(&self, store: impl Store) {
+        (self.run)(Arc::new(store)).await;
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Case").field(&self.name).finish()
+    }
+}
+
+/// The body of a test that `store_conformance!` emits.
+#[doc(hidden)]
+pub fn test<S, G, F>(name: &str, factory: impl FnOnce() -> F)
+where
+    S: Store,
+    F: Future<Output = (S, G)>,
+{
+    let case = CASES.iter().find(|case| case.name == name).expect("the tests come from the same list as CASES");
+    // Workers enough to have calls run at the same time on any machine.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (store, guard) = factory().await;
+        case.run(store).await;
+        drop(guard);
+    });
+}

@@ -1,0 +1,102 @@
+//! The tracker, on the store in memory, with a clock that is set by hand.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
+
+mod clicks;
+mod events;
+mod outcomes;
+mod postbacks;
+
+use std::sync::Arc;
+
+use storage_memory::MemoryStore;
+use tracking_core::{
+    AffiliateId, CampaignId, CampaignRequest, Click, ClickRequest, Clock, Conversion, ConversionRequest, ManualClock,
+    Outcome, Parameters, PostbackAuth, PostbackKey, Timestamp, Tracker,
+};
+
+const NOON: &str = "2024-05-01T12:00:00.123Z";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// The hand of the clock that a tracker reads.
+#[derive(Debug, Clone)]
+struct Hand(Arc<ManualClock>);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+/// A tracker with one affiliate, one open campaign and one that has a postback key.
+struct World {
+    tracker: Arc<Tracker>,
+    clock: Hand,
+    affiliate: AffiliateId,
+    open: CampaignId,
+    keyed: CampaignId,
+    key: PostbackKey,
+}
+
+impl World {
+    async fn new() -> Self {
+        let clock = Hand(Arc::new(ManualClock::new(time(NOON))));
+        let tracker = Tracker::with_clock(MemoryStore::new(), clock.clone());
+        let affiliate = tracker.create_affiliate("Ada's reviews".parse().unwrap()).await.unwrap().id;
+        let campaign = CampaignRequest::new("Shop".parse().unwrap(), "https://shop.example/".parse().unwrap());
+        let open = tracker.create_campaign(campaign.clone().postback_auth(PostbackAuth::Open)).await.unwrap();
+        let keyed = tracker.create_campaign(campaign).await.unwrap();
+        Self {
+            tracker: Arc::new(tracker),
+            clock,
+            affiliate,
+            open: open.campaign.id,
+            keyed: keyed.campaign.id,
+            key: keyed.postback_key.unwrap(),
+        }
+    }
+
+    async fn click(&self, campaign: CampaignId, click_id: &str) -> Click {
+        let request = ClickRequest::new(self.affiliate, campaign).click_id(click_id.parse().unwrap());
+        self.tracker.record_click(request).await.unwrap().into_record()
+    }
+
+    /// A postback of 100 USD, with these parameters instead of, or besides, the usual ones.
+    async fn postback(&self, changes: &[(&str, &str)]) -> Outcome {
+        self.postback_with(changes, None).await
+    }
+
+    async fn postback_with(&self, changes: &[(&str, &str)], bearer: Option<&str>) -> Outcome {
+        let affiliate = self.affiliate.to_string();
+        let usual = [("affiliate_id", &*affiliate), ("click_id", "abc123"), ("amount", "100"), ("currency", "USD")];
+        let kept = usual.into_iter().filter(|(name, _)| changes.iter().all(|(changed, _)| name != changed));
+        let parameters: Parameters<'_> = kept.chain(changes.iter().copied()).collect();
+        self.tracker.postback(&parameters, bearer).await.unwrap()
+    }
+
+    fn sale(&self, click_id: &str) -> ConversionRequest {
+        let (amount, currency) = ("100".parse().unwrap(), "USD".parse().unwrap());
+        ConversionRequest::new(self.affiliate, click_id.parse().unwrap(), amount, currency)
+    }
+
+    async fn conversions(&self) -> u64 {
+        self.tracker.summary(self.affiliate).await.unwrap().conversions
+    }
+}
+
+fn accepted(outcome: Outcome) -> Conversion {
+    match outcome {
+        Outcome::Accepted(conversion) => conversion,
+        other => panic!("not accepted: {other:?}"),
+    }
+}
+
+fn duplicate(outcome: Outcome) -> Conversion {
+    match outcome {
+        Outcome::Duplicate(conversion) => conversion,
+        other => panic!("not a duplicate: {other:?}"),
+    }
+}

@@ -1,0 +1,120 @@
+//! How answers look: status, headers, body.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use tracking_core::Page;
+
+use crate::pages::Asset;
+use crate::refusal::{Header, Refusal};
+use crate::wire::{Answer, ErrorAnswer, ErrorData, ListAnswer, RecordedAnswer};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const CSP: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'",
+);
+
+pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Bytes> {
+    match serde_json::to_vec(answer) {
+        Ok(text) => respond(status, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            let text = r#"{"success":false,"message":"Something is broken here; it has been logged.","error":{"code":"internal"}}"#;
+            respond(StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text)
+        }
+    }
+}
+
+pub(crate) fn json_text(text: &'static str) -> Response<Bytes> {
+    respond(StatusCode::OK, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text)
+}
+
+pub(crate) fn found(data: impl Serialize) -> Response<Bytes> {
+    json(StatusCode::OK, &Answer { success: true, data })
+}
+
+pub(crate) fn list<T, R>(page: Page<R>) -> Response<Bytes>
+where
+    T: From<R> + Serialize,
+{
+    let next_cursor = page.next.map(|cursor| cursor.to_string());
+    let data: Vec<T> = page.items.into_iter().map(T::from).collect();
+    json(StatusCode::OK, &ListAnswer { success: true, data, next_cursor })
+}
+
+pub(crate) fn created(location: &str, message: &str, data: impl Serialize) -> Response<Bytes> {
+    let answer = RecordedAnswer { success: true, message: message.to_owned(), duplicate: false, data };
+    with_header(json(StatusCode::CREATED, &answer), LOCATION, location)
+}
+
+pub(crate) fn refuse(refusal: Refusal) -> Response<Bytes> {
+    let Refusal { status, code, message, parameter, recorded, header } = refusal;
+    let error = ErrorData { code, parameter, recorded };
+    with_refusal_header(json(status, &ErrorAnswer { success: false, message, error }), header.as_ref())
+}
+
+/// Some HTML, as the answer to a refusal if there is one.
+pub(crate) fn page(html: String, refusal: Option<&Refusal>) -> Response<Bytes> {
+    let status = refusal.map_or(StatusCode::OK, |refusal| refusal.status);
+    let headers = [
+        (CONTENT_TYPE, HTML),
+        (CACHE_CONTROL, NO_STORE),
+        (CONTENT_SECURITY_POLICY, CSP),
+        (REFERRER_POLICY, NO_REFERRER),
+    ];
+    with_refusal_header(respond(status, headers, html), refusal.and_then(|refusal| refusal.header.as_ref()))
+}
+
+pub(crate) fn asset(asset: Asset) -> Response<Bytes> {
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(asset.content_type)), (CACHE_CONTROL, IMMUTABLE)];
+    respond(StatusCode::OK, headers, asset.bytes)
+}
+
+pub(crate) fn see_other(url: &str) -> Response<Bytes> {
+    with_header(respond(StatusCode::SEE_OTHER, [(CACHE_CONTROL, NO_STORE)], Bytes::new()), LOCATION, url)
+}
+
+pub(crate) fn empty() -> Response<Bytes> {
+    respond(StatusCode::OK, [(CACHE_CONTROL, NO_STORE)], Bytes::new())
+}
+
+fn respond<const N: usize>(
+    status: StatusCode,
+    headers: [(HeaderName, HeaderValue); N],
+    body: impl Into<Bytes>,
+) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().extend(headers);
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    response
+}
+
+fn with_refusal_header(response: Response<Bytes>, header: Option<&Header>) -> Response<Bytes> {
+    match header {
+        None => response,
+        Some(Header::Allow(methods)) => with_header(response, ALLOW, methods),
+        Some(Header::RetryAfterSeconds(seconds)) => with_header(response, RETRY_AFTER, &seconds.to_string()),
+        Some(Header::Challenge(challenge)) => with_header(response, WWW_AUTHENTICATE, challenge),
+    }
+}
+
+fn with_header(mut response: Response<Bytes>, name: HeaderName, value: &str) -> Response<Bytes> {
+    match HeaderValue::from_str(value) {
+        Ok(value) => {
+            response.headers_mut().insert(name, value);
+        }
+        Err(_) => tracing::error!(header = %name, "a header was left out, because its value can't stand in a header"),
+    }
+    response
+}

@@ -1,0 +1,289 @@
+//! From a request that is ours to its answer.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tracking_core::{
+    AffiliateId, CampaignRequest, ClickRequest, PageRequest, ParameterError, ParameterProblem, Parameters, ParseError,
+    Recorded, Tracker,
+};
+use url::Url;
+
+use crate::answer;
+use crate::endpoint::{Allow, Endpoint, Guarded, Match};
+use crate::guard::{Access, Guard, bearer};
+use crate::location::Location;
+use crate::meters::Meters;
+use crate::refusal::{Header, Refusal, answer_postback};
+use crate::wire::{
+    AffiliateData, CampaignData, ClickListed, ClickTracked, ConversionListed, NewAffiliate, NewCampaign,
+    RecordedAnswer, Status, SummaryData,
+};
+use crate::{dashboard, openapi, pages, query};
+
+/// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
+///
+/// An adapter strips the mount point, asks [`Resolution::of`](crate::Resolution::of) whether the request is for the
+/// tracker, reads the body if it [is wanted](Match::reads_body), and calls [`handle`](Self::handle).
+#[derive(Debug)]
+pub struct Api {
+    tracker: Arc<Tracker>,
+    guard: Box<dyn Guard>,
+    public_url: Option<String>,
+    meters: Meters,
+}
+
+/// Why there is no request body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BodyError {
+    /// It is longer than [`Api::MAX_BODY_LEN`].
+    #[error("the request body is too large")]
+    TooLarge,
+    /// It did not arrive whole: the connection failed, its framing was broken, or [`Api::BODY_TIMEOUT`] passed.
+    #[error("the request body could not be read")]
+    Incomplete,
+}
+
+impl Api {
+    /// The most bytes of a request body that an adapter has to read; one more is [`BodyError::TooLarge`].
+    pub const MAX_BODY_LEN: usize = 64 * 1024;
+
+    /// How long an adapter has to wait for the end of a request body; after that it is [`BodyError::Incomplete`].
+    pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The most bytes that a query may have.
+    pub const MAX_QUERY_LEN: usize = 8 * 1024;
+
+    /// The surface of a tracker, with reports and pages behind this guard.
+    pub fn new(tracker: impl Into<Arc<Tracker>>, guard: impl Guard) -> Self {
+        Self { tracker: tracker.into(), guard: Box::new(guard), public_url: None, meters: Meters::new() }
+    }
+
+    /// Tells under which URL the mount point is known to the world, such as `https://example.com/tracking`. Pages show
+    /// URLs to hand out, and take this one, or else what the browser's request says.
+    #[must_use]
+    pub fn public_url(mut self, url: &Url) -> Self {
+        self.public_url = Some(url.as_str().trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Answers a request.
+    ///
+    /// `request` is the request as it came, with its whole path, the mount point included; `matched` is what
+    /// [`Resolution::of`](crate::Resolution::of) made of it. The body is empty, or the reason why there is none.
+    ///
+    /// To `HEAD` the answer has the body that `GET` would have got: HTTP servers leave it out by themselves.
+    pub async fn handle(&self, matched: Match, request: &Parts, body: Result<Bytes, BodyError>) -> Response<Bytes> {
+        let started = Instant::now();
+        let response = match self.respond(matched, request, body).await {
+            Ok(response) => response,
+            Err(refusal) if matched.endpoint == Endpoint::Guarded(Guarded::Dashboard) => {
+                dashboard::problem(&Location::new(matched, request), refusal)
+            }
+            Err(refusal) => answer::refuse(refusal),
+        };
+        self.meters.count(matched.route, response.status(), started.elapsed());
+        response
+    }
+
+    /// Answers a request for a path that is ours with a method that it does not take.
+    #[must_use]
+    pub fn method_not_allowed(&self, allow: Allow) -> Response<Bytes> {
+        let message = format!("This path takes {} only.", allow.0);
+        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        answer::refuse(refusal.header(Header::Allow(allow.0)))
+    }
+
+    async fn respond(
+        &self,
+        matched: Match,
+        request: &Parts,
+        body: Result<Bytes, BodyError>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let at = Location::new(matched, request);
+        let query = request.uri.query();
+        if query.is_some_and(|query| query.len() > Self::MAX_QUERY_LEN) {
+            let message = format!("The query has more than {} bytes.", Self::MAX_QUERY_LEN);
+            return Err(Refusal::new(StatusCode::URI_TOO_LONG, "query_too_long", message));
+        }
+        let parameters = query::parse(query)?;
+        match matched.endpoint {
+            Endpoint::Click | Endpoint::Postback if request.method == Method::HEAD => Ok(answer::empty()),
+            Endpoint::Click => self.click(&parameters).await,
+            Endpoint::Postback => {
+                let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+                let outcome = self.tracker.postback(&parameters, authorization.and_then(bearer)).await?;
+                answer_postback(outcome).map(|data| answer::json(StatusCode::OK, &data))
+            }
+            Endpoint::Health => Ok(answer::json(StatusCode::OK, &Status { status: "ok" })),
+            Endpoint::Readiness => {
+                self.tracker.ping().await?;
+                Ok(answer::json(StatusCode::OK, &Status { status: "ok" }))
+            }
+            Endpoint::OpenApi => Ok(answer::json_text(openapi::document())),
+            Endpoint::Asset => Ok(pages::asset(at.last_segment()).map_or_else(answer::empty, answer::asset)),
+            Endpoint::Guarded(endpoint) => {
+                check_origin(request)?;
+                match self.guard.access(request).await {
+                    Access::Unknown => Err(unknown_caller()
+                        .header(Header::Challenge(r#"Basic realm="Affiliate tracking", charset="UTF-8""#))),
+                    Access::LogInAt(url) if endpoint == Guarded::Dashboard => Ok(answer::see_other(&url)),
+                    Access::LogInAt(_) => Err(unknown_caller()),
+                    Access::Admin => self.guarded(endpoint, None, &at, &parameters, request, body).await,
+                    Access::Affiliate(id) => self.guarded(endpoint, Some(id), &at, &parameters, request, body).await,
+                }
+            }
+        }
+    }
+
+    async fn click(&self, parameters: &Parameters<'_>) -> Result<Response<Bytes>, Refusal> {
+        let recorded = self.tracker.record_click(ClickRequest::from_parameters(parameters)?).await?;
+        let duplicate = recorded.is_duplicate();
+        let message = match recorded {
+            Recorded::New(_) => "Click tracked successfully",
+            Recorded::Duplicate(_) => "Click was tracked before",
+        };
+        let data = ClickTracked::from(recorded.into_record());
+        Ok(answer::json(StatusCode::OK, &RecordedAnswer { success: true, message: message.into(), duplicate, data }))
+    }
+
+    /// `only` is the affiliate whose figures the caller may see; `None` lets him see and change everything.
+    async fn guarded(
+        &self,
+        endpoint: Guarded,
+        only: Option<AffiliateId>,
+        at: &Location<'_>,
+        parameters: &Parameters<'_>,
+        request: &Parts,
+        body: Result<Bytes, BodyError>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let affiliate = || -> Result<AffiliateId, Refusal> {
+            let id = at.id("affiliate_id")?;
+            if only.is_none_or(|own| own == id) { Ok(id) } else { Err(Refusal::forbidden()) }
+        };
+        match endpoint {
+            Guarded::Dashboard => {
+                dashboard::show(&self.tracker, only, at, parameters, &self.base_url(request, at)).await
+            }
+            Guarded::Affiliate => Ok(answer::found(AffiliateData::from(self.tracker.affiliate(affiliate()?).await?))),
+            Guarded::AffiliateSummary => {
+                let id = affiliate()?;
+                Ok(answer::found(SummaryData::new(id, &self.tracker.summary(id).await?)))
+            }
+            Guarded::AffiliateClicks => {
+                let page = self.tracker.clicks(affiliate()?, page_request(parameters)?).await?;
+                Ok(answer::list::<ClickListed, _>(page))
+            }
+            Guarded::AffiliateConversions => {
+                let page = self.tracker.conversions(affiliate()?, page_request(parameters)?).await?;
+                Ok(answer::list::<ConversionListed, _>(page))
+            }
+            Guarded::Campaign => {
+                Ok(answer::found(CampaignData::from(self.tracker.campaign(at.id("campaign_id")?).await?)))
+            }
+            Guarded::Campaigns => {
+                Ok(answer::list::<CampaignData, _>(self.tracker.campaigns(page_request(parameters)?).await?))
+            }
+            Guarded::Affiliates | Guarded::CreateAffiliate | Guarded::CreateCampaign if only.is_some() => {
+                Err(Refusal::forbidden())
+            }
+            Guarded::Affiliates => {
+                Ok(answer::list::<AffiliateData, _>(self.tracker.affiliates(page_request(parameters)?).await?))
+            }
+            Guarded::CreateAffiliate => {
+                let NewAffiliate { name } = json_body(request, body)?;
+                let affiliate = self.tracker.create_affiliate(field("name", name)?).await?;
+                let location = format!("{}affiliates/{}", at.root, affiliate.id);
+                Ok(answer::created(&location, "Affiliate created successfully", AffiliateData::from(affiliate)))
+            }
+            Guarded::CreateCampaign => {
+                let NewCampaign { name, destination_url, postback_auth } = json_body(request, body)?;
+                let new = CampaignRequest::new(field("name", name)?, field("destination_url", destination_url)?)
+                    .postback_auth(postback_auth.into());
+                let made = self.tracker.create_campaign(new).await?;
+                let location = format!("{}campaigns/{}", at.root, made.campaign.id);
+                let postback_key = made.postback_key.map(|key| key.expose().to_owned());
+                let data = CampaignData { postback_key, ..made.campaign.into() };
+                Ok(answer::created(&location, "Campaign created successfully", data))
+            }
+        }
+    }
+
+    /// The absolute URL of the mount point, without a slash at its end.
+    fn base_url(&self, request: &Parts, at: &Location<'_>) -> String {
+        if let Some(url) = &self.public_url {
+            return url.clone();
+        }
+        let authority = request.uri.authority().map(http::uri::Authority::as_str);
+        let host = authority.or_else(|| request.headers.get(HOST)?.to_str().ok()).unwrap_or("localhost");
+        format!("http://{host}{}", at.mount)
+    }
+}
+
+fn unknown_caller() -> Refusal {
+    let message = "Log in, or send the access token as a bearer token.";
+    Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+}
+
+/// A browser that sends its user's session along must not be made to write by another site's page.
+fn check_origin(request: &Parts) -> Result<(), Refusal> {
+    if request.method == Method::GET || request.method == Method::HEAD {
+        return Ok(());
+    }
+    let header = |name| request.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let is_ours = match (header("sec-fetch-site"), request.headers.get(ORIGIN)) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = request.uri.authority().map(http::uri::Authority::as_str).or_else(|| header(HOST.as_str()));
+            let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+            origin.is_some() && origin == host
+        }
+        // No browser: there is no session to abuse.
+        (None, None) => true,
+    };
+    if is_ours {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", "Pages of other sites may not change anything here."))
+}
+
+fn page_request(parameters: &Parameters<'_>) -> Result<PageRequest, ParameterError> {
+    let limit = parameters.optional("limit")?.unwrap_or_default();
+    Ok(PageRequest { limit, after: parameters.optional("cursor")? })
+}
+
+fn json_body<T: DeserializeOwned>(request: &Parts, body: Result<Bytes, BodyError>) -> Result<T, Refusal> {
+    let body = body.map_err(|error| match error {
+        BodyError::TooLarge => {
+            let message = format!("The body has more than {} bytes.", Api::MAX_BODY_LEN);
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+        }
+        BodyError::Incomplete => {
+            Refusal::new(StatusCode::BAD_REQUEST, "body_incomplete", "The body ended before its end.")
+        }
+    })?;
+    let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let message = "Send JSON, with the header Content-Type: application/json.";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    }
+    serde_json::from_slice(&body).map_err(|error| {
+        Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", format!("The body is not what is expected: {error}."))
+    })
+}
+
+fn field<T>(name: &'static str, text: Option<String>) -> Result<T, ParameterError>
+where
+    T: FromStr<Err = ParseError>,
+{
+    let text = text.ok_or(ParameterError { name, problem: ParameterProblem::Missing })?;
+    text.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
+}

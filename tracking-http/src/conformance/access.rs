@@ -1,0 +1,130 @@
+//! Who may see and change what.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{Method, Request, StatusCode};
+use tracking_core::AffiliateId;
+
+use super::client::Client;
+use super::harness::{Site, post_json, request};
+use crate::guard::{self, Access, Token};
+
+const TOKEN: &str = "correct-horse-battery";
+const CLICK: &str = "/click?affiliate_id=1&campaign_id=10&click_id=abc123";
+const GUARDED: [&str; 9] = [
+    "/affiliates",
+    "/affiliates/1",
+    "/affiliates/1/summary",
+    "/affiliates/1/clicks",
+    "/affiliates/1/conversions",
+    "/campaigns",
+    "/campaigns/10",
+    "/dashboard",
+    "/dashboard?affiliate_id=1",
+];
+
+async fn get_as(client: &Client, path: &str, authorization: &str) -> super::client::Reply {
+    client.send(Request::get(path).header("authorization", authorization).body(String::new()).unwrap()).await
+}
+
+pub(super) async fn token_opens_everything(site: Site) {
+    let client = site.guarded(guard::token(&Token::new(TOKEN).unwrap())).await;
+    let basic = |user_and_password: &str| format!("Basic {}", BASE64_STANDARD.encode(user_and_password));
+    for path in GUARDED {
+        let wrong = ["Bearer", "Bearer wrong-horse-battery", "Basic !", &basic("x:wrong"), &basic(TOKEN), TOKEN];
+        for authorization in wrong {
+            assert_eq!(get_as(&client, path, authorization).await.status, StatusCode::UNAUTHORIZED, "{path} {authorization}");
+        }
+        let reply = client.get(path).await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert!(reply.header("www-authenticate").starts_with("Basic "), "{path}: a browser asks for the password");
+        for authorization in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), basic(&format!("anyone:{TOKEN}"))] {
+            assert_eq!(get_as(&client, path, &authorization).await.status, StatusCode::OK, "{path}");
+        }
+    }
+    let create = post_json("/affiliates", r#"{"name": "x"}"#);
+    assert_eq!(client.send(create).await.status, StatusCode::UNAUTHORIZED);
+    // These have no need of it.
+    for path in [CLICK, "/healthz", "/readyz", "/openapi.json"] {
+        assert_eq!(client.get(path).await.status, StatusCode::OK, "{path}");
+    }
+}
+
+pub(super) async fn affiliate_sees_his_own_only(site: Site) {
+    let own = Access::Affiliate(AffiliateId::new(1).unwrap());
+    let client = site
+        .guarded(guard::from_fn(move |_| {
+            let own = own.clone();
+            async { own }
+        }))
+        .await;
+    client.get(CLICK).await;
+    for path in GUARDED.iter().skip(1) {
+        assert_eq!(client.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    assert!(!client.get("/dashboard").await.text().contains("Grace"), "he learns of no other affiliate");
+    for path in [
+        "/affiliates",
+        "/affiliates/2",
+        "/affiliates/2/summary",
+        "/affiliates/2/clicks",
+        "/affiliates/2/conversions",
+        "/affiliates/99",
+        "/affiliates/99/clicks",
+        "/dashboard?affiliate_id=2",
+        "/dashboard?affiliate_id=99",
+    ] {
+        assert_eq!(client.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    for path in ["/affiliates", "/campaigns"] {
+        let body = r#"{"name": "x", "destination_url": "https://shop.example/"}"#;
+        assert_eq!(client.send(post_json(path, body)).await.status, StatusCode::FORBIDDEN, "POST {path}");
+    }
+}
+
+pub(super) async fn stranger_is_sent_to_log_in(site: Site) {
+    let client = site.guarded(guard::from_fn(|_| async { Access::LogInAt("/login?next=tracking".into()) })).await;
+    for path in GUARDED {
+        let reply = client.get(path).await;
+        if path.starts_with("/dashboard") {
+            assert_eq!(reply.status, StatusCode::SEE_OTHER, "{path}");
+            assert_eq!(reply.header("location"), "/login?next=tracking");
+        } else {
+            assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::UNAUTHORIZED, "unauthorized"), "{path}");
+        }
+    }
+    assert_eq!(client.get(CLICK).await.status, StatusCode::OK);
+}
+
+pub(super) async fn pages_of_other_sites_can_not_write(site: Site) {
+    let client = site.open().await;
+    let from = |headers: &[(&str, &str)]| {
+        let mut request = post_json("/affiliates", r#"{"name": "x"}"#);
+        for (name, value) in headers {
+            request.headers_mut().insert(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        request
+    };
+    for headers in [
+        &[("sec-fetch-site", "cross-site")][..],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("host", "tracker.example"), ("origin", "http://tracker.example:81")],
+    ] {
+        let reply = client.send(from(headers)).await;
+        assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::FORBIDDEN, "cross_site"), "{headers:?}");
+    }
+    for headers in [
+        &[][..],
+        &[("sec-fetch-site", "same-origin")],
+        &[("sec-fetch-site", "none")],
+        &[("host", "tracker.example"), ("origin", "https://tracker.example")],
+    ] {
+        assert_eq!(client.send(from(headers)).await.status, StatusCode::CREATED, "{headers:?}");
+    }
+    // Reading is harmless: the browser keeps the answer from the other page.
+    let mut read = request(Method::GET, "/affiliates");
+    read.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
+    assert_eq!(client.send(read).await.status, StatusCode::OK);
+}

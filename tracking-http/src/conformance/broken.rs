@@ -1,0 +1,81 @@
+use async_trait::async_trait;
+use tracking_core::{
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate, NewCampaign, NewClick,
+    NewConversion, Page, PageRequest, Recorded, Store, StoreError, Summary,
+};
+
+/// A store that does nothing but fail.
+#[derive(Debug)]
+pub(super) struct BrokenStore {
+    /// Whether it says that trying again may help.
+    pub(super) for_now: bool,
+}
+
+/// What the backend says, which no caller may ever read.
+pub(super) const SECRET: &str = "password=hunter2 at db.internal:3306";
+
+impl BrokenStore {
+    fn fail<T>(&self) -> Result<T, StoreError> {
+        Err(if self.for_now { StoreError::unavailable("test", SECRET) } else { StoreError::backend("test", SECRET) })
+    }
+}
+
+#[async_trait]
+impl Store for BrokenStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.fail()
+    }
+
+    async fn insert_affiliate(&self, _: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
+        self.fail()
+    }
+
+    async fn affiliate(&self, _: AffiliateId) -> Result<Affiliate, StoreError> {
+        self.fail()
+    }
+
+    async fn affiliates(&self, _: PageRequest) -> Result<Page<Affiliate>, StoreError> {
+        self.fail()
+    }
+
+    async fn insert_campaign(&self, _: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
+        self.fail()
+    }
+
+    async fn campaign(&self, _: CampaignId) -> Result<Campaign, StoreError> {
+        self.fail()
+    }
+
+    async fn campaigns(&self, _: PageRequest) -> Result<Page<Campaign>, StoreError> {
+        self.fail()
+    }
+
+    async fn insert_click(&self, _: NewClick) -> Result<Recorded<Click>, StoreError> {
+        self.fail()
+    }
+
+    async fn find_click(
+        &self,
+        _: AffiliateId,
+        _: Option<CampaignId>,
+        _: &ClickId,
+    ) -> Result<Option<Click>, StoreError> {
+        self.fail()
+    }
+
+    async fn clicks(&self, _: AffiliateId, _: PageRequest) -> Result<Page<Click>, StoreError> {
+        self.fail()
+    }
+
+    async fn insert_conversion(&self, _: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
+        self.fail()
+    }
+
+    async fn conversions(&self, _: AffiliateId, _: PageRequest) -> Result<Page<Conversion>, StoreError> {
+        self.fail()
+    }
+
+    async fn summary(&self, _: AffiliateId) -> Result<Summary, StoreError> {
+        self.fail()
+    }
+}

@@ -1,0 +1,137 @@
+//! How an adapter proves itself, over real sockets.
+//!
+//! An adapter's tests write one small application of its framework, as [`App`] describes it, and emit the cases with
+//! the macro `adapter_conformance!`. Its arguments are the path of an `async fn(App) -> SocketAddr` that starts the
+//! application on a free port of the loopback interface, on the runtime that it is called on; and an expression for an
+//! empty store:
+//!
+//! ```text
+//! tracking_http::adapter_conformance!(serve, storage_memory::MemoryStore::new());
+//! ```
+//!
+//! **Exempt from SemVer.** Cases are added in any release.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a case that can't go on has failed, and panics")]
+
+mod broken;
+mod client;
+mod harness;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::Api;
+
+pub use self::harness::run;
+
+/// An application that a tracker is mounted into.
+///
+/// Besides the trackers it has routes of its own, registered **before** them:
+///
+/// - `GET /host/before` answers `200` with the text `before`;
+///
+/// and **after** them:
+///
+/// - `GET /` answers `200` with the text `home`,
+/// - `GET /host/after` answers `200` with the text `after`,
+/// - `POST /host/echo` answers `200` with the request's body,
+/// - `GET /tracking/inside` answers `200` with the text `inside`.
+///
+/// Whatever no route answers gets its own page, status 404 with the text `host 404`; whatever else its framework lets
+/// an application replace by a page of its own (errors, panics, refused methods) has the text `host error`.
+#[derive(Debug)]
+pub struct App {
+    /// The trackers and the paths that they are mounted at: `""` for the root, or one or more segments as in
+    /// `/tracking` and `/partners/tracking`.
+    pub trackers: Vec<(&'static str, Arc<Api>)>,
+}
+
+/// The one list of cases. What is written but not listed is dead code, of which the compiler warns.
+macro_rules! cases {
+    ($d:tt $($subject:ident { $($case:ident)+ })+) => {
+        $(mod $subject;)+
+
+        #[doc(hidden)]
+        pub mod cases {
+            $($(
+                pub async fn $case(site: super::harness::Site) {
+                    super::$subject::$case(site).await;
+                }
+            )+)+
+        }
+
+        /// Emits one `#[test]` for each case of the [conformance suite of adapters](mod@self::conformance).
+        ///
+        /// The arguments are the path of an `async fn(App) -> SocketAddr` and an expression for an empty store.
+        #[macro_export]
+        macro_rules! adapter_conformance {
+            ($d serve:path, $d store:expr) => {
+                $($(
+                    #[test]
+                    fn $case() {
+                        $d crate::conformance::run($d serve, || Box::new($d store), $d crate::conformance::cases::$case);
+                    }
+                )+)+
+            };
+        }
+    };
+}
+
+cases! { $
+    tracking {
+        click_is_answered_as_the_brief_says
+        postback_is_answered_as_the_brief_says
+        lists_are_answered_as_the_brief_says
+        repeated_click_is_recorded_once
+        retried_postback_is_recorded_once
+        changed_postback_is_a_conflict
+        parallel_identical_postbacks_are_one_conversion
+        click_id_is_minted
+        amounts_are_exact
+        transaction_ids_tell_sales_apart
+        postback_key_is_demanded
+        last_click_wins
+        every_bad_input_gets_its_own_answer
+    }
+    resources {
+        affiliates_are_created_and_listed
+        campaigns_are_created_and_listed
+        bad_bodies_are_refused
+        large_body_is_refused
+        lists_are_paged
+        summary_adds_up
+        every_affiliate_report_answers_for_unknown_ones
+    }
+    protocol {
+        head_answers_like_get_and_records_nothing
+        trailing_slash_makes_no_difference
+        unknown_methods_are_refused
+        query_is_decoded
+        malformed_query_is_refused
+        unknown_parameters_are_ignored
+        repeated_parameters_are_refused
+        huge_query_is_refused
+        answers_have_safe_headers
+        broken_store_is_not_blamed_on_the_caller
+        health_and_readiness_are_told_apart
+        openapi_document_is_whole
+    }
+    hosting {
+        routes_of_the_host_are_reached
+        unknown_paths_are_the_hosts
+        refusals_enter_no_catcher
+        body_of_a_host_route_is_untouched
+        every_mount_point_works
+        two_trackers_stand_side_by_side
+        links_are_right_under_every_mount_point
+    }
+    access {
+        token_opens_everything
+        affiliate_sees_his_own_only
+        stranger_is_sent_to_log_in
+        pages_of_other_sites_can_not_write
+    }
+}
+
+/// Starts an [`App`].
+type Serve = Box<dyn Fn(App) -> std::pin::Pin<Box<dyn Future<Output = SocketAddr> + Send>> + Send + Sync>;

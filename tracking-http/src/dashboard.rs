@@ -1,0 +1,92 @@
+//! What the pages show.
+
+use bytes::Bytes;
+use http::Response;
+use tracking_core::{AffiliateId, Limit, PageRequest, Parameters, Tracker};
+
+use crate::answer;
+use crate::location::Location;
+use crate::pages::{Chosen, DashboardPage, ProblemPage};
+use crate::refusal::Refusal;
+
+/// The dashboard, for somebody who may see everything, or for the affiliate `only`.
+pub(crate) async fn show(
+    tracker: &Tracker,
+    only: Option<AffiliateId>,
+    at: &Location<'_>,
+    parameters: &Parameters<'_>,
+    public_url: &str,
+) -> Result<Response<Bytes>, Refusal> {
+    let wanted = parameters.optional::<AffiliateId>("affiliate_id")?;
+    if only.is_some_and(|own| wanted.is_some_and(|wanted| wanted != own)) {
+        return Err(Refusal::forbidden());
+    }
+    let (affiliates, has_more_affiliates) = match only {
+        Some(_) => (Vec::new(), false),
+        None => {
+            let page = tracker.affiliates(first(CHOICES)).await?;
+            (page.items, page.next.is_some())
+        }
+    };
+    let campaigns = tracker.campaigns(first(CHOICES)).await?.items;
+    let chosen = match only.or(wanted) {
+        None => None,
+        Some(id) => Some((
+            tracker.affiliate(id).await?,
+            tracker.summary(id).await?,
+            tracker.clicks(id, first(RECENT)).await?.items,
+            tracker.conversions(id, first(RECENT)).await?.items,
+        )),
+    };
+    let page = DashboardPage {
+        root: &at.root,
+        public_url,
+        affiliates: &affiliates,
+        has_more_affiliates,
+        viewer_is_affiliate: only.is_some(),
+        chosen: chosen.as_ref().map(|(affiliate, summary, clicks, conversions)| Chosen {
+            affiliate,
+            summary,
+            clicks,
+            conversions,
+            campaigns: &campaigns,
+        }),
+    };
+    match page.render() {
+        Ok(html) => Ok(answer::page(html, None)),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            Err(Refusal::internal())
+        }
+    }
+}
+
+/// How many affiliates the chooser holds.
+const CHOICES: Limit = limit(100);
+
+/// How many of the latest clicks and conversions are shown.
+const RECENT: Limit = limit(20);
+
+const fn limit(limit: u64) -> Limit {
+    match Limit::new(limit) {
+        Ok(limit) => limit,
+        Err(_) => panic!("a limit is out of range"), // and this does not compile
+    }
+}
+
+const fn first(limit: Limit) -> PageRequest {
+    PageRequest { limit, after: None }
+}
+
+/// A refusal as a page.
+pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
+    let title = refusal.status.canonical_reason().unwrap_or("Problem");
+    let page = ProblemPage { root: &at.root, status: refusal.status.as_u16(), title, message: &refusal.message };
+    match page.render() {
+        Ok(html) => answer::page(html, Some(&refusal)),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            answer::refuse(refusal)
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Which requests are ours.
+
+use http::Method;
+
+use crate::pages;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Click,
+    Postback,
+    Asset,
+    Health,
+    Readiness,
+    OpenApi,
+    Guarded(Guarded),
+}
+
+/// What only those may ask for whom the guard knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guarded {
+    Dashboard,
+    Affiliate,
+    AffiliateSummary,
+    AffiliateClicks,
+    AffiliateConversions,
+    Affiliates,
+    CreateAffiliate,
+    Campaign,
+    Campaigns,
+    CreateCampaign,
+}
+
+/// An endpoint with the requests that lead to it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) method: Method,
+    /// Below the mount point, in the notation of OpenAPI.
+    pub(crate) path: &'static str,
+    /// For metrics and OpenAPI.
+    pub(crate) name: &'static str,
+}
+
+const fn route(endpoint: Endpoint, method: Method, path: &'static str, name: &'static str) -> Route {
+    Route { endpoint, method, path, name }
+}
+
+const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'static str) -> Route {
+    route(Endpoint::Guarded(endpoint), method, path, name)
+}
+
+/// In the order in which they are tried: the busiest first.
+pub(crate) static ROUTES: [Route; 16] = [
+    route(Endpoint::Click, Method::GET, "/click", "click"),
+    route(Endpoint::Postback, Method::GET, "/postback", "postback"),
+    guarded(Guarded::AffiliateClicks, Method::GET, "/affiliates/{affiliate_id}/clicks", "affiliate_clicks"),
+    guarded(
+        Guarded::AffiliateConversions,
+        Method::GET,
+        "/affiliates/{affiliate_id}/conversions",
+        "affiliate_conversions",
+    ),
+    guarded(Guarded::AffiliateSummary, Method::GET, "/affiliates/{affiliate_id}/summary", "affiliate_summary"),
+    guarded(Guarded::Affiliate, Method::GET, "/affiliates/{affiliate_id}", "affiliate"),
+    guarded(Guarded::Affiliates, Method::GET, "/affiliates", "affiliates"),
+    guarded(Guarded::CreateAffiliate, Method::POST, "/affiliates", "create_affiliate"),
+    guarded(Guarded::Campaign, Method::GET, "/campaigns/{campaign_id}", "campaign"),
+    guarded(Guarded::Campaigns, Method::GET, "/campaigns", "campaigns"),
+    guarded(Guarded::CreateCampaign, Method::POST, "/campaigns", "create_campaign"),
+    guarded(Guarded::Dashboard, Method::GET, "/dashboard", "dashboard"),
+    route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
+    route(Endpoint::Health, Method::GET, "/healthz", "health"),
+    route(Endpoint::Readiness, Method::GET, "/readyz", "readiness"),
+    route(Endpoint::OpenApi, Method::GET, "/openapi.json", "openapi"),
+];
+
+/// Who a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// For the tracker: hand it to [`Api::handle`](crate::Api::handle).
+    Found(Match),
+    /// For the tracker, but with a method that it does not take: answer with
+    /// [`Api::method_not_allowed`](crate::Api::method_not_allowed).
+    MethodNotAllowed(Allow),
+    /// For somebody else: hand it back to the framework, untouched.
+    NotFound,
+}
+
+/// A request that is for the tracker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    pub(crate) endpoint: Endpoint,
+    /// The place in [`ROUTES`].
+    pub(crate) route: usize,
+    /// The length of the path below the mount point.
+    pub(crate) below: usize,
+}
+
+impl Match {
+    /// Whether the request's body is wanted. If not, it need not be read.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        ROUTES[self.route].method == Method::POST
+    }
+}
+
+/// The methods that a path takes, as the value of an `Allow` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allow(pub(crate) &'static str);
+
+impl Resolution {
+    /// Tells who a request is for, from its method and its path **below the mount point**: empty, or from the slash
+    /// on, percent-encoded as it came.
+    ///
+    /// A trailing slash makes no difference. `HEAD` is taken wherever `GET` is.
+    #[must_use]
+    pub fn of(method: &Method, path: &str) -> Self {
+        let Some(trimmed) = path.strip_prefix('/') else { return Self::NotFound };
+        let trimmed = trimmed.strip_suffix('/').unwrap_or(trimmed);
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        let (mut get, mut post) = (false, false);
+        for (index, route) in ROUTES.iter().enumerate() {
+            if !matches(route.path, trimmed) || (route.endpoint == Endpoint::Asset && !is_asset(trimmed)) {
+                continue;
+            }
+            if route.method == wanted {
+                return Self::Found(Match { endpoint: route.endpoint, route: index, below: path.len() });
+            }
+            get |= route.method == Method::GET;
+            post |= route.method == Method::POST;
+        }
+        match (get, post) {
+            (true, true) => Self::MethodNotAllowed(Allow("GET, HEAD, POST")),
+            (true, false) => Self::MethodNotAllowed(Allow("GET, HEAD")),
+            (false, true) => Self::MethodNotAllowed(Allow("POST")),
+            (false, false) => Self::NotFound,
+        }
+    }
+}
+
+/// `path` is without slashes at its ends.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path) = (pattern.split('/').skip(1), path.split('/'));
+    loop {
+        match (pattern.next(), path.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(segment)) if wanted == segment => {}
+            (Some(wanted), Some(segment)) if wanted.starts_with('{') && !segment.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The host may have assets under the same path: only our own files are ours.
+fn is_asset(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| pages::asset(name).is_some())
+}

@@ -1,0 +1,173 @@
+//! Who may see reports and pages, and who may change affiliates and campaigns.
+//!
+//! The host chooses one guard when it makes the [`Api`](crate::Api); there is no default. Clicks, postbacks, health
+//! checks, the OpenAPI document and the pages' style sheets are not guarded: postbacks have their campaign's key.
+
+use std::borrow::Cow;
+use std::fmt::{self, Debug};
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use tracking_core::AffiliateId;
+
+/// Tells who is asking.
+#[async_trait]
+pub trait Guard: Debug + Send + Sync + 'static {
+    /// Who sent this request. It is asked once for each guarded request, before anything else is done.
+    async fn access(&self, request: &Parts) -> Access;
+}
+
+/// Who is asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Somebody who may see and change everything.
+    Admin,
+    /// An affiliate, who may see his own figures, and the campaigns.
+    Affiliate(AffiliateId),
+    /// Nobody who is known. Answered with 401, and with a challenge to send a name and password, or a bearer token.
+    Unknown,
+    /// Nobody who is known, but this is where he can log in: pages redirect to it, and calls are answered with 401.
+    LogInAt(Cow<'static, str>),
+}
+
+/// Lets everybody do everything. For a trial on one machine, or where something in front of the tracker checks.
+#[must_use]
+pub fn open() -> impl Guard {
+    Open
+}
+
+#[derive(Debug)]
+struct Open;
+
+#[async_trait]
+impl Guard for Open {
+    async fn access(&self, _: &Parts) -> Access {
+        Access::Admin
+    }
+}
+
+/// Lets in whoever sends this token, as `Authorization: Bearer` or as the password of `Basic` with any user name, for
+/// which a browser asks by itself.
+#[must_use]
+pub fn token(token: &Token) -> impl Guard + use<> {
+    TokenGuard(token.0)
+}
+
+/// The SHA-256 hash of the token, so that the comparison takes the same time whatever is sent.
+struct TokenGuard([u8; 32]);
+
+impl Debug for TokenGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenGuard(…)")
+    }
+}
+
+#[async_trait]
+impl Guard for TokenGuard {
+    async fn access(&self, request: &Parts) -> Access {
+        let sent = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(password);
+        match sent {
+            Some(sent) if bool::from(hash(&sent).ct_eq(&self.0)) => Access::Admin,
+            _ => Access::Unknown,
+        }
+    }
+}
+
+/// The secret in an `Authorization` header of either scheme.
+fn password(authorization: &str) -> Option<Cow<'_, str>> {
+    if let Some(token) = bearer(authorization) {
+        return Some(Cow::Borrowed(token));
+    }
+    let (scheme, encoded) = authorization.split_once(' ')?;
+    let decoded = scheme.eq_ignore_ascii_case("basic").then(|| BASE64_STANDARD.decode(encoded.trim()).ok())??;
+    let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(Cow::Owned(password.to_owned()))
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub(crate) fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// A secret that opens everything: at least 16 visible ASCII characters. `Debug` does not show it.
+#[derive(Clone)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    /// The least number of characters.
+    pub const MIN_LEN: usize = 16;
+
+    /// # Errors
+    /// If `token` is too short, or has a character that can't stand in a header.
+    pub fn new(token: &str) -> Result<Self, WeakToken> {
+        if token.len() < Self::MIN_LEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(WeakToken);
+        }
+        Ok(Self(hash(token)))
+    }
+}
+
+impl Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// A token that is too easy to guess, or that can't be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a token has at least {} visible ASCII characters, without spaces", Token::MIN_LEN)]
+pub struct WeakToken;
+
+/// Asks the host: the closure looks at the request, usually at its cookies, and tells who sent it.
+///
+/// ```
+/// use tracking_http::guard::{self, Access};
+///
+/// let guard = guard::from_fn(|request| {
+///     let session = request.headers.get("cookie").cloned();
+///     async move {
+///         match session {
+///             Some(session) if session == "session=admin" => Access::Admin, // look it up in your database here
+///             _ => Access::LogInAt("/login".into()),
+///         }
+///     }
+/// });
+/// # let _ = guard;
+/// ```
+pub fn from_fn<F, Fut>(look: F) -> impl Guard
+where
+    F: Fn(&Parts) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Access> + Send + 'static,
+{
+    HostGuard(look)
+}
+
+struct HostGuard<F>(F);
+
+impl<F> Debug for HostGuard<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostGuard(…)")
+    }
+}
+
+#[async_trait]
+impl<F, Fut> Guard for HostGuard<F>
+where
+    F: Fn(&Parts) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Access> + Send + 'static,
+{
+    async fn access(&self, request: &Parts) -> Access {
+        (self.0)(request).await
+    }
+}

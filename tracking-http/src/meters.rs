@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use http::StatusCode;
+use metrics::{Counter, Histogram, counter, histogram};
+
+use crate::endpoint::ROUTES;
+
+/// Handles of the metrics of each route, in the order of [`ROUTES`].
+#[derive(Debug)]
+pub(crate) struct Meters(Vec<RouteMeters>);
+
+#[derive(Debug)]
+struct RouteMeters {
+    /// By the first digit of the status, from 2.
+    requests: [Counter; 4],
+    duration: Histogram,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        let of_route = |name: &'static str| RouteMeters {
+            requests: ["2xx", "3xx", "4xx", "5xx"]
+                .map(|status| counter!("tracking_http_requests_total", "endpoint" => name, "status" => status)),
+            duration: histogram!("tracking_http_request_duration_seconds", "endpoint" => name),
+        };
+        Self(ROUTES.iter().map(|route| of_route(route.name)).collect())
+    }
+
+    pub(crate) fn count(&self, route: usize, status: StatusCode, duration: Duration) {
+        let meters = &self.0[route];
+        let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
+        meters.requests[class].increment(1);
+        meters.duration.record(duration);
+    }
+}

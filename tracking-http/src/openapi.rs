@@ -1,0 +1,283 @@
+//! The OpenAPI document, made from the route table and the wire types.
+
+use std::sync::LazyLock;
+
+use http::{Method, StatusCode};
+use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApiBuilder, Paths, Ref, RefOr, Required, ResponseBuilder, Schema,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
+use crate::wire::{
+    AffiliateData, Answer, CampaignData, ClickListed, ClickTracked, ConversionListed, ConversionTracked, ErrorAnswer,
+    ListAnswer, NewAffiliate, NewCampaign, RecordedAnswer, Status, SummaryData,
+};
+
+/// The document as JSON text.
+pub(crate) fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(write);
+    &DOCUMENT
+}
+
+fn write() -> String {
+    let mut schemas = Vec::new();
+    let mut paths = Paths::new();
+    for route in &ROUTES {
+        if let Some(operation) = operation(route, &mut schemas) {
+            let method = if route.method == Method::POST { HttpMethod::Post } else { HttpMethod::Get };
+            paths.add_path_operation(route.path, vec![method], operation);
+        }
+    }
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+    let document = OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Affiliate tracking")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(DESCRIPTION))
+                .build(),
+        )
+        .paths(paths)
+        .components(Some(
+            ComponentsBuilder::new()
+                .schemas_from_iter(schemas)
+                .security_scheme("bearer", bearer)
+                .security_scheme("basic", basic)
+                .build(),
+        ))
+        .build();
+    document.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document could not be written");
+        "{}".to_owned()
+    })
+}
+
+const DESCRIPTION: &str = "Affiliate tracking by server-to-server postbacks. Records a click with its `click_id`, and \
+    attributes a conversion to it, exactly once. Times are UTC. Amounts are exact decimals. Parameters that are not \
+    listed are ignored; a listed one must not be repeated.";
+
+/// What the table does not say about a route. `None` for the pages, which are for people.
+fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Option<Operation> {
+    let (summary, parameters, body, success, refusals): (_, Vec<Parameter>, Option<RequestBody>, _, &[u16]) =
+        match route.endpoint {
+            Endpoint::Click => (
+                "Record a click",
+                vec![
+                    id_in_query("affiliate_id", "Who sent the visitor.", Required::True),
+                    id_in_query("campaign_id", "What he was sent to.", Required::True),
+                    text(
+                        "click_id",
+                        "1 to 100 visible ASCII characters; minted if left out or empty.",
+                        Required::False,
+                    ),
+                ],
+                None,
+                (StatusCode::OK, envelope::<RecordedAnswer<ClickTracked>, ClickTracked>(schemas)),
+                &[400, 404, 414, 422, 500, 503],
+            ),
+            Endpoint::Postback => (
+                "Record a conversion",
+                vec![
+                    id_in_query("affiliate_id", "Whose click it was.", Required::True),
+                    text("click_id", "The click that brought the buyer.", Required::True),
+                    text("amount", "A decimal from 0, with up to 12 and 6 digits: 100, 99.95.", Required::True),
+                    text("currency", "ISO 4217.", Required::True),
+                    id_in_query("campaign_id", "If left out, that of the latest click with this id.", Required::False),
+                    text("event", "What happened; `conversion` if left out.", Required::False),
+                    text(
+                        "transaction_id",
+                        "Your number of it. Without one, one conversion per click and event.",
+                        Required::False,
+                    ),
+                    text("token", "The campaign's postback key, if it is not sent as a bearer token.", Required::False),
+                ],
+                None,
+                (StatusCode::OK, envelope::<RecordedAnswer<ConversionTracked>, ConversionTracked>(schemas)),
+                &[400, 401, 404, 409, 414, 422, 500, 503],
+            ),
+            Endpoint::Guarded(guarded) => match guarded {
+                Guarded::Dashboard => return None,
+                Guarded::Affiliate => (
+                    "Show an affiliate",
+                    vec![id_in_path("affiliate_id")],
+                    None,
+                    (StatusCode::OK, envelope::<Answer<AffiliateData>, AffiliateData>(schemas)),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::AffiliateSummary => (
+                    "Sum up what an affiliate has brought",
+                    vec![id_in_path("affiliate_id")],
+                    None,
+                    (StatusCode::OK, envelope::<Answer<SummaryData>, SummaryData>(schemas)),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::AffiliateClicks => (
+                    "List an affiliate's clicks, newest first",
+                    vec![id_in_path("affiliate_id"), limit(), cursor()],
+                    None,
+                    (StatusCode::OK, envelope::<ListAnswer<ClickListed>, ClickListed>(schemas)),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::AffiliateConversions => (
+                    "List an affiliate's conversions, newest first",
+                    vec![id_in_path("affiliate_id"), limit(), cursor()],
+                    None,
+                    (StatusCode::OK, envelope::<ListAnswer<ConversionListed>, ConversionListed>(schemas)),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::Affiliates => (
+                    "List the affiliates, newest first",
+                    vec![limit(), cursor()],
+                    None,
+                    (StatusCode::OK, envelope::<ListAnswer<AffiliateData>, AffiliateData>(schemas)),
+                    &[400, 401, 403, 414, 422, 500, 503],
+                ),
+                Guarded::CreateAffiliate => (
+                    "Create an affiliate",
+                    vec![],
+                    Some(json_body(component::<NewAffiliate>(schemas))),
+                    (StatusCode::CREATED, envelope::<RecordedAnswer<AffiliateData>, AffiliateData>(schemas)),
+                    &[400, 401, 403, 413, 414, 415, 422, 500, 503],
+                ),
+                Guarded::Campaign => (
+                    "Show a campaign",
+                    vec![id_in_path("campaign_id")],
+                    None,
+                    (StatusCode::OK, envelope::<Answer<CampaignData>, CampaignData>(schemas)),
+                    &[400, 401, 404, 414, 422, 500, 503],
+                ),
+                Guarded::Campaigns => (
+                    "List the campaigns, newest first",
+                    vec![limit(), cursor()],
+                    None,
+                    (StatusCode::OK, envelope::<ListAnswer<CampaignData>, CampaignData>(schemas)),
+                    &[400, 401, 414, 422, 500, 503],
+                ),
+                Guarded::CreateCampaign => (
+                    "Create a campaign",
+                    vec![],
+                    Some(json_body(component::<NewCampaign>(schemas))),
+                    (StatusCode::CREATED, envelope::<RecordedAnswer<CampaignData>, CampaignData>(schemas)),
+                    &[400, 401, 403, 413, 414, 415, 422, 500, 503],
+                ),
+            },
+            Endpoint::Health => (
+                "Tell that the process is up",
+                vec![],
+                None,
+                (StatusCode::OK, component::<Status>(schemas)),
+                &[400, 414],
+            ),
+            Endpoint::Readiness => (
+                "Tell whether the store can take calls",
+                vec![],
+                None,
+                (StatusCode::OK, component::<Status>(schemas)),
+                &[400, 414, 500, 503],
+            ),
+            Endpoint::OpenApi => (
+                "This document",
+                vec![],
+                None,
+                (StatusCode::OK, RefOr::T(ObjectBuilder::new().schema_type(Type::Object).into())),
+                &[400, 414],
+            ),
+            Endpoint::Asset => return None,
+        };
+    let (status, schema) = success;
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(route.name))
+        .summary(Some(summary))
+        .parameters(Some(parameters))
+        .request_body(body)
+        .response(status.as_str(), response(status, schema));
+    let refused = component::<ErrorAnswer>(schemas);
+    for status in refusals.iter().filter_map(|status| StatusCode::from_u16(*status).ok()) {
+        operation = operation.response(status.as_str(), response(status, refused.clone()));
+    }
+    let schemes: &[&str] = match route.endpoint {
+        Endpoint::Guarded(_) => &["bearer", "basic"],
+        Endpoint::Postback => &["bearer"],
+        _ => &[],
+    };
+    for scheme in schemes {
+        operation = operation.security(SecurityRequirement::new(*scheme, Vec::<String>::new()));
+    }
+    // Only the campaigns that have a key demand one, and some hosts guard by a session of their own.
+    if !schemes.is_empty() {
+        operation = operation.security(SecurityRequirement::default());
+    }
+    Some(operation.build())
+}
+
+/// Takes note of a type and of all that it is made of, and refers to it.
+fn component<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
+    schemas.push((T::name().into_owned(), <T as PartialSchema>::schema()));
+    T::schemas(schemas);
+    RefOr::Ref(Ref::from_schema_name(T::name()))
+}
+
+/// An answer and the data in it, which the derived schema of a generic type refers to, but does not list.
+fn envelope<A: ToSchema, D: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
+    component::<D>(schemas);
+    component::<A>(schemas)
+}
+
+fn response(status: StatusCode, schema: RefOr<Schema>) -> utoipa::openapi::Response {
+    ResponseBuilder::new()
+        .description(status.canonical_reason().unwrap_or_default())
+        .content("application/json", ContentBuilder::new().schema(Some(schema)).build())
+        .build()
+}
+
+fn json_body(schema: RefOr<Schema>) -> RequestBody {
+    RequestBodyBuilder::new()
+        .content("application/json", ContentBuilder::new().schema(Some(schema)).build())
+        .required(Some(Required::True))
+        .build()
+}
+
+fn id_in_path(name: &str) -> Parameter {
+    ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).schema(Some(id())).build()
+}
+
+fn id_in_query(name: &str, description: &str, required: Required) -> Parameter {
+    query(name, description, required, id())
+}
+
+fn text(name: &str, description: &str, required: Required) -> Parameter {
+    query(name, description, required, ObjectBuilder::new().schema_type(Type::String))
+}
+
+fn limit() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(tracking_core::Limit::MAX as i64))
+        .default(Some(tracking_core::Limit::default().as_usize().into()));
+    query("limit", "How many records at the most.", Required::False, schema)
+}
+
+fn cursor() -> Parameter {
+    text("cursor", "The `next_cursor` of the page before; the newest records if left out.", Required::False)
+}
+
+fn id() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(i32::MAX))
+}
+
+fn query(name: &str, description: &str, required: Required, schema: ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .description(Some(description))
+        .required(required)
+        .schema(Some(schema))
+        .build()
+}

@@ -1,0 +1,55 @@
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use thiserror::Error;
+use tracking_core::Parameters;
+
+/// The query is not the percent-encoding of UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the query is not percent-encoded UTF-8")]
+pub(crate) struct MalformedQuery;
+
+/// Reads a query by the rules of HTML forms, but strictly: what can't be decoded is refused instead of replaced.
+///
+/// What needs no decoding is borrowed.
+pub(crate) fn parse(query: Option<&str>) -> Result<Parameters<'_>, MalformedQuery> {
+    query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> Result<Cow<'_, str>, MalformedQuery> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let is_escape = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !text.split('%').skip(1).all(is_escape) {
+        return Err(MalformedQuery);
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| MalformedQuery)?;
+    Ok(Cow::Owned(decoded.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_strictly() {
+        let parsed = parse(Some("a=%C3%A4+b%2B&&flag&c=1=2")).unwrap();
+        assert_eq!(parsed.text("a"), Ok(Some("ä b+")));
+        assert_eq!(parsed.text("flag"), Ok(Some("")));
+        assert_eq!(parsed.text("c"), Ok(Some("1=2")));
+        assert_eq!(parse(None), Ok(Parameters::default()));
+        for query in ["a=%", "a=%4", "a=%zz", "a=%FF", "%=1", "a=%+1", "a=%C3"] {
+            assert_eq!(parse(Some(query)), Err(MalformedQuery), "{query}");
+        }
+    }
+}

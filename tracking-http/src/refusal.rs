@@ -1,0 +1,146 @@
+//! Answers that say no: one place from which status, code, message and headers come.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use http::StatusCode;
+use tracking_core::{Outcome, ParameterError, StoreError};
+
+use crate::query::MalformedQuery;
+use crate::wire::{ConversionTracked, RecordedAnswer};
+
+/// Why a request is not answered as it wished.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) parameter: Option<&'static str>,
+    pub(crate) recorded: Option<ConversionTracked>,
+    pub(crate) header: Option<Header>,
+}
+
+/// The header without which the status would not be complete.
+#[derive(Debug)]
+pub(crate) enum Header {
+    Allow(&'static str),
+    RetryAfterSeconds(u16),
+    Challenge(&'static str),
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), parameter: None, recorded: None, header: None }
+    }
+
+    pub(crate) fn header(mut self, header: Header) -> Self {
+        self.header = Some(header);
+        self
+    }
+
+    fn parameter(mut self, parameter: &'static str) -> Self {
+        self.parameter = Some(parameter);
+        self
+    }
+}
+
+impl From<MalformedQuery> for Refusal {
+    fn from(_: MalformedQuery) -> Self {
+        let message = "The query is not valid: percent-encode each parameter as UTF-8, and a % as %25.";
+        Self::new(StatusCode::BAD_REQUEST, "malformed_query", message)
+    }
+}
+
+impl From<ParameterError> for Refusal {
+    fn from(error: ParameterError) -> Self {
+        let status =
+            if error.problem.is_well_formed() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
+        Self::new(status, "invalid_parameter", format!("{error}.")).parameter(error.name)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let unavailable = |code, message: &str| {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).header(Header::RetryAfterSeconds(5))
+        };
+        match &error {
+            StoreError::UnknownAffiliate(id) => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_affiliate", format!("There is no affiliate {id}."))
+                    .parameter("affiliate_id")
+            }
+            StoreError::UnknownCampaign(id) => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_campaign", format!("There is no campaign {id}."))
+                    .parameter("campaign_id")
+            }
+            StoreError::UnknownClick(_) => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_click", "There is no such click.").parameter("click_id")
+            }
+            StoreError::Full { .. } => {
+                tracing::error!(error = %chain(&error), "request refused");
+                unavailable("store_full", "The store is full: nothing was recorded. Tell the operator of this service.")
+            }
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(error = %chain(&error), "request failed for now");
+                unavailable(
+                    "store_unavailable",
+                    "The store can't be reached. Send the same request again later: it will not be counted twice.",
+                )
+            }
+            _ => {
+                tracing::error!(error = %chain(&error), "request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "This is not yours to see or to change.")
+    }
+
+    pub(crate) fn internal() -> Self {
+        let message = "Something is broken here; it has been logged. Sending the same request again later is safe.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+}
+
+/// The one place where what became of a postback becomes an answer.
+pub(crate) fn answer_postback(outcome: Outcome) -> Result<RecordedAnswer<ConversionTracked>, Refusal> {
+    let (code, summary) = (outcome.code(), outcome.summary());
+    let message = match outcome.remedy() {
+        Some(remedy) => format!("{summary} {remedy}"),
+        None => summary,
+    };
+    let duplicate = matches!(outcome, Outcome::Duplicate(_));
+    let refusal = match outcome {
+        Outcome::Accepted(conversion) | Outcome::Duplicate(conversion) => {
+            return Ok(RecordedAnswer { success: true, message, duplicate, data: conversion.into() });
+        }
+        Outcome::Conflict { recorded, .. } => {
+            let recorded = Some(recorded.into());
+            Refusal { recorded, ..Refusal::new(StatusCode::CONFLICT, code, message) }
+        }
+        Outcome::UnknownAffiliate(_) => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("affiliate_id"),
+        Outcome::UnknownCampaign(_) => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("campaign_id"),
+        Outcome::UnknownClick { .. } => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("click_id"),
+        Outcome::MissingKey(_) | Outcome::WrongKey(_) => Refusal::new(StatusCode::UNAUTHORIZED, code, message)
+            .parameter("token")
+            .header(Header::Challenge(r#"Bearer realm="Postbacks""#)),
+        Outcome::InvalidParameter(error) => Refusal { message, ..error.into() },
+    };
+    Err(refusal)
+}
+
+/// An error with all of its sources.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Writing to a String can't fail.
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
+}
