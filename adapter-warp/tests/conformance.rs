@@ -1,5 +1,7 @@
 //! The conformance suite of adapters, in a warp application.
 
+#![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 

@@ -16,7 +16,7 @@ pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) parameter: Option<&'static str>,
-    pub(crate) recorded: Option<ConversionTracked>,
+    pub(crate) recorded: Option<Box<ConversionTracked>>,
     pub(crate) header: Option<Header>,
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn answer_postback(outcome: Outcome) -> Result<RecordedAnswer<Convers
             return Ok(RecordedAnswer { success: true, message, duplicate, data: conversion.into() });
         }
         Outcome::Conflict { recorded, .. } => {
-            let recorded = Some(recorded.into());
+            let recorded = Some(Box::new(recorded.into()));
             Refusal { recorded, ..Refusal::new(StatusCode::CONFLICT, code, message) }
         }
         Outcome::UnknownAffiliate(_) => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("affiliate_id"),

@@ -64,7 +64,7 @@ pub(crate) struct ErrorData {
     pub(crate) parameter: Option<&'static str>,
     /// With which conversion a postback is in conflict.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) recorded: Option<ConversionTracked>,
+    pub(crate) recorded: Option<Box<ConversionTracked>>,
 }
 
 /// A click, as `/click` answers it.

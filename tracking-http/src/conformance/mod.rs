@@ -60,7 +60,7 @@ macro_rules! cases {
             )+)+
         }
 
-        /// Emits one `#[test]` for each case of the [conformance suite of adapters](mod@self::conformance).
+        /// Emits one `#[test]` for each case of the conformance suite of adapters.
         ///
         /// The arguments are the path of an `async fn(App) -> SocketAddr` and an expression for an empty store.
         #[macro_export]

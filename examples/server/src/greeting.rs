@@ -1,0 +1,48 @@
+//! What somebody reads who has just started the server.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+use crate::sample::{AFFILIATE, CAMPAIGN};
+use crate::settings::{Framework, Settings, Store};
+
+pub(crate) fn print(settings: &Settings, address: SocketAddr, base_url: &str) {
+    // Nobody may be listening; that is no reason to stop.
+    _ = io::stdout().lock().write_all(text(settings, address, base_url).as_bytes());
+    tracing::info!(%address, framework = %settings.framework, "listening");
+    if settings.admin_token.is_none() {
+        tracing::warn!("reports and pages are open to everybody on this machine; TRACKING_ADMIN_TOKEN closes them");
+    }
+    for name in &settings.unknown_variables {
+        tracing::warn!(name, "an environment variable is not a setting of this server; --help lists those that are");
+    }
+}
+
+fn text(settings: &Settings, address: SocketAddr, base_url: &str) -> String {
+    let framework = match settings.framework {
+        Framework::Warp => "warp",
+        Framework::Rocket => "Rocket",
+    };
+    let store = match settings.store {
+        Store::Memory => "Records are in memory, and gone when the server stops.",
+    };
+    let log_in = match settings.admin_token {
+        Some(_) => "Log in:    with any user name, and the admin token as the password\n",
+        None => "",
+    };
+    format!(
+        "Affiliate tracking, on {framework}\n\
+         \n\
+         Listening: {address}\n\
+         Dashboard: {base_url}/dashboard\n\
+         {log_in}\
+         \n\
+         {store}\n\
+         Try it: a click, and then a sale.\n\
+         \n\
+         \x20 curl '{base_url}/click?affiliate_id={AFFILIATE}&campaign_id={CAMPAIGN}&click_id=abc123'\n\
+         \x20 curl '{base_url}/postback?affiliate_id={AFFILIATE}&click_id=abc123&amount=100&currency=USD'\n\
+         \n\
+         Stop with Ctrl-C.\n"
+    )
+}
