@@ -1,12 +1,13 @@
 //! The records of one affiliate, under one lock.
 
+use std::cmp::Reverse;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 use tracking_core::{
-    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor, NewClick,
-    NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals,
+    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
+    MAX_CLICKS_OF_ONE_ID, NewClick, NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals,
 };
 
 /// An affiliate with his records. Calls for different affiliates never meet here.
@@ -67,13 +68,14 @@ impl Ledger {
         Ok(Recorded::New(click))
     }
 
-    pub(crate) fn find_click(&self, campaign: Option<CampaignId>, click_id: &ClickId) -> Option<Click> {
+    pub(crate) fn find_clicks(&self, campaign: Option<CampaignId>, click_id: &ClickId) -> Vec<Click> {
         let entries = self.entries.lock();
-        let clicks = entries
-            .clicks
-            .find_all(click_id)
-            .filter(|row| row.click_id == *click_id && campaign.is_none_or(|campaign| row.campaign_id == campaign));
-        clicks.max_by_key(|row| (row.created_at, row.id)).map(|row| row.to_click(self.affiliate.id))
+        let is_wanted = |row: &&ClickRow| campaign.is_none_or(|campaign| row.campaign_id == campaign);
+        let rows = entries.clicks.find_all(click_id).filter(is_wanted);
+        let mut clicks: Vec<Click> = rows.map(|row| row.to_click(self.affiliate.id)).collect();
+        clicks.sort_unstable_by_key(|click| Reverse((click.created_at, click.id)));
+        clicks.truncate(MAX_CLICKS_OF_ONE_ID);
+        clicks
     }
 
     /// `number` is called only if the conversion is new, and may refuse it.
@@ -88,14 +90,14 @@ impl Ledger {
         if entries.clicks.find(&click.click_id, is_click).is_none() {
             return Err(StoreError::UnknownClick(new.click.click_id));
         }
-        let is_same = |row: &Conversion| {
-            row.campaign_id == click.campaign_id
-                && row.click_id == click.click_id
+        let is_same = |row: &&Conversion| {
+            (row.campaign_id == click.campaign_id || new.alternatives.contains(&row.campaign_id))
                 && row.event == new.event
                 && row.transaction_id == new.transaction_id
         };
-        if let Some(row) = entries.conversions.find(&click.click_id, is_same) {
-            return Ok(Recorded::Duplicate(row.clone()));
+        let same = entries.conversions.find_all(&click.click_id).filter(is_same);
+        if let Some(first) = same.min_by_key(|row| row.place()) {
+            return Ok(Recorded::Duplicate(first.clone()));
         }
         let conversion = new.into_conversion(number()?);
         entries.revenue.add(conversion.amount, conversion.currency);
@@ -188,9 +190,9 @@ impl<R: Row> Table<R> {
         self.by_click_id.find(hash, |&index| is_it(&self.rows[index])).map(|&index| &self.rows[index])
     }
 
-    /// The rows with this click id, and perhaps others.
     fn find_all(&self, click_id: &ClickId) -> impl Iterator<Item = &R> {
-        self.by_click_id.iter_hash(self.hasher.hash_one(click_id)).map(|&index| &self.rows[index])
+        let same_hash = self.by_click_id.iter_hash(self.hasher.hash_one(click_id)).map(|&index| &self.rows[index]);
+        same_hash.filter(move |row| row.click_id() == click_id)
     }
 
     fn page<T>(&self, request: PageRequest, to_item: impl Fn(&R) -> T) -> Page<T> {

@@ -136,13 +136,13 @@ impl Store for MemoryStore {
         ledger.insert_click(click, || self.number(&self.last_click, "insert click", ClickRecordId::new))
     }
 
-    async fn find_click(
+    async fn find_clicks(
         &self,
         affiliate: AffiliateId,
         campaign: Option<CampaignId>,
         click_id: &ClickId,
-    ) -> Result<Option<Click>, StoreError> {
-        Ok(self.ledger(affiliate).ok().and_then(|ledger| ledger.find_click(campaign, click_id)))
+    ) -> Result<Vec<Click>, StoreError> {
+        Ok(self.ledger(affiliate).map(|ledger| ledger.find_clicks(campaign, click_id)).unwrap_or_default())
     }
 
     async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {

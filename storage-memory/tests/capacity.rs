@@ -39,6 +39,7 @@ fn new_click(affiliate_id: AffiliateId, click_id: &str) -> NewClick {
 fn new_conversion(click: &Click, transaction_id: Option<&str>) -> NewConversion {
     NewConversion {
         click: click.clone(),
+        alternatives: Vec::new(),
         event: "sale".parse().unwrap(),
         transaction_id: transaction_id.map(|id| id.parse().unwrap()),
         amount: "100".parse().unwrap(),
@@ -77,7 +78,7 @@ async fn full_store_refuses_what_is_new_and_answers_the_rest() {
 
     let page = PageRequest::default();
     assert_eq!(store.summary(affiliate.id).await.unwrap(), before);
-    assert_eq!(store.find_click(affiliate.id, None, &click.click_id).await.unwrap().as_ref(), Some(&click));
+    assert_eq!(store.find_clicks(affiliate.id, None, &click.click_id).await.unwrap(), [click.clone()]);
     assert_eq!(store.campaigns(page).await.unwrap().items, [campaign]);
     assert_eq!(store.clicks(affiliate.id, page).await.unwrap().items, [click]);
     assert_eq!(store.conversions(affiliate.id, page).await.unwrap().items, [conversion]);

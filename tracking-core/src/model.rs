@@ -86,6 +86,10 @@ pub struct Conversion {
 pub struct NewConversion {
     /// The click that it is attributed to, as the store returned it.
     pub click: Click,
+    /// Other campaigns in which the affiliate has a click with the same id, and which the sender may have meant before
+    /// this click was there. Empty if he named the campaign. A conversion there with the same event and transaction id
+    /// is this one.
+    pub alternatives: Vec<CampaignId>,
     /// What happened.
     pub event: EventName,
     /// The advertiser's number of it. Without one there is one conversion per click and event.

@@ -27,7 +27,7 @@ use crate::{
 /// - **Values come back as they went in**: times to the millisecond, amounts to the last digit.
 /// - **Missing references.** A call that names an affiliate or a campaign that is not there fails with
 ///   [`StoreError::UnknownAffiliate`] or [`StoreError::UnknownCampaign`], the affiliate first where both are missing,
-///   and changes nothing. [`find_click`](Self::find_click) is the exception: it returns `None`.
+///   and changes nothing. [`find_clicks`](Self::find_clicks) is the exception: it finds nothing.
 /// - **Lists** are sorted by time of creation and then by number, both descending. A page holds up to
 ///   [`limit`](PageRequest::limit) records after its [cursor](crate::Cursor), and tells where the next one starts
 ///   unless the list ends. Records added or read meanwhile never make a later page repeat or miss another record.
@@ -150,19 +150,22 @@ use crate::{
 ///         Ok(Recorded::New(click))
 ///     }
 ///
-///     async fn find_click(
+///     async fn find_clicks(
 ///         &self,
 ///         affiliate: AffiliateId,
 ///         campaign: Option<CampaignId>,
 ///         click_id: &ClickId,
-///     ) -> Result<Option<Click>, StoreError> {
+///     ) -> Result<Vec<Click>, StoreError> {
 ///         let tables = self.0.lock().unwrap();
 ///         let clicks = tables.clicks.iter().filter(|row| {
 ///             row.affiliate_id == affiliate
 ///                 && row.click_id == *click_id
 ///                 && campaign.is_none_or(|campaign| row.campaign_id == campaign)
 ///         });
-///         Ok(clicks.max_by_key(|row| (row.created_at, row.id)).cloned())
+///         let mut clicks: Vec<Click> = clicks.cloned().collect();
+///         clicks.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
+///         clicks.truncate(MAX_CLICKS_OF_ONE_ID);
+///         Ok(clicks)
 ///     }
 ///
 ///     async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
@@ -181,16 +184,19 @@ use crate::{
 ///         }
 ///         let id = ConversionId::new(tables.conversions.len() as u64 + 1)
 ///             .map_err(|error| StoreError::backend("insert conversion", error))?;
-///         let new = new.into_conversion(id);
-///         let identity = |row: &Conversion| {
-///             let click = (row.affiliate_id, row.campaign_id, row.click_id.clone());
-///             (click, row.event.clone(), row.transaction_id.clone())
+///         let is_same = |row: &&Conversion| {
+///             row.affiliate_id == new.click.affiliate_id
+///                 && row.click_id == new.click.click_id
+///                 && (row.campaign_id == new.click.campaign_id || new.alternatives.contains(&row.campaign_id))
+///                 && (&row.event, &row.transaction_id) == (&new.event, &new.transaction_id)
 ///         };
-///         if let Some(found) = tables.conversions.iter().find(|row| identity(row) == identity(&new)) {
+///         let found = tables.conversions.iter().filter(is_same).min_by_key(|row| (row.created_at, row.id));
+///         if let Some(found) = found {
 ///             return Ok(Recorded::Duplicate(found.clone()));
 ///         }
-///         tables.conversions.push(new.clone());
-///         Ok(Recorded::New(new))
+///         let conversion = new.into_conversion(id);
+///         tables.conversions.push(conversion.clone());
+///         Ok(Recorded::New(conversion))
 ///     }
 ///
 ///     async fn conversions(
@@ -279,17 +285,18 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// If its affiliate or campaign is not there, or if the store fails or is full.
     async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError>;
 
-    /// The affiliate's click with this id: that of the campaign, or the latest one, by time and then by number, of all
-    /// his campaigns. `None` if there is no such click, affiliate or campaign.
+    /// The affiliate's clicks with this id: that of the campaign, or those of all campaigns, the latest first, by time
+    /// and then by number, and no more than [`MAX_CLICKS_OF_ONE_ID`]. Empty if there is no such click, affiliate or
+    /// campaign.
     ///
     /// # Errors
     /// If the store fails.
-    async fn find_click(
+    async fn find_clicks(
         &self,
         affiliate: AffiliateId,
         campaign: Option<CampaignId>,
         click_id: &ClickId,
-    ) -> Result<Option<Click>, StoreError>;
+    ) -> Result<Vec<Click>, StoreError>;
 
     /// The clicks of an affiliate.
     ///
@@ -300,7 +307,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Adds a conversion, and counts it, in one step. Its identity is (click, event, transaction id); no transaction
     /// id is equal to no transaction id.
     ///
-    /// A duplicate is told by its identity alone. Whether amount and currency agree is for the caller to see.
+    /// A duplicate is told by its identity alone. Whether amount and currency agree is for the caller to see. Where the
+    /// caller has named [`alternatives`](NewConversion::alternatives), a conversion of the same event and transaction id
+    /// that is attributed to the affiliate's click with this id in one of them is a duplicate, too; of several, the
+    /// earliest, by time and then by number, is returned.
     ///
     /// Its click is there if one record has the number, affiliate, campaign and click id that it names.
     ///
@@ -321,6 +331,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// If there is no such affiliate, or if the store fails.
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError>;
 }
+
+/// How many clicks [`Store::find_clicks`] returns at the most. An affiliate's click ids are unique in a campaign, so it
+/// takes the same id in more campaigns than this to reach it.
+pub const MAX_CLICKS_OF_ONE_ID: usize = 16;
 
 macro_rules! forward_store {
     ($($pointer:ident)+) => {$(
@@ -359,13 +373,13 @@ macro_rules! forward_store {
                 (**self).insert_click(click).await
             }
 
-            async fn find_click(
+            async fn find_clicks(
                 &self,
                 affiliate: AffiliateId,
                 campaign: Option<CampaignId>,
                 click_id: &ClickId,
-            ) -> Result<Option<Click>, StoreError> {
-                (**self).find_click(affiliate, campaign, click_id).await
+            ) -> Result<Vec<Click>, StoreError> {
+                (**self).find_clicks(affiliate, campaign, click_id).await
             }
 
             async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {

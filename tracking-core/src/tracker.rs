@@ -100,7 +100,8 @@ impl Tracker {
     /// Records a conversion that the application itself vouches for: no postback key is asked for.
     ///
     /// The click is the one that the request names: that of its campaign, or the latest one with that id. The identity
-    /// of the conversion is (click, event, transaction id).
+    /// of the conversion is (click, event, transaction id). Should a later click with the same id come in after the
+    /// call, a retry without a campaign still finds the conversion.
     ///
     /// # Errors
     /// If the store fails or is full: the conversion may be recorded or not, and the same call is safe to repeat.
@@ -111,6 +112,10 @@ impl Tracker {
     }
 
     /// Takes a postback: what an advertiser's server sent.
+    ///
+    /// Without a `campaign_id`, the latest click with this id counts, of those campaigns that the sender may report for:
+    /// the ones whose key he presents, and the ones without a key. Should such a click come in after a postback, a retry
+    /// of that postback still finds its conversion.
     ///
     /// The parameters are `affiliate_id`, `click_id`, `amount`, `currency`, and optionally `campaign_id`, `event`,
     /// `transaction_id` and `token`, the campaign's postback key. A `bearer` key goes before `token`. A campaign
@@ -130,20 +135,22 @@ impl Tracker {
     async fn attribute(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Outcome, StoreError> {
         let ConversionRequest { affiliate_id, campaign_id, click_id, event, transaction_id, amount, currency } =
             request;
-        let Some(click) = self.store.find_click(affiliate_id, campaign_id, &click_id).await? else {
+        let mut clicks = self.store.find_clicks(affiliate_id, campaign_id, &click_id).await?;
+        let Some(last_campaign) = clicks.first().map(|click| click.campaign_id) else {
             return self.explain_no_click(affiliate_id, campaign_id, click_id).await;
         };
-        if let Sender::Advertiser { key } = sender
-            && let Some(expected) = self.store.campaign(click.campaign_id).await?.postback_key
-        {
-            match key {
-                None => return Ok(Outcome::MissingKey(click.campaign_id)),
-                Some(key) if !expected.matches(key) => return Ok(Outcome::WrongKey(click.campaign_id)),
-                Some(_) => {}
+        if let Sender::Advertiser { key } = sender {
+            let campaigns = self.campaigns_open_to(key, &clicks).await?;
+            clicks.retain(|click| campaigns.contains(&click.campaign_id));
+            if clicks.is_empty() && key.is_none() {
+                return Ok(Outcome::MissingKey(last_campaign));
             }
         }
+        let mut clicks = clicks.into_iter();
+        let Some(click) = clicks.next() else { return Ok(Outcome::WrongKey(last_campaign)) };
+        let alternatives = clicks.map(|click| click.campaign_id).collect();
         let created_at = self.clock.now();
-        let conversion = NewConversion { click, event, transaction_id, amount, currency, created_at };
+        let conversion = NewConversion { click, alternatives, event, transaction_id, amount, currency, created_at };
         Ok(match self.store.insert_conversion(conversion).await? {
             Recorded::New(conversion) => {
                 self.events.send(|| Event::ConversionAccepted(conversion.clone()));
@@ -163,6 +170,18 @@ impl Tracker {
                 Outcome::Conflict { recorded, amount, currency }
             }
         })
+    }
+
+    /// The campaigns of these clicks that take postbacks from whoever presents this key.
+    async fn campaigns_open_to(&self, key: Option<&str>, clicks: &[Click]) -> Result<Vec<CampaignId>, StoreError> {
+        let mut open = Vec::with_capacity(clicks.len());
+        for click in clicks {
+            let campaign = self.store.campaign(click.campaign_id).await?;
+            if campaign.postback_key.is_none_or(|expected| key.is_some_and(|key| expected.matches(key))) {
+                open.push(campaign.id);
+            }
+        }
+        Ok(open)
     }
 
     /// Which part of (affiliate, campaign, click) it is that is not there.

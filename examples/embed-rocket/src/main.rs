@@ -21,14 +21,16 @@ use uuid::Uuid;
 
 use crate::staff::Staff;
 
+type BoxedError = Box<dyn Error + Send + Sync>;
+
 #[rocket::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), BoxedError> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
     let address: SocketAddr = address.parse()?;
 
     let tracker = Arc::new(Tracker::new(MemoryStore::new()));
     let affiliate = tracker.create_affiliate("Ada's reviews".parse()?).await?;
-    let landing_page = "http://localhost:8000/?affiliate_id={affiliate_id}&click_id={click_id}".parse()?;
+    let landing_page = format!("http://{address}/?affiliate_id={{affiliate_id}}&click_id={{click_id}}").parse()?;
     let campaign = tracker.create_campaign(CampaignRequest::new("Lamps".parse()?, landing_page)).await?.campaign;
 
     // Whoever is logged in to the shop may see the dashboard.
@@ -65,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 #[derive(FromForm, Template)]
 #[template(path = "home.html")]
 struct Visit {
-    affiliate_id: Option<u64>,
+    affiliate_id: Option<String>,
     click_id: Option<String>,
 }
 
@@ -98,15 +100,14 @@ async fn order(visit: Form<Visit>, tracker: &State<Arc<Tracker>>) -> String {
     let order = Uuid::new_v4();
     if let Visit { affiliate_id: Some(affiliate), click_id: Some(click) } = visit.into_inner() {
         // The order stands, whatever becomes of the tracking.
-        let outcome = credit(tracker, affiliate, &click, order).await.map(|outcome| outcome.summary());
+        let outcome = credit(tracker, &affiliate, &click, order).await.map(|outcome| outcome.summary());
         _ = writeln!(io::stderr(), "order {order}: {outcome:?}");
     }
     format!("Thank you. Your order is {order}.")
 }
 
-async fn credit(tracker: &Tracker, affiliate: u64, click: &str, order: Uuid) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let affiliate = affiliate.to_string().parse()?;
-    let sale = ConversionRequest::new(affiliate, click.parse()?, "49.90".parse()?, "EUR".parse()?);
+async fn credit(tracker: &Tracker, affiliate: &str, click: &str, order: Uuid) -> Result<Outcome, BoxedError> {
+    let sale = ConversionRequest::new(affiliate.parse()?, click.parse()?, "49.90".parse()?, "EUR".parse()?);
     Ok(tracker.record_conversion(sale.transaction_id(order.to_string().parse()?)).await?)
 }
 

@@ -10,7 +10,7 @@ use askama::Template;
 use serde::Deserialize;
 use storage_memory::MemoryStore;
 use tokio::net::TcpListener;
-use tracking_core::{AffiliateId, CampaignRequest, ClickId, ConversionRequest, Tracker};
+use tracking_core::{CampaignRequest, ConversionRequest, Outcome, Tracker};
 use tracking_http::Api;
 use tracking_http::guard::{self, Access};
 use uuid::Uuid;
@@ -19,8 +19,10 @@ use warp::{Filter, reply};
 
 use crate::staff::Staff;
 
+type BoxedError = Box<dyn Error + Send + Sync>;
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), BoxedError> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3030".to_owned());
     let listener = TcpListener::bind(address).await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -71,8 +73,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 #[derive(Deserialize, Template)]
 #[template(path = "home.html")]
 struct Visit {
-    affiliate_id: Option<AffiliateId>,
-    click_id: Option<ClickId>,
+    affiliate_id: Option<String>,
+    click_id: Option<String>,
 }
 
 #[derive(Template)]
@@ -85,18 +87,19 @@ struct Credentials {
 }
 
 /// Takes an order, and credits the affiliate who sent the buyer: a call in this process, where others send postbacks.
-async fn order(tracker: &Tracker, visit: Visit) -> Result<String, StatusCode> {
+async fn order(tracker: &Tracker, visit: Visit) -> String {
     let order = Uuid::new_v4();
-    if let (Some(affiliate), Some(click)) = (visit.affiliate_id, visit.click_id) {
-        let problem = |_| StatusCode::INTERNAL_SERVER_ERROR;
-        let (price, currency) = ("49.90".parse().map_err(problem)?, "EUR".parse().map_err(problem)?);
-        let number = order.to_string().parse().map_err(problem)?;
-        let sale = ConversionRequest::new(affiliate, click, price, currency).transaction_id(number);
+    if let Visit { affiliate_id: Some(affiliate), click_id: Some(click) } = visit {
         // The order stands, whatever becomes of the tracking.
-        let outcome = tracker.record_conversion(sale).await.map(|outcome| outcome.summary());
+        let outcome = credit(tracker, &affiliate, &click, order).await.map(|outcome| outcome.summary());
         _ = writeln!(io::stderr(), "order {order}: {outcome:?}");
     }
-    Ok(format!("Thank you. Your order is {order}."))
+    format!("Thank you. Your order is {order}.")
+}
+
+async fn credit(tracker: &Tracker, affiliate: &str, click: &str, order: Uuid) -> Result<Outcome, BoxedError> {
+    let sale = ConversionRequest::new(affiliate.parse()?, click.parse()?, "49.90".parse()?, "EUR".parse()?);
+    Ok(tracker.record_conversion(sale.transaction_id(order.to_string().parse()?)).await?)
 }
 
 fn page(page: &impl Template) -> Result<impl warp::Reply, StatusCode> {

@@ -11,7 +11,9 @@ pub(crate) async fn api() -> Result<Api, Box<dyn Error>> {
     collect_metrics()?;
     let store = MemoryStore::new();
     let created_at = Timestamp::MIN;
-    store.insert_affiliate(NewAffiliate { id: Some(AffiliateId::new(1)?), name: "Affiliate".parse()?, created_at }).await?;
+    store
+        .insert_affiliate(NewAffiliate { id: Some(AffiliateId::new(1)?), name: "Affiliate".parse()?, created_at })
+        .await?;
     let campaign = NewCampaign {
         id: Some(CampaignId::new(10)?),
         name: "Campaign".parse()?,

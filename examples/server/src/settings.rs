@@ -217,7 +217,11 @@ fn parse_public_url(text: &str) -> Result<Url, NoPublicUrl> {
     let is_web = matches!(url.scheme(), "http" | "https");
     let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     // The URL stands in commands between single quotes.
-    if is_web && is_plain && url.password().is_none() && !url.as_str().contains('\'') { Ok(url) } else { Err(NoPublicUrl) }
+    if is_web && is_plain && url.password().is_none() && !url.as_str().contains('\'') {
+        Ok(url)
+    } else {
+        Err(NoPublicUrl)
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -231,7 +235,8 @@ fn is_loopback(url: &Url) -> bool {
 
 fn unknown_variables() -> Vec<String> {
     let command = Arguments::command();
-    let is_known = |name: &str| command.get_arguments().any(|argument| argument.get_env().is_some_and(|env| env == name));
+    let is_known =
+        |name: &str| command.get_arguments().any(|argument| argument.get_env().is_some_and(|env| env == name));
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names.filter(|name| name.starts_with("TRACKING_") && !is_known(name)).collect()
 }

@@ -20,7 +20,9 @@ pub(crate) enum StartError {
     Metrics(#[from] BuildError),
     #[error("can't create the sample records")]
     Sample(#[from] StoreError),
-    #[error("can't create the sample campaign; its visitors are sent to a page below --public-url or TRACKING_PUBLIC_URL")]
+    #[error(
+        "can't create the sample campaign; its visitors are sent to a page below --public-url or TRACKING_PUBLIC_URL"
+    )]
     SampleDestination(#[from] ParseError),
 }
 

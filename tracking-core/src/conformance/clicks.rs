@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::given::*;
-use crate::{Click, NewClick, Store};
+use crate::{Click, MAX_CLICKS_OF_ONE_ID, NewClick, Store};
 
 pub(super) async fn click_comes_back_as_it_went_in(store: Arc<dyn Store>) {
     let place = an_affiliate_and_a_campaign(&store).await;
@@ -13,7 +13,7 @@ pub(super) async fn click_comes_back_as_it_went_in(store: Arc<dyn Store>) {
         Click { id: click.id, affiliate_id, campaign_id, click_id, created_at },
         "insert_click must return what it was given"
     );
-    assert_eq!(find_click(&store, place.0, None, "abc123").await, Some(click.clone()), "find_click must find it");
+    assert_eq!(find_click(&store, place.0, None, "abc123").await, Some(click.clone()), "find_clicks must find it");
     assert_eq!(all_clicks(&store, place.0).await, [click], "clicks must list it");
 }
 
@@ -107,8 +107,23 @@ pub(super) async fn last_of_simultaneous_clicks_has_the_greatest_number(store: A
         let campaign = a_campaign(&store).await;
         clicks.push(a_click(&store, (affiliate, campaign), "abc123", time(0)).await);
     }
-    let last = clicks.into_iter().max_by_key(|click| click.id);
-    assert_eq!(find_click(&store, affiliate, None, "abc123").await, last, "of equal times the greatest number is last");
+    clicks.sort_by_key(|click| std::cmp::Reverse(click.id));
+    let found = find_clicks(&store, affiliate, None, "abc123").await;
+    assert_eq!(found, clicks, "of equal times the greatest number is last, and so comes first");
+}
+
+pub(super) async fn clicks_of_one_id_are_limited(store: Arc<dyn Store>) {
+    let affiliate = an_affiliate(&store).await;
+    let mut clicks = Vec::new();
+    for index in 0..MAX_CLICKS_OF_ONE_ID as i64 + 2 {
+        let campaign = a_campaign(&store).await;
+        clicks.insert(0, a_click(&store, (affiliate, campaign), "abc123", time(index)).await);
+    }
+    let found = find_clicks(&store, affiliate, None, "abc123").await;
+    assert_eq!(found, clicks[..MAX_CLICKS_OF_ONE_ID], "the latest ones must be found, and no more than the maximum");
+    let oldest = clicks.pop().into_iter().collect::<Vec<_>>();
+    let found = find_clicks(&store, affiliate, Some(oldest[0].campaign_id), "abc123").await;
+    assert_eq!(found, oldest, "with its campaign each of them must be found");
 }
 
 pub(super) async fn click_of_a_campaign_is_found(store: Arc<dyn Store>) {
@@ -117,8 +132,8 @@ pub(super) async fn click_of_a_campaign_is_found(store: Arc<dyn Store>) {
     let early_click = a_click(&store, (affiliate, early), "abc123", time(0)).await;
     let late_click = a_click(&store, (affiliate, late), "abc123", time(1)).await;
     for (campaign, click) in [(early, early_click), (late, late_click)] {
-        let found = find_click(&store, affiliate, Some(campaign), "abc123").await;
-        assert_eq!(found, Some(click), "with a campaign its own click must be found, be it the latest or not");
+        let found = find_clicks(&store, affiliate, Some(campaign), "abc123").await;
+        assert_eq!(found, [click], "with a campaign its own click must be found, be it the latest or not");
     }
 }
 
@@ -139,6 +154,6 @@ pub(super) async fn click_that_is_not_there_is_none(store: Arc<dyn Store>) {
     ];
     for (what, affiliate, campaign, click_id) in cases {
         let found = find_click(&store, affiliate, campaign, click_id).await;
-        assert_eq!(found, None, "find_click must return None for {what}");
+        assert_eq!(found, None, "find_clicks must find nothing for {what}");
     }
 }

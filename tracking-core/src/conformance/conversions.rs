@@ -68,6 +68,28 @@ pub(super) async fn conversion_is_identified_by_click_event_and_transaction(stor
     assert_eq!(summary(&store, other_affiliate).await.conversions, 6);
 }
 
+pub(super) async fn conversion_of_an_alternative_is_a_duplicate(store: Arc<dyn Store>) {
+    let first = one_click(&store).await;
+    let other = a_campaign(&store).await;
+    let later = a_click(&store, (first.affiliate_id, other), "abc123", time(1)).await;
+    let sale = |click: &Click| with_transaction(new_conversion(click, time(2)), "order-1");
+    let conversion = a_conversion(&store, sale(&first)).await;
+
+    let again = expect_duplicate(insert_conversion(&store, with_alternatives(sale(&later), &[&first])).await);
+    assert_eq!(again, conversion, "a conversion of an alternative with the same event and transaction must be returned");
+
+    let other_event = NewConversion { event: parse("lead"), ..sale(&later) };
+    for different in [new_conversion(&later, time(2)), with_transaction(sale(&later), "order-2"), other_event] {
+        let recorded = a_conversion(&store, with_alternatives(different, &[&first])).await;
+        assert_eq!(recorded.campaign_id, other, "what no alternative has is a conversion of the click itself");
+    }
+    let own = a_conversion(&store, NewConversion { created_at: time(3), ..sale(&later) }).await;
+    assert_eq!(own.campaign_id, other, "without alternatives the click alone counts");
+    let again = expect_duplicate(insert_conversion(&store, with_alternatives(sale(&later), &[&first])).await);
+    assert_eq!(again, conversion, "of several the earliest must be returned");
+    assert_recount(&store, first.affiliate_id).await;
+}
+
 pub(super) async fn conversion_texts_compare_byte_by_byte(store: Arc<dyn Store>) {
     let click = one_click(&store).await;
     let new = new_conversion(&click, time(1));

@@ -189,6 +189,7 @@ impl Operation {
         let Some(convert) = self.conversion else { return (click, None) };
         let new = NewConversion {
             click: click.record().clone(),
+            alternatives: Vec::new(),
             event: parse(convert.event),
             transaction_id: convert.transaction_id.map(parse),
             amount: parse(convert.amount),

@@ -54,6 +54,7 @@ pub(super) fn new_click(
 pub(super) fn new_conversion(click: &Click, created_at: Timestamp) -> NewConversion {
     NewConversion {
         click: click.clone(),
+        alternatives: Vec::new(),
         event: EventName::default(),
         transaction_id: None,
         amount: parse("10"),
@@ -65,6 +66,11 @@ pub(super) fn new_conversion(click: &Click, created_at: Timestamp) -> NewConvers
 /// The same with a transaction id.
 pub(super) fn with_transaction(new: NewConversion, transaction_id: &str) -> NewConversion {
     NewConversion { transaction_id: Some(parse(transaction_id)), ..new }
+}
+
+/// The same where the sender may have meant these other campaigns.
+pub(super) fn with_alternatives(new: NewConversion, alternatives: &[&Click]) -> NewConversion {
+    NewConversion { alternatives: alternatives.iter().map(|click| click.campaign_id).collect(), ..new }
 }
 
 /// The same with this worth.
@@ -144,13 +150,23 @@ pub(super) async fn one_click(store: &Arc<dyn Store>) -> Click {
     a_click(store, place, "abc123", time(0)).await
 }
 
+pub(super) async fn find_clicks(
+    store: &Arc<dyn Store>,
+    affiliate: AffiliateId,
+    campaign: Option<CampaignId>,
+    click_id: &str,
+) -> Vec<Click> {
+    ok(store.find_clicks(affiliate, campaign, &parse(click_id)).await, "find_clicks")
+}
+
+/// The latest of them.
 pub(super) async fn find_click(
     store: &Arc<dyn Store>,
     affiliate: AffiliateId,
     campaign: Option<CampaignId>,
     click_id: &str,
 ) -> Option<Click> {
-    ok(store.find_click(affiliate, campaign, &parse(click_id)).await, "find_click")
+    find_clicks(store, affiliate, campaign, click_id).await.into_iter().next()
 }
 
 pub(super) async fn summary(store: &Arc<dyn Store>, affiliate: AffiliateId) -> Summary {

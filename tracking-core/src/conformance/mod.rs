@@ -91,6 +91,7 @@ cases! { $
         parallel_identical_clicks_are_one
         last_click_wins
         last_of_simultaneous_clicks_has_the_greatest_number
+        clicks_of_one_id_are_limited
         click_of_a_campaign_is_found
         click_that_is_not_there_is_none
     }
@@ -98,6 +99,7 @@ cases! { $
         conversion_comes_back_as_it_went_in
         repeated_conversion_returns_the_first
         conversion_is_identified_by_click_event_and_transaction
+        conversion_of_an_alternative_is_a_duplicate
         conversion_texts_compare_byte_by_byte
         every_conversion_text_can_be_kept
         amounts_are_exact

@@ -27,7 +27,7 @@ async fn minted_ids_are_unique_and_later_ones_sort_later() {
     for text in
         ["2024-05-01T12:00:00.124Z", "2024-05-01T12:00:01.000Z", "2024-06-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"]
     {
-        world.clock.0.set(time(text));
+        world.clock.set(time(text));
         let mut ids = BTreeSet::new();
         for _ in 0..500 {
             let request = ClickRequest::new(world.affiliate, world.open);
@@ -48,7 +48,7 @@ async fn supplied_id_is_kept_and_a_repeat_gets_the_first_click() {
     let request = ClickRequest::new(world.affiliate, world.open).click_id("abc123".parse().unwrap());
     let Recorded::New(first) = world.tracker.record_click(request.clone()).await.unwrap() else { panic!("not new") };
     assert_eq!(first.click_id.as_str(), "abc123");
-    world.clock.0.set(time("2025-05-01T12:00:00Z"));
+    world.clock.set(time("2025-05-01T12:00:00Z"));
     assert_eq!(world.tracker.record_click(request).await.unwrap(), Recorded::Duplicate(first.clone()));
     let listed = world.tracker.clicks(world.affiliate, PageRequest::default()).await.unwrap();
     assert_eq!(listed.items, [first]);

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use storage_memory::MemoryStore;
 use tracking_core::{
-    AffiliateId, CampaignId, CampaignRequest, Click, ClickRequest, Clock, Conversion, ConversionRequest, ManualClock,
-    Outcome, Parameters, PostbackAuth, PostbackKey, Timestamp, Tracker,
+    AffiliateId, CampaignId, CampaignRequest, Click, ClickRequest, Conversion, ConversionRequest, ManualClock, Outcome,
+    Parameters, PostbackAuth, PostbackKey, Timestamp, Tracker,
 };
 
 const NOON: &str = "2024-05-01T12:00:00.123Z";
@@ -21,20 +21,10 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// The hand of the clock that a tracker reads.
-#[derive(Debug, Clone)]
-struct Hand(Arc<ManualClock>);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-}
-
 /// A tracker with one affiliate, one open campaign and one that has a postback key.
 struct World {
     tracker: Arc<Tracker>,
-    clock: Hand,
+    clock: Arc<ManualClock>,
     affiliate: AffiliateId,
     open: CampaignId,
     keyed: CampaignId,
@@ -43,8 +33,8 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let clock = Hand(Arc::new(ManualClock::new(time(NOON))));
-        let tracker = Tracker::with_clock(MemoryStore::new(), clock.clone());
+        let clock = Arc::new(ManualClock::new(time(NOON)));
+        let tracker = Tracker::with_clock(MemoryStore::new(), Arc::clone(&clock));
         let affiliate = tracker.create_affiliate("Ada's reviews".parse().unwrap()).await.unwrap().id;
         let campaign = CampaignRequest::new("Shop".parse().unwrap(), "https://shop.example/".parse().unwrap());
         let open = tracker.create_campaign(campaign.clone().postback_auth(PostbackAuth::Open)).await.unwrap();

@@ -9,7 +9,7 @@ use crate::{World, accepted, duplicate, time};
 async fn postback_is_attributed_to_its_click() {
     let world = World::new().await;
     let click = world.click(world.open, "abc123").await;
-    world.clock.0.set(time("2024-05-02T08:00:00.456Z"));
+    world.clock.set(time("2024-05-02T08:00:00.456Z"));
     let conversion = accepted(world.postback(&[("amount", "99.950")]).await);
     assert_eq!((conversion.affiliate_id, conversion.campaign_id), (world.affiliate, world.open));
     assert_eq!(conversion.click_id, click.click_id);
@@ -25,7 +25,7 @@ async fn retry_is_a_duplicate_for_ever() {
     world.click(world.open, "abc123").await;
     let first = accepted(world.postback(&[]).await);
     for later in ["2024-05-01T12:00:05Z", "2025-05-01T12:00:00Z", "2124-05-01T12:00:00Z"] {
-        world.clock.0.set(time(later));
+        world.clock.set(time(later));
         assert_eq!(duplicate(world.postback(&[]).await), first);
         assert_eq!(duplicate(world.postback(&[("amount", "100.00"), ("currency", "usd")]).await), first);
     }
@@ -91,13 +91,54 @@ async fn another_amount_or_currency_is_a_conflict() {
 async fn last_click_wins() {
     let world = World::new().await;
     world.click(world.keyed, "abc123").await;
-    world.clock.0.set(time("2024-05-01T13:00:00Z"));
+    world.clock.set(time("2024-05-01T13:00:00Z"));
     world.click(world.open, "abc123").await;
     assert_eq!(accepted(world.postback(&[]).await).campaign_id, world.open, "the campaign of the latest click");
 
     let earlier = ("campaign_id", world.keyed.to_string());
     let outcome = world.postback_with(&[(earlier.0, &earlier.1)], Some(world.key.expose())).await;
     assert_eq!(accepted(outcome).campaign_id, world.keyed, "the campaign that the postback names");
+}
+
+#[tokio::test]
+async fn retry_finds_its_conversion_after_a_later_click_with_the_same_id() {
+    let world = World::new().await;
+    world.click(world.keyed, "abc123").await;
+    let key = Some(world.key.expose());
+    let sales = [&[][..], &[("transaction_id", "order-1")]];
+    let mut firsts = Vec::new();
+    for sale in sales {
+        firsts.push(accepted(world.postback_with(sale, key).await));
+    }
+    world.clock.set(time("2024-05-01T13:00:00Z"));
+    world.click(world.open, "abc123").await;
+    for (sale, first) in sales.iter().zip(&firsts) {
+        assert_eq!(&duplicate(world.postback_with(sale, key).await), first);
+        let changed: Vec<_> = sale.iter().copied().chain([("amount", "120")]).collect();
+        let outcome = world.postback_with(&changed, key).await;
+        assert!(
+            matches!(outcome, Outcome::Conflict { recorded, .. } if recorded == *first),
+            "a retry is compared, too"
+        );
+    }
+    let another = accepted(world.postback_with(&[("transaction_id", "order-2")], key).await);
+    assert_eq!(another.campaign_id, world.open, "another sale is the latest click's");
+}
+
+#[tokio::test]
+async fn last_click_is_of_a_campaign_that_the_sender_may_report_for() {
+    let world = World::new().await;
+    world.click(world.open, "abc123").await;
+    world.clock.set(time("2024-05-01T13:00:00Z"));
+    world.click(world.keyed, "abc123").await;
+    assert_eq!(accepted(world.postback(&[]).await).campaign_id, world.open, "without the key");
+    let sale = [("transaction_id", "order-1")];
+    let outcome = world.postback_with(&sale, Some(world.key.expose())).await;
+    assert_eq!(accepted(outcome).campaign_id, world.keyed, "with the key");
+
+    let named = world.keyed.to_string();
+    let outcome = world.postback(&[("campaign_id", &named)]).await;
+    assert_eq!(outcome, Outcome::MissingKey(world.keyed), "a named campaign is the one that counts");
 }
 
 #[tokio::test]
@@ -241,8 +282,8 @@ async fn missing_parameters_are_named() {
 #[tokio::test]
 async fn clock_at_the_end_of_time_is_no_trouble() {
     let world = World::new().await;
-    world.clock.0.set(Timestamp::MAX);
+    world.clock.set(Timestamp::MAX);
     world.click(world.open, "abc123").await;
-    world.clock.0.set(Timestamp::MIN);
+    world.clock.set(Timestamp::MIN);
     assert_eq!(accepted(world.postback(&[]).await).created_at, Timestamp::MIN);
 }

@@ -54,12 +54,7 @@ impl Store for BrokenStore {
         self.fail()
     }
 
-    async fn find_click(
-        &self,
-        _: AffiliateId,
-        _: Option<CampaignId>,
-        _: &ClickId,
-    ) -> Result<Option<Click>, StoreError> {
+    async fn find_clicks(&self, _: AffiliateId, _: Option<CampaignId>, _: &ClickId) -> Result<Vec<Click>, StoreError> {
         self.fail()
     }
 

@@ -188,7 +188,7 @@ pub(super) async fn every_bad_input_gets_its_own_answer(site: Site) {
         (CLICK, "affiliate_id=1", "affiliate_id=99999999999999999999", 422, "must be from 1 to", "affiliate_id"),
         (CLICK, "campaign_id=10", "campaign_id=1e1", 400, "must be a whole number", "campaign_id"),
         (CLICK, "abc123", "with%20space", 400, "visible ASCII", "click_id"),
-        (CLICK, "abc123", "%C3%A4", 400, "character 1 is ä", "click_id"),
+        (CLICK, "abc123", "%C3%A4", 400, "character 1 is 'ä'", "click_id"),
         (CLICK, "abc123", "a%00b", 400, "character 2", "click_id"),
         (CLICK, "abc123", "a%0D%0Ab", 400, "character 2", "click_id"),
         (CLICK, "abc123", long.as_str(), 400, "longer than 100", "click_id"),

@@ -1,0 +1,166 @@
+//! What can be set, and what is refused.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Output;
+
+use crate::support::process::Process;
+use crate::support::{Server, TOKEN, on_each_framework, program};
+
+on_each_framework!(a_port_in_use_is_an_error, the_token_is_never_shown, without_the_token_nothing_is_shown);
+
+#[test]
+fn help_lists_every_setting() {
+    let help = run(&["--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    let help = String::from_utf8(help.stdout).unwrap();
+    for name in ["LISTEN", "FRAMEWORK", "STORE", "MEMORY_CAPACITY", "ADMIN_TOKEN", "PUBLIC_URL", "LOG", "LOG_FORMAT"] {
+        let flag = format!("--{} <", name.to_lowercase().replace('_', "-"));
+        assert!(help.contains(&flag), "{flag} is missing:\n{help}");
+        assert!(help.contains(&format!("[env: TRACKING_{name}")), "{name} is missing:\n{help}");
+    }
+    assert!(help.contains("Examples:"), "{help}");
+}
+
+#[test]
+fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--listen", "nowhere"], "such as 127.0.0.1:3001"),
+        (&["--framework", "express"], "[possible values: warp, rocket]"),
+        (&["--store", "oracle"], "[possible values: memory]"),
+        (&["--public-url", "track.example.com"], "such as https://track.example.com"),
+        (&["--log", "a=b=c"], "give a level such as info"),
+        (&["--log-format", "xml"], "[possible values: text, json]"),
+        (&["--memory-capacity", "none"], "--memory-capacity"),
+    ];
+    for (arguments, remedy) in cases {
+        assert_refused(&run(arguments, &[]), 2, remedy);
+    }
+}
+
+#[test]
+fn other_machines_are_let_in_with_a_token_only() {
+    let refused = run(&["--listen", "0.0.0.0:0"], &[]);
+    assert_refused(&refused, 2, "set TRACKING_ADMIN_TOKEN to at least 16 random characters");
+    assert_refused(&refused, 2, "TRACKING_LISTEN");
+    let refused = run(&["--public-url", "https://track.example.com"], &[]);
+    assert_refused(&refused, 2, "set TRACKING_ADMIN_TOKEN to at least 16 random characters");
+
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = program(directory.path());
+    command.args(["--listen", "0.0.0.0:0"]).env("TRACKING_ADMIN_TOKEN", TOKEN);
+    let dashboard = Process::start(&mut command).wait_for("Dashboard: ");
+    assert!(dashboard.starts_with("http://127.0.0.1:"), "{dashboard}");
+}
+
+#[test]
+fn a_weak_token_is_refused_and_not_shown() {
+    for arguments in [&["--admin-token", "hunter2"][..], &[]] {
+        let refused = run(arguments, &[("TRACKING_ADMIN_TOKEN", "hunter2")]);
+        assert_refused(&refused, 2, "at least 16 visible ASCII characters");
+        assert!(!String::from_utf8_lossy(&refused.stderr).contains("hunter2"));
+    }
+    assert_refused(&run(&[], &[("TRACKING_ADMIN_TOKEN", "")]), 2, "TRACKING_ADMIN_TOKEN");
+}
+
+fn a_port_in_use_is_an_error(framework: &str) {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = run(&["--listen", &address, "--framework", framework], &[]);
+    assert_refused(&refused, 1, &format!("can't listen on {address}; stop what listens there already"));
+    assert!(refused.stdout.is_empty());
+}
+
+fn the_token_is_never_shown(framework: &str) {
+    let mut server = Server::start_with(framework, &[("TRACKING_ADMIN_TOKEN", TOKEN), ("TRACKING_LOG", "trace")]);
+    server.get_with("/dashboard", Some(TOKEN));
+    server.signal(rustix::process::Signal::TERM);
+    server.process.wait_for("stopped");
+    let (_, output) = server.finish();
+    assert!(output.contains("Log in:"), "{output}");
+    assert!(!output.contains(TOKEN), "{output}");
+    let help = run(&["--help"], &[("TRACKING_ADMIN_TOKEN", TOKEN)]);
+    assert!(!String::from_utf8_lossy(&help.stdout).contains(TOKEN));
+}
+
+fn without_the_token_nothing_is_shown(framework: &str) {
+    let server = Server::start_with(framework, &[("TRACKING_ADMIN_TOKEN", TOKEN)]);
+    for path in ["/dashboard", "/affiliates", "/affiliates/1/clicks", "/affiliates/1/conversions"] {
+        assert_eq!(server.get(path).status(), 401, "{path}");
+        assert_eq!(server.get_with(path, Some(TOKEN)).status(), 200, "{path}");
+    }
+    assert_eq!(server.get("/click?affiliate_id=1&campaign_id=10&click_id=abc123").status(), 200);
+}
+
+#[test]
+fn the_environment_goes_before_the_file_and_arguments_before_both() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = "# settings\nTRACKING_LISTEN=127.0.0.1:0\nTRACKING_FRAMEWORK=rocket\nTRACKING_LOG_FORMAT='json'\n";
+    std::fs::write(directory.path().join(".env"), settings).unwrap();
+    let framework = |environment: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = program(directory.path());
+        command.envs(environment.iter().copied()).args(arguments);
+        let mut process = Process::start(&mut command);
+        let framework = process.wait_for("Affiliate tracking, on ");
+        // The log is JSON, as the file says.
+        process.wait_for(r#""message":"listening""#);
+        framework
+    };
+    assert_eq!(framework(&[], &[]), "Rocket");
+    assert_eq!(framework(&[("TRACKING_FRAMEWORK", "warp")], &[]), "warp");
+    assert_eq!(framework(&[("TRACKING_FRAMEWORK", "warp")], &["--framework", "rocket"]), "Rocket");
+}
+
+#[test]
+fn a_malformed_file_is_refused_with_its_line_and_without_its_secrets() {
+    let cases: &[(&[u8], &str)] = &[
+        (b"TRACKING_ADMIN_TOKEN hunter2\n", ".env, line 1:"),
+        (b"# first\n\nA='1\n2'\r\nTRACKING_ADMIN_TOKEN=two words hunter2\n", ".env, line 5:"),
+        (b"A=1\nTRACKING_ADMIN_TOKEN=\"hunter2\nB=2\n", ".env, line 2:"),
+        (b"A=1\nTRACKING_ADMIN_TOKEN=hunter2\0\n", ".env, line 2:"),
+        (b"TRACKING_ADMIN_TOKEN=\xffhunter2\n", ".env"),
+    ];
+    for (text, place) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(".env"), text).unwrap();
+        let refused = run_in(directory.path(), &[], &[]);
+        assert_refused(&refused, 2, place);
+        assert!(!String::from_utf8_lossy(&refused.stderr).contains("hunter2"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_variable_is_told() {
+    let mut server = Server::start_with("warp", &[("TRACKING_ADMIN_TOKN", TOKEN)]);
+    let told = server.process.wait_for("an environment variable is not a setting");
+    assert!(told.contains("TRACKING_ADMIN_TOKN"), "{told}");
+    assert!(!server.process.seen.contains(TOKEN));
+}
+
+#[test]
+fn rockets_own_settings_change_nothing() {
+    let server = Server::start_with("rocket", &[("ROCKET_PORT", "1"), ("ROCKET_LOG_LEVEL", "debug")]);
+    server.get("/dashboard");
+    server.signal(rustix::process::Signal::TERM);
+    let (status, output) = server.finish();
+    assert_eq!(status.code(), Some(0));
+    assert!(!output.contains("rocket::") && !output.contains("Matched"), "{output}");
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    run_in(tempfile::tempdir().unwrap().path(), arguments, environment)
+}
+
+fn run_in(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    program(directory).args(arguments).envs(environment.iter().copied()).output().unwrap()
+}
+
+/// One line says what is wrong, perhaps with the values that are possible on a second.
+fn assert_refused(output: &Output, code: i32, text: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains(text), "{text:?} is not in:\n{stderr}");
+    let lines = stderr.lines().filter(|line| !line.is_empty() && !line.starts_with("For more information")).count();
+    assert!(lines <= 2, "{stderr}");
+    assert!(!stderr.contains("panicked") && !stderr.contains(" { "), "{stderr}");
+}
