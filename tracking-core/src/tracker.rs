@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use metrics::{Counter, counter};
+use metrics::{Counter, counter, describe_counter};
 
 use crate::event::Broadcaster;
 use crate::mint::ClickIdMint;
@@ -489,6 +489,8 @@ struct Meters {
 
 impl Meters {
     fn new() -> Self {
+        describe_counter!("tracking_clicks_total", "Clicks that were sent, by result: new, duplicate or failed.");
+        describe_counter!("tracking_postbacks_total", "Conversions that were sent, by outcome.");
         Self {
             clicks_new: counter!("tracking_clicks_total", "result" => "new"),
             clicks_duplicate: counter!("tracking_clicks_total", "result" => "duplicate"),

@@ -25,8 +25,10 @@ const CSP: HeaderValue = HeaderValue::from_static(
 );
 
 pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Bytes> {
-    match serde_json::to_vec(answer) {
-        Ok(text) => respond(status, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text),
+    // Enough for the answer to a click or postback, so that it is written without growing.
+    let mut text = Vec::with_capacity(512);
+    match serde_json::to_writer(&mut text, answer) {
+        Ok(()) => respond(status, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written as JSON");
             let text = r#"{"success":false,"message":"Something is broken here; it has been logged.","error":{"code":"internal"}}"#;
@@ -53,7 +55,7 @@ where
 }
 
 pub(crate) fn created(location: &str, message: &str, data: impl Serialize) -> Response<Bytes> {
-    let answer = RecordedAnswer { success: true, message: message.to_owned(), duplicate: false, data };
+    let answer = RecordedAnswer { success: true, message: message.to_owned().into(), duplicate: false, data };
     with_header(json(StatusCode::CREATED, &answer), LOCATION, location)
 }
 
@@ -95,6 +97,7 @@ fn respond<const N: usize>(
 ) -> Response<Bytes> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    response.headers_mut().reserve(N + 1);
     response.headers_mut().extend(headers);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     response

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use http::request::Parts;
@@ -14,7 +15,7 @@ pub(crate) struct Location<'a> {
     path: &'a str,
     /// The relative path from here to the mount point. Links that start with it are right under every mount point,
     /// and behind a proxy that strips or adds a prefix.
-    pub(crate) root: String,
+    pub(crate) root: Cow<'static, str>,
 }
 
 impl<'a> Location<'a> {
@@ -23,7 +24,7 @@ impl<'a> Location<'a> {
         let (mount, below) = whole.split_at_checked(whole.len().saturating_sub(matched.below)).unwrap_or(("", whole));
         let path = below.strip_prefix('/').unwrap_or(below);
         let depth = path.bytes().filter(|byte| *byte == b'/').count();
-        let root = if depth == 0 { "./".to_owned() } else { "../".repeat(depth) };
+        let root = if depth == 0 { "./".into() } else { "../".repeat(depth).into() };
         let path = path.strip_suffix('/').unwrap_or(path);
         Self { mount, path, root }
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
 use crate::endpoint::ROUTES;
 
@@ -18,6 +18,12 @@ struct RouteMeters {
 
 impl Meters {
     pub(crate) fn new() -> Self {
+        describe_counter!("tracking_http_requests_total", "Requests that were answered, by class of the status.");
+        describe_histogram!(
+            "tracking_http_request_duration_seconds",
+            Unit::Seconds,
+            "Time from a request's last byte to its answer."
+        );
         let of_route = |name: &'static str| RouteMeters {
             requests: ["2xx", "3xx", "4xx", "5xx"]
                 .map(|status| counter!("tracking_http_requests_total", "endpoint" => name, "status" => status)),

@@ -116,7 +116,7 @@ pub(crate) fn answer_postback(outcome: Outcome) -> Result<RecordedAnswer<Convers
     let duplicate = matches!(outcome, Outcome::Duplicate(_));
     let refusal = match outcome {
         Outcome::Accepted(conversion) | Outcome::Duplicate(conversion) => {
-            return Ok(RecordedAnswer { success: true, message, duplicate, data: conversion.into() });
+            return Ok(RecordedAnswer { success: true, message: message.into(), duplicate, data: conversion.into() });
         }
         Outcome::Conflict { recorded, .. } => {
             let recorded = Some(Box::new(recorded.into()));

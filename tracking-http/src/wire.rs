@@ -1,5 +1,7 @@
 //! What goes over the wire: the JSON of requests and answers, from which the OpenAPI document is made.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use tracking_core::rust_decimal::Decimal;
@@ -15,7 +17,7 @@ pub(crate) struct RecordedAnswer<T> {
     /// Always true.
     pub(crate) success: bool,
     /// What happened, for people.
-    pub(crate) message: String,
+    pub(crate) message: Cow<'static, str>,
     /// Present, and true, if this had been recorded before: then `data` is the first record, unchanged.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]

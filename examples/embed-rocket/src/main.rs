@@ -77,12 +77,12 @@ struct Login;
 
 #[get("/?<visit..>")]
 fn home(visit: Visit) -> Result<RawHtml<String>, Status> {
-    page(&visit)
+    page(visit)
 }
 
 #[get("/login")]
 fn login() -> Result<RawHtml<String>, Status> {
-    page(&Login)
+    page(Login)
 }
 
 #[derive(Responder)]
@@ -116,6 +116,6 @@ fn missing() -> &'static str {
     "Our shop has no such page."
 }
 
-fn page(page: &impl Template) -> Result<RawHtml<String>, Status> {
+fn page(page: impl Template) -> Result<RawHtml<String>, Status> {
     page.render().map(RawHtml).map_err(|_| Status::InternalServerError)
 }

@@ -44,8 +44,8 @@ async fn main() -> Result<(), BoxedError> {
     writeln!(io::stdout(), "Shop: {url}/\nPassword at {url}/login: {}", staff.password)?;
     writeln!(io::stdout(), "Click: {url}/tracking/click?affiliate_id={}&campaign_id={}", affiliate.id, campaign.id)?;
 
-    let home = warp::path::end().and(warp::get()).and(warp::query()).map(|visit: Visit| page(&visit));
-    let login = warp::path!("login").and(warp::get()).map(|| page(&Login));
+    let home = warp::path::end().and(warp::get()).and(warp::query()).map(|visit: Visit| page(visit));
+    let login = warp::path!("login").and(warp::get()).map(|| page(Login));
     let form = warp::body::content_length_limit(4096);
     let log_in = warp::path!("login").and(warp::post()).and(form).and(warp::body::form()).map({
         move |Credentials { password }| match staff.log_in(&password) {
@@ -102,6 +102,6 @@ async fn credit(tracker: &Tracker, affiliate: &str, click: &str, order: Uuid) ->
     Ok(tracker.record_conversion(sale.transaction_id(order.to_string().parse()?)).await?)
 }
 
-fn page(page: &impl Template) -> Result<impl warp::Reply, StatusCode> {
+fn page(page: impl Template) -> Result<impl warp::Reply, StatusCode> {
     page.render().map(reply::html).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }

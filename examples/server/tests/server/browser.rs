@@ -157,6 +157,8 @@ fn capabilities(profile: &TempDir) -> fantoccini::wd::Capabilities {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        // The driver clicks where it has scrolled to, and does not wait for a smooth scroll to end.
+        "--force-prefers-reduced-motion",
     ];
     let mut flags: Vec<String> = flags.map(str::to_owned).into();
     flags.push(format!("--user-data-dir={}", profile.path().display()));

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Process {
     pub(crate) child: Child,
-    /// All that it has written and that was waited for, on stdout and stderr.
+    /// All that it has written and that was read, on stdout and stderr.
     pub(crate) seen: String,
     lines: Receiver<String>,
 }
@@ -42,14 +42,16 @@ impl Process {
         }
     }
 
-    /// Reads on until `text` comes, and returns the rest of its line.
+    /// Reads on until `text` has come, and returns the rest of its line.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
-        while let Some(line) = self.next_line() {
-            if let Some((_, rest)) = line.split_once(text) {
-                return rest.trim().to_owned();
-            }
+        let rest = |line: &str| line.split_once(text).map(|(_, rest)| rest.trim().to_owned());
+        // stdout and stderr come in any order.
+        let mut found = self.seen.lines().find_map(rest);
+        while found.is_none() {
+            let Some(line) = self.next_line() else { panic!("it ended before it said {text:?}:\n{}", self.seen) };
+            found = rest(&line);
         }
-        panic!("it ended before it said {text:?}:\n{}", self.seen);
+        found.unwrap()
     }
 }
 
