@@ -63,7 +63,7 @@ impl Handler for Tracking {
 fn parts(request: &Request<'_>) -> http::request::Parts {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = request.method().as_str().parse().unwrap_or_default();
-    parts.uri = request.uri().to_string().parse().unwrap_or_default();
+    parts.uri = request.uri().to_string().try_into().unwrap_or_default();
     parts.headers = request
         .headers()
         .iter()

@@ -70,8 +70,8 @@ async fn answer(
 
 /// Path and query come from a URI that was parsed already, so that they make one again.
 fn uri(path: &str, query: &str) -> Uri {
-    let uri = if query.is_empty() { path.parse() } else { format!("{path}?{query}").parse() };
-    uri.unwrap_or_default()
+    let text = if query.is_empty() { path.to_owned() } else { [path, "?", query].concat() };
+    text.try_into().unwrap_or_default()
 }
 
 async fn read(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Result<Bytes, BodyError> {

@@ -85,7 +85,9 @@ impl Tracker {
         let now = self.clock.now();
         let ClickRequest { affiliate_id, campaign_id, click_id } = request;
         let click_id = click_id.unwrap_or_else(|| self.mint.mint(now));
-        let result = self.store.insert_click(NewClick { affiliate_id, campaign_id, click_id, created_at: now }).await;
+        // Not through the store that an `Arc` is itself, which would box one more future.
+        let store: &dyn Store = &*self.store;
+        let result = store.insert_click(NewClick { affiliate_id, campaign_id, click_id, created_at: now }).await;
         match &result {
             Ok(Recorded::New(click)) => {
                 self.meters.clicks_new.increment(1);
