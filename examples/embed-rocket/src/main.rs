@@ -71,26 +71,27 @@ struct Visit {
     click_id: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "login.html")]
-struct Login;
-
 #[get("/?<visit..>")]
 fn home(visit: Visit) -> Result<RawHtml<String>, Status> {
-    page(visit)
+    visit.render().map(RawHtml).map_err(|_| Status::InternalServerError)
 }
 
 #[get("/login")]
-fn login() -> Result<RawHtml<String>, Status> {
-    page(Login)
+fn login() -> RawHtml<&'static str> {
+    RawHtml(include_str!("../templates/login.html"))
+}
+
+#[derive(FromForm)]
+struct Credentials<'r> {
+    password: &'r str,
 }
 
 #[derive(Responder)]
 struct LoggedIn(Redirect, Header<'static>);
 
-#[post("/login", data = "<password>")]
-fn log_in(password: Form<&str>, staff: &State<Arc<Staff>>) -> Result<LoggedIn, Status> {
-    let cookie = staff.log_in(&password).ok_or(Status::Forbidden)?;
+#[post("/login", data = "<credentials>")]
+fn log_in(credentials: Form<Credentials<'_>>, staff: &State<Arc<Staff>>) -> Result<LoggedIn, Status> {
+    let cookie = staff.log_in(credentials.password).ok_or(Status::Forbidden)?;
     Ok(LoggedIn(Redirect::to("/tracking/dashboard"), Header::new("Set-Cookie", cookie)))
 }
 
@@ -114,8 +115,4 @@ async fn credit(tracker: &Tracker, affiliate: &str, click: &str, order: Uuid) ->
 #[catch(404)]
 fn missing() -> &'static str {
     "Our shop has no such page."
-}
-
-fn page(page: impl Template) -> Result<RawHtml<String>, Status> {
-    page.render().map(RawHtml).map_err(|_| Status::InternalServerError)
 }

@@ -1,5 +1,7 @@
 //! Visits the shop: as a stranger, as its staff, and as a buyer whom an affiliate has sent.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
+
 #[path = "../../server/tests/server/support/process.rs"]
 mod process;
 

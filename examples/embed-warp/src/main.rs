@@ -44,10 +44,13 @@ async fn main() -> Result<(), BoxedError> {
     writeln!(io::stdout(), "Shop: {url}/\nPassword at {url}/login: {}", staff.password)?;
     writeln!(io::stdout(), "Click: {url}/tracking/click?affiliate_id={}&campaign_id={}", affiliate.id, campaign.id)?;
 
-    let home = warp::path::end().and(warp::get()).and(warp::query()).map(|visit: Visit| page(visit));
-    let login = warp::path!("login").and(warp::get()).map(|| page(Login));
+    let home = warp::path::end()
+        .and(warp::get())
+        .and(warp::query())
+        .map(|visit: Visit| visit.render().map(reply::html).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR));
+    let login = warp::path!("login").and(warp::get()).map(|| reply::html(include_str!("../templates/login.html")));
     let form = warp::body::content_length_limit(4096);
-    let log_in = warp::path!("login").and(warp::post()).and(form).and(warp::body::form()).map({
+    let log_in = warp::path!("login").and(warp::post()).and(form).and(warp::body::form()).map(
         move |Credentials { password }| match staff.log_in(&password) {
             Some(cookie) => Response::builder()
                 .status(StatusCode::SEE_OTHER)
@@ -55,8 +58,8 @@ async fn main() -> Result<(), BoxedError> {
                 .header("set-cookie", cookie)
                 .body(""),
             None => Response::builder().status(StatusCode::FORBIDDEN).body("This is not the password."),
-        }
-    });
+        },
+    );
     let order = warp::path!("orders").and(warp::post()).and(form).and(warp::body::form()).then(move |visit| {
         let tracker = Arc::clone(&tracker);
         async move { order(&tracker, visit).await }
@@ -77,10 +80,6 @@ struct Visit {
     click_id: Option<String>,
 }
 
-#[derive(Template)]
-#[template(path = "login.html")]
-struct Login;
-
 #[derive(Deserialize)]
 struct Credentials {
     password: String,
@@ -100,8 +99,4 @@ async fn order(tracker: &Tracker, visit: Visit) -> String {
 async fn credit(tracker: &Tracker, affiliate: &str, click: &str, order: Uuid) -> Result<Outcome, BoxedError> {
     let sale = ConversionRequest::new(affiliate.parse()?, click.parse()?, "49.90".parse()?, "EUR".parse()?);
     Ok(tracker.record_conversion(sale.transaction_id(order.to_string().parse()?)).await?)
-}
-
-fn page(page: impl Template) -> Result<impl warp::Reply, StatusCode> {
-    page.render().map(reply::html).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }

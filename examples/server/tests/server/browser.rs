@@ -1,6 +1,6 @@
 //! The pages in a real browser: Debian's Chromium.
 
-use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
 use std::time::Duration;
 
@@ -133,18 +133,22 @@ fn in_browser(test: impl AsyncFnOnce(&Client)) {
     let port = driver.wait_for("started successfully on port ");
     let driver_url = format!("http://127.0.0.1:{}", port.trim_end_matches('.'));
     let profile = tempfile::tempdir().unwrap();
-    wait(async {
-        let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities(&profile));
-        let browser = builder.connect(&driver_url).await.unwrap_or_else(|error| panic!("{MISSING} ({error})"));
-        test(&browser).await;
-        assert_eq!(complaints(&browser).await, Vec::<Value>::new());
-        browser.close().await.unwrap();
-    });
-}
-
-fn wait(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut builder = ClientBuilder::new(HttpConnector::new());
+    builder.capabilities(capabilities(&profile));
+    let browser = runtime.block_on(builder.connect(&driver_url)).unwrap_or_else(|error| panic!("{MISSING} ({error})"));
+    let tested = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            test(&browser).await;
+            assert_eq!(complaints(&browser).await, Vec::<Value>::new());
+        });
+    }));
+    // Also after a failure: the browser would outlive its driver.
+    let closed = runtime.block_on(browser.close());
+    if let Err(panic) = tested {
+        resume_unwind(panic);
+    }
+    closed.unwrap();
 }
 
 fn capabilities(profile: &TempDir) -> fantoccini::wd::Capabilities {

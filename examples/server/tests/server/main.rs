@@ -1,5 +1,7 @@
 //! Runs the real server, on each framework, and uses it as people and machines do.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
+
 mod brief;
 mod browser;
 mod metrics;
