@@ -9,7 +9,7 @@ use crate::mint::ClickIdMint;
 use crate::{
     Affiliate, AffiliateId, Amount, Campaign, CampaignId, Click, ClickId, Clock, Conversion, Currency, DestinationUrl,
     Event, EventName, Events, Name, NewAffiliate, NewCampaign, NewClick, NewConversion, Outcome, Page, PageRequest,
-    ParameterError, Parameters, PostbackKey, Recorded, Store, StoreError, Summary, SystemClock, TransactionId,
+    ParameterError, Parameters, PostbackKey, Recorded, Store, StoreError, Summary, SystemClock, Timestamp, TransactionId,
 };
 
 /// Records clicks, attributes conversions, and reports both.
@@ -313,6 +313,12 @@ impl Tracker {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The present moment, by the tracker's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -22,6 +23,19 @@ pub trait Guard: Debug + Send + Sync + 'static {
     /// Who sent this request. It is asked once for each guarded request, before anything else is done.
     async fn access(&self, request: &Parts) -> Access;
 }
+
+macro_rules! forward_guard {
+    ($($pointer:ident)+) => {$(
+        #[async_trait]
+        impl<G: Guard + ?Sized> Guard for $pointer<G> {
+            async fn access(&self, request: &Parts) -> Access {
+                (**self).access(request).await
+            }
+        }
+    )+};
+}
+
+forward_guard!(Arc Box);
 
 /// Who is asking.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,8 @@ use std::time::Duration;
 use storage_memory::MemoryStore;
 use tokio::sync::oneshot;
 use tracking_core::Tracker;
-use tracking_http::{Api, guard};
+use tracking_http::Api;
+use tracking_http::guard::{self, Guard};
 
 use crate::metrics::Metrics;
 use crate::settings::{Framework, Settings, Store};
@@ -61,10 +62,11 @@ async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
     let tracker = Arc::new(match settings.store {
         Store::Memory => Tracker::new(MemoryStore::with_capacity(settings.memory_capacity)),
     });
-    let api = match &settings.admin_token {
-        Some(token) => Api::new(Arc::clone(&tracker), guard::token(token)),
-        None => Api::new(Arc::clone(&tracker), guard::open()),
+    let guard: Box<dyn Guard> = match &settings.admin_token {
+        Some(token) => Box::new(guard::token(token)),
+        None => Box::new(guard::open()),
     };
+    let api = Api::new(Arc::clone(&tracker), guard);
     let api = match &settings.public_url {
         Some(url) => api.public_url(url),
         None => api,

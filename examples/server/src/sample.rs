@@ -1,6 +1,6 @@
 //! An affiliate and a campaign to try things out with.
 
-use tracking_core::{AffiliateId, CampaignId, Clock, NewAffiliate, NewCampaign, SystemClock, Tracker};
+use tracking_core::{AffiliateId, CampaignId, NewAffiliate, NewCampaign, Tracker};
 
 use crate::shop;
 use crate::start_error::StartError;
@@ -10,7 +10,7 @@ pub(crate) const CAMPAIGN: u64 = 10;
 
 /// Creates them, unless they are there.
 pub(crate) async fn insert(tracker: &Tracker, base_url: &str) -> Result<(), StartError> {
-    let created_at = SystemClock.now();
+    let created_at = tracker.now();
     let affiliate =
         NewAffiliate { id: Some(AffiliateId::new(AFFILIATE)?), name: "Sample affiliate".parse()?, created_at };
     let campaign = NewCampaign {
