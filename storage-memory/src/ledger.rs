@@ -1,23 +1,23 @@
 //! The records of one affiliate, under one lock.
 
 use std::cmp::Reverse;
-use std::hash::BuildHasher;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 use tracking_core::{
-    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
-    MAX_CLICKS_OF_ONE_ID, NewClick, NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals,
+    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor, EventName, NewClick,
+    NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals, TransactionId,
 };
 
 /// An affiliate with his records. Calls for different affiliates never meet here.
-#[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) affiliate: Affiliate,
     entries: Mutex<Entries>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Entries {
     clicks: Table<ClickRow>,
     conversions: Table<Conversion>,
@@ -25,7 +25,6 @@ struct Entries {
 }
 
 /// A click without the affiliate, which is known from the ledger: 40 bytes and the text of the click id.
-#[derive(Debug)]
 struct ClickRow {
     id: ClickRecordId,
     created_at: Timestamp,
@@ -57,8 +56,7 @@ impl Ledger {
         number: impl FnOnce() -> Result<ClickRecordId, StoreError>,
     ) -> Result<Recorded<Click>, StoreError> {
         let entries = &mut *self.entries.lock();
-        let is_same = |row: &ClickRow| row.campaign_id == new.campaign_id && row.click_id == new.click_id;
-        if let Some(row) = entries.clicks.find(&new.click_id, is_same) {
+        if let Some(row) = entries.clicks.find_all(&new.click_id).find(|row| row.campaign_id == new.campaign_id) {
             return Ok(Recorded::Duplicate(row.to_click(self.affiliate.id)));
         }
         let NewClick { campaign_id, click_id, created_at, .. } = new;
@@ -74,7 +72,6 @@ impl Ledger {
         let rows = entries.clicks.find_all(click_id).filter(is_wanted);
         let mut clicks: Vec<Click> = rows.map(|row| row.to_click(self.affiliate.id)).collect();
         clicks.sort_unstable_by_key(|click| Reverse((click.created_at, click.id)));
-        clicks.truncate(MAX_CLICKS_OF_ONE_ID);
         clicks
     }
 
@@ -87,15 +84,14 @@ impl Ledger {
         let entries = &mut *self.entries.lock();
         let click = &new.click;
         let is_click = |row: &ClickRow| row.id == click.id && row.campaign_id == click.campaign_id;
-        if entries.clicks.find(&click.click_id, is_click).is_none() {
+        if !entries.clicks.find_all(&click.click_id).any(is_click) {
             return Err(StoreError::UnknownClick(new.click.click_id));
         }
-        let is_same = |row: &&Conversion| {
-            (row.campaign_id == click.campaign_id || new.alternatives.contains(&row.campaign_id))
-                && row.event == new.event
-                && row.transaction_id == new.transaction_id
-        };
-        let same = entries.conversions.find_all(&click.click_id).filter(is_same);
+        let key = (&click.click_id, &new.event, new.transaction_id.as_ref());
+        let same = entries
+            .conversions
+            .find_all(key)
+            .filter(|row| row.campaign_id == click.campaign_id || new.alternatives.contains(&row.campaign_id));
         if let Some(first) = same.min_by_key(|row| row.place()) {
             return Ok(Recorded::Duplicate(first.clone()));
         }
@@ -123,15 +119,30 @@ impl Ledger {
     }
 }
 
+/// What there is, and not all of it: there may be millions of records.
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary { clicks, conversions, .. } = self.summary();
+        f.debug_struct("Ledger").field("clicks", &clicks).field("conversions", &conversions).finish()
+    }
+}
+
 /// What can stand in a [`Table`].
 trait Row {
-    fn click_id(&self) -> &ClickId;
+    /// What rows are looked up by.
+    type Key<'a>: Hash + Eq
+    where
+        Self: 'a;
+
+    fn key(&self) -> Self::Key<'_>;
 
     fn place(&self) -> Cursor;
 }
 
 impl Row for ClickRow {
-    fn click_id(&self) -> &ClickId {
+    type Key<'a> = &'a ClickId;
+
+    fn key(&self) -> &ClickId {
         &self.click_id
     }
 
@@ -139,10 +150,15 @@ impl Row for ClickRow {
         Cursor::after(self.created_at, self.id)
     }
 }
+
+/// All of a conversion's identity but the campaign, which may be one of several.
+type ConversionKey<'a> = (&'a ClickId, &'a EventName, Option<&'a TransactionId>);
 
 impl Row for Conversion {
-    fn click_id(&self) -> &ClickId {
-        &self.click_id
+    type Key<'a> = ConversionKey<'a>;
+
+    fn key(&self) -> ConversionKey<'_> {
+        (&self.click_id, &self.event, self.transaction_id.as_ref())
     }
 
     fn place(&self) -> Cursor {
@@ -150,34 +166,28 @@ impl Row for Conversion {
     }
 }
 
-/// Rows in the order of insertion, with two indexes on them: by click id, and by time.
-#[derive(Debug)]
+/// Rows in the order of insertion, with two indexes on them: by key, and by time.
 struct Table<R> {
     rows: Vec<R>,
     hasher: DefaultHashBuilder,
-    by_click_id: HashTable<usize>,
+    by_key: HashTable<usize>,
     /// Sorted by place, oldest first. Rows nearly always come in that order, so that this is an append.
     by_time: Vec<usize>,
 }
 
 impl<R> Default for Table<R> {
     fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            hasher: DefaultHashBuilder::default(),
-            by_click_id: HashTable::new(),
-            by_time: Vec::new(),
-        }
+        Self { rows: Vec::new(), hasher: DefaultHashBuilder::default(), by_key: HashTable::new(), by_time: Vec::new() }
     }
 }
 
 impl<R: Row> Table<R> {
     fn push(&mut self, row: R) {
         let (index, place) = (self.rows.len(), row.place());
-        let hash = self.hasher.hash_one(row.click_id());
+        let hash = self.hasher.hash_one(row.key());
         self.rows.push(row);
-        let Self { rows, hasher, by_click_id, by_time } = self;
-        by_click_id.insert_unique(hash, index, |&index| hasher.hash_one(rows[index].click_id()));
+        let Self { rows, hasher, by_key, by_time } = self;
+        by_key.insert_unique(hash, index, |&index| hasher.hash_one(rows[index].key()));
         let at = match by_time.last() {
             Some(&last) if rows[last].place() > place => by_time.partition_point(|&other| rows[other].place() < place),
             _ => by_time.len(),
@@ -185,14 +195,9 @@ impl<R: Row> Table<R> {
         by_time.insert(at, index);
     }
 
-    fn find(&self, click_id: &ClickId, is_it: impl Fn(&R) -> bool) -> Option<&R> {
-        let hash = self.hasher.hash_one(click_id);
-        self.by_click_id.find(hash, |&index| is_it(&self.rows[index])).map(|&index| &self.rows[index])
-    }
-
-    fn find_all(&self, click_id: &ClickId) -> impl Iterator<Item = &R> {
-        let same_hash = self.by_click_id.iter_hash(self.hasher.hash_one(click_id)).map(|&index| &self.rows[index]);
-        same_hash.filter(move |row| row.click_id() == click_id)
+    fn find_all<'a>(&'a self, key: R::Key<'a>) -> impl Iterator<Item = &'a R> {
+        let same_hash = self.by_key.iter_hash(self.hasher.hash_one(&key)).map(|&index| &self.rows[index]);
+        same_hash.filter(move |row| row.key() == key)
     }
 
     fn page<T>(&self, request: PageRequest, to_item: impl Fn(&R) -> T) -> Page<T> {

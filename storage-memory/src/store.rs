@@ -36,7 +36,7 @@ impl MemoryStore {
     /// Beyond that each insert fails with [`StoreError::Full`] and changes nothing, while duplicates are answered and
     /// reports go on as before.
     #[must_use]
-    pub fn with_capacity(capacity: usize) -> Self {
+    pub fn bounded(capacity: usize) -> Self {
         Self { capacity: Some(capacity), ..Self::default() }
     }
 
@@ -90,7 +90,7 @@ impl Store for MemoryStore {
             }
         };
         self.reserve()?;
-        let affiliate = Affiliate { id, name: new.name, created_at: new.created_at };
+        let affiliate = new.into_affiliate(id);
         let ledger = Arc::new(Ledger::new(affiliate.clone()));
         directory.insert(Cursor::after(affiliate.created_at, id), ledger);
         Ok(Recorded::New(affiliate))
@@ -116,9 +116,8 @@ impl Store for MemoryStore {
             }
         };
         self.reserve()?;
-        let NewCampaign { name, destination, postback_key, created_at, .. } = new;
-        let campaign = Campaign { id, name, destination, postback_key, created_at };
-        directory.insert(Cursor::after(created_at, id), campaign.clone());
+        let campaign = new.into_campaign(id);
+        directory.insert(Cursor::after(campaign.created_at, id), campaign.clone());
         Ok(Recorded::New(campaign))
     }
 

@@ -54,7 +54,7 @@ fn assert_full<T: std::fmt::Debug>(result: Result<T, StoreError>, expected: usiz
 
 #[tokio::test]
 async fn full_store_refuses_what_is_new_and_answers_the_rest() {
-    let store = MemoryStore::with_capacity(4);
+    let store = MemoryStore::bounded(4);
     let (affiliate, campaign) = affiliate_and_campaign(&store).await;
     let click = store.insert_click(new_click(affiliate.id, "abc123")).await.unwrap().into_record();
     let conversion = store.insert_conversion(new_conversion(&click, None)).await.unwrap().into_record();
@@ -88,7 +88,7 @@ async fn full_store_refuses_what_is_new_and_answers_the_rest() {
 
 #[tokio::test]
 async fn what_is_refused_for_another_reason_takes_no_place() {
-    let store = MemoryStore::with_capacity(3);
+    let store = MemoryStore::bounded(3);
     let (affiliate, _) = affiliate_and_campaign(&store).await;
     for _ in 0..5 {
         let unknown = new_click("999".parse().unwrap(), "abc123");
@@ -101,7 +101,7 @@ async fn what_is_refused_for_another_reason_takes_no_place() {
 
 #[tokio::test]
 async fn capacity_of_nothing_holds_nothing() {
-    let store = MemoryStore::with_capacity(0);
+    let store = MemoryStore::bounded(0);
     assert_full(store.insert_affiliate(new_affiliate(1)).await, 0);
     assert_eq!(store.affiliates(PageRequest::default()).await.unwrap().items, []);
 }
@@ -109,7 +109,7 @@ async fn capacity_of_nothing_holds_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn parallel_inserters_fill_it_exactly() {
     const CAPACITY: usize = 1000;
-    let store = Arc::new(MemoryStore::with_capacity(CAPACITY));
+    let store = Arc::new(MemoryStore::bounded(CAPACITY));
     affiliate_and_campaign(&store).await;
     for id in 2..=4 {
         store.insert_affiliate(new_affiliate(id)).await.unwrap();

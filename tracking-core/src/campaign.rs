@@ -41,6 +41,15 @@ pub struct NewCampaign {
     pub created_at: Timestamp,
 }
 
+impl NewCampaign {
+    /// The record that it becomes under this id.
+    #[must_use]
+    pub fn into_campaign(self, id: CampaignId) -> Campaign {
+        let Self { name, destination, postback_key, created_at, .. } = self;
+        Campaign { id, name, destination, postback_key, created_at }
+    }
+}
+
 /// The name of an affiliate or campaign: 1 to 100 characters of any script, without control characters. White space
 /// around it is dropped.
 ///

@@ -30,6 +30,6 @@ pub use crate::outcome::Outcome;
 pub use crate::page::{Cursor, Limit, Page, PageRequest};
 pub use crate::parameters::{ParameterError, ParameterProblem, Parameters};
 pub use crate::parse::{ParseError, Problem};
-pub use crate::store::{MAX_CLICKS_OF_ONE_ID, Store, StoreError};
+pub use crate::store::{Store, StoreError};
 pub use crate::time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::tracker::{CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Tracker};

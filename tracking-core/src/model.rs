@@ -27,6 +27,14 @@ pub struct NewAffiliate {
     pub created_at: Timestamp,
 }
 
+impl NewAffiliate {
+    /// The record that it becomes under this id.
+    #[must_use]
+    pub fn into_affiliate(self, id: AffiliateId) -> Affiliate {
+        Affiliate { id, name: self.name, created_at: self.created_at }
+    }
+}
+
 /// One visit that an affiliate sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Click {
@@ -53,6 +61,15 @@ pub struct NewClick {
     pub click_id: ClickId,
     /// When it is recorded.
     pub created_at: Timestamp,
+}
+
+impl NewClick {
+    /// The record that it becomes under this number.
+    #[must_use]
+    pub fn into_click(self, id: ClickRecordId) -> Click {
+        let Self { affiliate_id, campaign_id, click_id, created_at } = self;
+        Click { id, affiliate_id, campaign_id, click_id, created_at }
+    }
 }
 
 /// One sale or lead, attributed to a click and so to an affiliate.
@@ -88,7 +105,7 @@ pub struct NewConversion {
     pub click: Click,
     /// Other campaigns in which the affiliate has a click with the same id, and which the sender may have meant before
     /// this click was there. Empty if he named the campaign. A conversion there with the same event and transaction id
-    /// is this one.
+    /// is this one; a campaign without such a conversion, or one that is not known, makes no difference.
     pub alternatives: Vec<CampaignId>,
     /// What happened.
     pub event: EventName,

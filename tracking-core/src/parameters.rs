@@ -1,16 +1,20 @@
 //! Parameters as they are received: named texts that are still to be parsed.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
 use crate::{ParseError, Problem};
 
+/// The parameter that holds a campaign's postback key.
+pub(crate) const TOKEN: &str = "token";
+
 /// Named texts, as a query or a form holds them, in the order in which they came.
 ///
 /// Parameters that nobody asks for are ignored: advertising networks append their own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Parameters<'a> {
@@ -55,6 +59,14 @@ where
     T: FromStr<Err = ParseError>,
 {
     text.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
+}
+
+/// Without the value of `token`, which is a secret.
+impl fmt::Debug for Parameters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| (name, if name == TOKEN { "…" } else { &**value }));
+        f.debug_map().entries(shown).finish()
+    }
 }
 
 impl<'a, K, V> FromIterator<(K, V)> for Parameters<'a>

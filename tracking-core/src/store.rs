@@ -93,7 +93,7 @@ use crate::{
 ///             Some(id) => id,
 ///             None => AffiliateId::new(next).map_err(|error| StoreError::backend("insert affiliate", error))?,
 ///         };
-///         let affiliate = Affiliate { id, name: new.name, created_at: new.created_at };
+///         let affiliate = new.into_affiliate(id);
 ///         tables.affiliates.push(affiliate.clone());
 ///         Ok(Recorded::New(affiliate))
 ///     }
@@ -117,8 +117,7 @@ use crate::{
 ///             Some(id) => id,
 ///             None => CampaignId::new(next).map_err(|error| StoreError::backend("insert campaign", error))?,
 ///         };
-///         let NewCampaign { name, destination, postback_key, created_at, .. } = new;
-///         let campaign = Campaign { id, name, destination, postback_key, created_at };
+///         let campaign = new.into_campaign(id);
 ///         tables.campaigns.push(campaign.clone());
 ///         Ok(Recorded::New(campaign))
 ///     }
@@ -144,8 +143,7 @@ use crate::{
 ///         }
 ///         let id = ClickRecordId::new(tables.clicks.len() as u64 + 1)
 ///             .map_err(|error| StoreError::backend("insert click", error))?;
-///         let NewClick { affiliate_id, campaign_id, click_id, created_at } = new;
-///         let click = Click { id, affiliate_id, campaign_id, click_id, created_at };
+///         let click = new.into_click(id);
 ///         tables.clicks.push(click.clone());
 ///         Ok(Recorded::New(click))
 ///     }
@@ -164,7 +162,6 @@ use crate::{
 ///         });
 ///         let mut clicks: Vec<Click> = clicks.cloned().collect();
 ///         clicks.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
-///         clicks.truncate(MAX_CLICKS_OF_ONE_ID);
 ///         Ok(clicks)
 ///     }
 ///
@@ -286,8 +283,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError>;
 
     /// The affiliate's clicks with this id: that of the campaign, or those of all campaigns, the latest first, by time
-    /// and then by number, and no more than [`MAX_CLICKS_OF_ONE_ID`]. Empty if there is no such click, affiliate or
-    /// campaign.
+    /// and then by number. Empty if there is no such click, affiliate or campaign. There is one for each campaign at the
+    /// most, because click ids are unique there.
     ///
     /// # Errors
     /// If the store fails.
@@ -331,10 +328,6 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// If there is no such affiliate, or if the store fails.
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError>;
 }
-
-/// How many clicks [`Store::find_clicks`] returns at the most. An affiliate's click ids are unique in a campaign, so it
-/// takes the same id in more campaigns than this to reach it.
-pub const MAX_CLICKS_OF_ONE_ID: usize = 16;
 
 macro_rules! forward_store {
     ($($pointer:ident)+) => {$(
@@ -426,7 +419,9 @@ pub enum StoreError {
         /// How many records it may hold.
         capacity: usize,
     },
-    /// The store can't be reached or is overloaded. The same call may succeed later, and is safe to repeat.
+    /// The store can't be reached or is overloaded. The same call may succeed later. It may also have happened already:
+    /// it is safe to repeat if the record has an identity of its own, which an affiliate or a campaign without an id has
+    /// not.
     #[error("{operation} failed, the store is unavailable")]
     Unavailable {
         /// What was being done, such as `insert click`.

@@ -6,10 +6,12 @@ use metrics::{Counter, counter, describe_counter};
 
 use crate::event::Broadcaster;
 use crate::mint::ClickIdMint;
+use crate::parameters::TOKEN;
 use crate::{
     Affiliate, AffiliateId, Amount, Campaign, CampaignId, Click, ClickId, Clock, Conversion, Currency, DestinationUrl,
     Event, EventName, Events, Name, NewAffiliate, NewCampaign, NewClick, NewConversion, Outcome, Page, PageRequest,
-    ParameterError, Parameters, PostbackKey, Recorded, Store, StoreError, Summary, SystemClock, Timestamp, TransactionId,
+    ParameterError, Parameters, PostbackKey, Recorded, Store, StoreError, Summary, SystemClock, Timestamp,
+    TransactionId,
 };
 
 /// Records clicks, attributes conversions, and reports both.
@@ -115,9 +117,9 @@ impl Tracker {
 
     /// Takes a postback: what an advertiser's server sent.
     ///
-    /// Without a `campaign_id`, the latest click with this id counts, of those campaigns that the sender may report for:
-    /// the ones whose key he presents, and the ones without a key. Should such a click come in after a postback, a retry
-    /// of that postback still finds its conversion.
+    /// Without a `campaign_id`, the latest click with this id counts, of the campaigns whose key the sender presents; of
+    /// those without a key if he presents none, or if none of them has one. Should such a click come in after a postback,
+    /// a retry of that postback still finds its conversion.
     ///
     /// The parameters are `affiliate_id`, `click_id`, `amount`, `currency`, and optionally `campaign_id`, `event`,
     /// `transaction_id` and `token`, the campaign's postback key. A `bearer` key goes before `token`. A campaign
@@ -137,31 +139,30 @@ impl Tracker {
     async fn attribute(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Outcome, StoreError> {
         let ConversionRequest { affiliate_id, campaign_id, click_id, event, transaction_id, amount, currency } =
             request;
-        let mut clicks = self.store.find_clicks(affiliate_id, campaign_id, &click_id).await?;
-        let Some(last_campaign) = clicks.first().map(|click| click.campaign_id) else {
+        let clicks = self.store.find_clicks(affiliate_id, campaign_id, &click_id).await?;
+        let clicks = match sender {
+            Sender::Application => clicks,
+            Sender::Advertiser { key } => match self.clicks_open_to(key, clicks).await? {
+                Ok(clicks) => clicks,
+                Err(refused) => return Ok(refused),
+            },
+        };
+        let mut clicks = clicks.into_iter();
+        let Some(click) = clicks.next() else {
             return self.explain_no_click(affiliate_id, campaign_id, click_id).await;
         };
-        if let Sender::Advertiser { key } = sender {
-            let campaigns = self.campaigns_open_to(key, &clicks).await?;
-            clicks.retain(|click| campaigns.contains(&click.campaign_id));
-            if clicks.is_empty() && key.is_none() {
-                return Ok(Outcome::MissingKey(last_campaign));
-            }
-        }
-        let mut clicks = clicks.into_iter();
-        let Some(click) = clicks.next() else { return Ok(Outcome::WrongKey(last_campaign)) };
         let alternatives = clicks.map(|click| click.campaign_id).collect();
         let created_at = self.clock.now();
         let conversion = NewConversion { click, alternatives, event, transaction_id, amount, currency, created_at };
-        Ok(match self.store.insert_conversion(conversion).await? {
-            Recorded::New(conversion) => {
+        Ok(match self.store.insert_conversion(conversion).await {
+            Ok(Recorded::New(conversion)) => {
                 self.events.send(|| Event::ConversionAccepted(conversion.clone()));
                 Outcome::Accepted(conversion)
             }
-            Recorded::Duplicate(recorded) if (recorded.amount, recorded.currency) == (amount, currency) => {
+            Ok(Recorded::Duplicate(recorded)) if (recorded.amount, recorded.currency) == (amount, currency) => {
                 Outcome::Duplicate(recorded)
             }
-            Recorded::Duplicate(recorded) => {
+            Ok(Recorded::Duplicate(recorded)) => {
                 tracing::warn!(
                     conversion_id = recorded.id.as_u64(),
                     affiliate_id = affiliate_id.as_u64(),
@@ -171,19 +172,37 @@ impl Tracker {
                 );
                 Outcome::Conflict { recorded, amount, currency }
             }
+            // Removed since it was found.
+            Err(StoreError::UnknownClick(click_id)) => Outcome::UnknownClick { affiliate_id, campaign_id, click_id },
+            Err(StoreError::UnknownAffiliate(id)) => Outcome::UnknownAffiliate(id),
+            Err(StoreError::UnknownCampaign(id)) => Outcome::UnknownCampaign(id),
+            Err(error) => return Err(error),
         })
     }
 
-    /// The campaigns of these clicks that take postbacks from whoever presents this key.
-    async fn campaigns_open_to(&self, key: Option<&str>, clicks: &[Click]) -> Result<Vec<CampaignId>, StoreError> {
-        let mut open = Vec::with_capacity(clicks.len());
+    /// Those of these clicks that whoever presents this key may report conversions of, or why it is none of them.
+    ///
+    /// Somebody with the key of a campaign means that campaign. Clicks of campaigns without a key do not come into it
+    /// then: anybody can record one, and could have it catch the conversions that are meant for another.
+    async fn clicks_open_to(
+        &self,
+        key: Option<&str>,
+        clicks: Vec<Click>,
+    ) -> Result<Result<Vec<Click>, Outcome>, StoreError> {
+        let (mut unlocked, mut open, mut locked) = (Vec::new(), Vec::new(), None);
         for click in clicks {
-            let campaign = self.store.campaign(click.campaign_id).await?;
-            if campaign.postback_key.is_none_or(|expected| key.is_some_and(|key| expected.matches(key))) {
-                open.push(campaign.id);
+            match self.store.campaign(click.campaign_id).await?.postback_key {
+                None => open.push(click),
+                Some(expected) if key.is_some_and(|key| expected.matches(key)) => unlocked.push(click),
+                Some(_) => _ = locked.get_or_insert(click.campaign_id),
             }
         }
-        Ok(open)
+        Ok(match (locked, key) {
+            _ if !unlocked.is_empty() => Ok(unlocked),
+            (Some(campaign), Some(_)) => Err(Outcome::WrongKey(campaign)),
+            (Some(campaign), None) if open.is_empty() => Err(Outcome::MissingKey(campaign)),
+            _ => Ok(open),
+        })
     }
 
     /// Which part of (affiliate, campaign, click) it is that is not there.
@@ -211,7 +230,7 @@ impl Tracker {
     /// Creates an affiliate.
     ///
     /// # Errors
-    /// If the store fails or is full.
+    /// If the store fails or is full. The affiliate may have been created then; the same call makes another one.
     pub async fn create_affiliate(&self, name: Name) -> Result<Affiliate, StoreError> {
         let new = NewAffiliate { id: None, name, created_at: self.clock.now() };
         let affiliate = self.store.insert_affiliate(new).await?.into_record();
@@ -222,7 +241,7 @@ impl Tracker {
     /// Creates a campaign. Unless the request says otherwise it gets a postback key, which is told this once.
     ///
     /// # Errors
-    /// If the store fails or is full.
+    /// If the store fails or is full. The campaign may have been created then; the same call makes another one.
     pub async fn create_campaign(&self, request: CampaignRequest) -> Result<CreatedCampaign, StoreError> {
         let CampaignRequest { name, destination, postback_auth } = request;
         let postback_key = match postback_auth {
@@ -481,7 +500,7 @@ fn parse_postback<'a>(
         event: parameters.optional("event")?.unwrap_or_default(),
         transaction_id: parameters.optional("transaction_id")?,
     };
-    let token = parameters.text("token")?.filter(|token| !token.is_empty());
+    let token = parameters.text(TOKEN)?.filter(|token| !token.is_empty());
     Ok((request, bearer.or(token)))
 }
 

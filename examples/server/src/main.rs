@@ -60,7 +60,7 @@ fn run(settings: Settings) -> Result<(), StartError> {
 async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
     let tracker = Arc::new(match settings.store {
-        Store::Memory => Tracker::new(MemoryStore::with_capacity(settings.memory_capacity)),
+        Store::Memory => Tracker::new(MemoryStore::bounded(settings.memory_capacity)),
     });
     let guard: Box<dyn Guard> = match &settings.admin_token {
         Some(token) => Box::new(guard::token(token)),

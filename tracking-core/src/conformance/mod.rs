@@ -91,7 +91,7 @@ cases! { $
         parallel_identical_clicks_are_one
         last_click_wins
         last_of_simultaneous_clicks_has_the_greatest_number
-        clicks_of_one_id_are_limited
+        all_clicks_of_one_id_are_found
         click_of_a_campaign_is_found
         click_that_is_not_there_is_none
     }

@@ -68,7 +68,7 @@ async fn unknown_affiliate_or_campaign_is_refused() {
 
 #[tokio::test]
 async fn full_store_is_told() {
-    let tracker = Tracker::new(MemoryStore::with_capacity(1));
+    let tracker = Tracker::new(MemoryStore::bounded(1));
     tracker.create_affiliate("Ada".parse().unwrap()).await.unwrap();
     let error = tracker.create_affiliate("Bob".parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, StoreError::Full { capacity: 1 }), "{error:?}");

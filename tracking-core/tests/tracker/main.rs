@@ -49,6 +49,11 @@ impl World {
         }
     }
 
+    async fn another_open_campaign(&self) -> CampaignId {
+        let campaign = CampaignRequest::new("Bank".parse().unwrap(), "https://bank.example/".parse().unwrap());
+        self.tracker.create_campaign(campaign.postback_auth(PostbackAuth::Open)).await.unwrap().campaign.id
+    }
+
     async fn click(&self, campaign: CampaignId, click_id: &str) -> Click {
         let request = ClickRequest::new(self.affiliate, campaign).click_id(click_id.parse().unwrap());
         self.tracker.record_click(request).await.unwrap().into_record()

@@ -103,42 +103,48 @@ async fn last_click_wins() {
 #[tokio::test]
 async fn retry_finds_its_conversion_after_a_later_click_with_the_same_id() {
     let world = World::new().await;
-    world.click(world.keyed, "abc123").await;
-    let key = Some(world.key.expose());
+    world.click(world.open, "abc123").await;
     let sales = [&[][..], &[("transaction_id", "order-1")]];
     let mut firsts = Vec::new();
     for sale in sales {
-        firsts.push(accepted(world.postback_with(sale, key).await));
+        firsts.push(accepted(world.postback(sale).await));
     }
     world.clock.set(time("2024-05-01T13:00:00Z"));
-    world.click(world.open, "abc123").await;
+    let later = world.another_open_campaign().await;
+    world.click(later, "abc123").await;
     for (sale, first) in sales.iter().zip(&firsts) {
-        assert_eq!(&duplicate(world.postback_with(sale, key).await), first);
+        assert_eq!(&duplicate(world.postback(sale).await), first);
         let changed: Vec<_> = sale.iter().copied().chain([("amount", "120")]).collect();
-        let outcome = world.postback_with(&changed, key).await;
+        let outcome = world.postback(&changed).await;
         assert!(
             matches!(outcome, Outcome::Conflict { recorded, .. } if recorded == *first),
             "a retry is compared, too"
         );
     }
-    let another = accepted(world.postback_with(&[("transaction_id", "order-2")], key).await);
-    assert_eq!(another.campaign_id, world.open, "another sale is the latest click's");
+    let another = accepted(world.postback(&[("transaction_id", "order-2")]).await);
+    assert_eq!(another.campaign_id, later, "another sale is the latest click's");
 }
 
 #[tokio::test]
-async fn last_click_is_of_a_campaign_that_the_sender_may_report_for() {
-    let world = World::new().await;
-    world.click(world.open, "abc123").await;
-    world.clock.set(time("2024-05-01T13:00:00Z"));
-    world.click(world.keyed, "abc123").await;
-    assert_eq!(accepted(world.postback(&[]).await).campaign_id, world.open, "without the key");
-    let sale = [("transaction_id", "order-1")];
-    let outcome = world.postback_with(&sale, Some(world.key.expose())).await;
-    assert_eq!(accepted(outcome).campaign_id, world.keyed, "with the key");
+async fn key_says_whose_click_is_meant() {
+    for open_comes_first in [true, false] {
+        let world = World::new().await;
+        let (first, second) = if open_comes_first { (world.open, world.keyed) } else { (world.keyed, world.open) };
+        world.click(first, "abc123").await;
+        world.clock.set(time("2024-05-01T13:00:00Z"));
+        world.click(second, "abc123").await;
 
-    let named = world.keyed.to_string();
-    let outcome = world.postback(&[("campaign_id", &named)]).await;
-    assert_eq!(outcome, Outcome::MissingKey(world.keyed), "a named campaign is the one that counts");
+        let without_key = accepted(world.postback(&[("amount", "0")]).await);
+        assert_eq!(without_key.campaign_id, world.open, "who has no key can't report for a campaign that has one");
+        let with_key = accepted(world.postback_with(&[], Some(world.key.expose())).await);
+        assert_eq!(with_key.campaign_id, world.keyed, "what others report elsewhere does not catch the sale");
+        let mistyped = world.postback(&[("transaction_id", "order-1"), ("token", "guess")]).await;
+        assert_eq!(mistyped, Outcome::WrongKey(world.keyed), "with a mistyped key nothing is recorded elsewhere");
+
+        let named = world.keyed.to_string();
+        let outcome = world.postback(&[("campaign_id", &named)]).await;
+        assert_eq!(outcome, Outcome::MissingKey(world.keyed), "a named campaign is the one that counts");
+    }
 }
 
 #[tokio::test]
