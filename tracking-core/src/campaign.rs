@@ -50,8 +50,8 @@ impl NewCampaign {
     }
 }
 
-/// The name of an affiliate or campaign: 1 to 100 characters of any script, without control characters. White space
-/// around it is dropped.
+/// The name of an affiliate or campaign: 1 to 100 characters of any script, without control characters and without those
+/// that turn the direction of what follows or that nobody can see. White space around it is dropped.
 ///
 /// Cloning shares the text and allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
@@ -69,7 +69,7 @@ impl Name {
         if text.is_empty() {
             return Err(ParseError::new("a name", Problem::Empty));
         }
-        if let Some((index, found)) = text.chars().enumerate().find(|(_, c)| c.is_control()) {
+        if let Some((index, found)) = text.chars().enumerate().find(|(_, c)| is_hidden(*c)) {
             let problem = Problem::Character { position: index + 1, found, allowed: "characters that can be printed" };
             return Err(ParseError::new("a name", problem));
         }
@@ -84,6 +84,13 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Control characters, and those of [UTS #39](https://www.unicode.org/reports/tr39/) that could make one name look like
+/// another: directional formatting and invisible operators. Joiners are left, because some scripts need them.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{AD}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 impl fmt::Display for Name {

@@ -75,7 +75,7 @@ struct Rfc3339([u8; 24]);
 
 impl Rfc3339 {
     fn new(timestamp: Timestamp) -> Self {
-        let time = timestamp.to_datetime();
+        let time = timestamp.to_datetime().naive_utc();
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let fields = [
             (0..4, time.year().unsigned_abs()),
@@ -84,7 +84,7 @@ impl Rfc3339 {
             (11..13, time.hour()),
             (14..16, time.minute()),
             (17..19, time.second()),
-            (20..23, time.timestamp_subsec_millis()),
+            (20..23, time.nanosecond() / 1_000_000),
         ];
         for (place, mut value) in fields {
             for digit in text[place].iter_mut().rev() {

@@ -85,7 +85,12 @@ fn is_name(text: &str) -> bool {
     let is_space = |c: &char| c.is_whitespace();
     let trimmed: Vec<char> = text.chars().skip_while(is_space).collect();
     let kept = trimmed.len() - trimmed.iter().rev().take_while(|c| is_space(c)).count();
-    (1..=100).contains(&kept) && !trimmed[..kept].iter().any(|&c| c < ' ' || ('\u{7f}'..='\u{9f}').contains(&c))
+    let is_control = |c: char| c < ' ' || ('\u{7f}'..='\u{9f}').contains(&c);
+    let is_invisible =
+        |c: char| "\u{ad}\u{200b}\u{200e}\u{200f}\u{feff}".contains(c) || ('\u{2060}'..='\u{206f}').contains(&c);
+    let is_directional = |c: char| ('\u{2028}'..='\u{202e}').contains(&c);
+    let is_refused = |c: char| is_control(c) || is_invisible(c) || is_directional(c);
+    (1..=100).contains(&kept) && !trimmed[..kept].iter().any(|&c| is_refused(c))
 }
 
 /// The number of millionths, if the text is an amount.
@@ -373,6 +378,10 @@ fn ends_of_the_texts() {
     assert!(matches!(error.problem(), Problem::Character { position: 4, found: ' ', .. }), "{error}");
     assert!(" \t\n".parse::<Name>().is_err());
     assert_eq!("  Ada's reviews\n".parse::<Name>().unwrap().as_str(), "Ada's reviews");
+    for hidden in ["\u{200b}", "Ada\u{202e}", "\u{2066}Ada", "A\u{ad}da"] {
+        assert!(hidden.parse::<Name>().is_err(), "{hidden:?}");
+    }
+    assert!("می‌خواهم".parse::<Name>().is_ok(), "a joiner is part of the word");
     assert!("a\u{0}b".parse::<Name>().is_err() && "a\nb".parse::<Name>().is_err());
 }
 

@@ -90,6 +90,30 @@ pub(super) async fn conversion_of_an_alternative_is_a_duplicate(store: Arc<dyn S
     assert_recount(&store, first.affiliate_id).await;
 }
 
+pub(super) async fn alternative_that_is_not_there_makes_no_difference(store: Arc<dyn Store>) {
+    let click = one_click(&store).await;
+    let new = new_conversion(&click, time(1));
+    let alternatives = vec![campaign_id(999_999), a_campaign(&store).await, click.campaign_id];
+    let new = NewConversion { alternatives, ..new };
+    let first = a_conversion(&store, new.clone()).await;
+    assert_eq!(expect_duplicate(insert_conversion(&store, new).await), first);
+}
+
+pub(super) async fn parallel_conversions_of_alternatives_are_one(store: Arc<dyn Store>) {
+    let one = one_click(&store).await;
+    let campaign = a_campaign(&store).await;
+    let other = a_click(&store, (one.affiliate_id, campaign), "abc123", time(1)).await;
+    let calls = (0..PARALLEL).map(|n| {
+        let (click, alternative) = if n % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        let new = with_alternatives(new_conversion(click, time(2)), &[alternative]);
+        let store = Arc::clone(&store);
+        async move { insert_conversion(&store, new).await }
+    });
+    let first = expect_one_new(in_parallel(calls).await);
+    assert_eq!(all_conversions(&store, one.affiliate_id).await, [first]);
+    assert_recount(&store, one.affiliate_id).await;
+}
+
 pub(super) async fn conversion_texts_compare_byte_by_byte(store: Arc<dyn Store>) {
     let click = one_click(&store).await;
     let new = new_conversion(&click, time(1));

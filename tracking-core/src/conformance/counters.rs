@@ -103,6 +103,33 @@ pub(super) async fn parallel_records_are_all_counted(store: Arc<dyn Store>) {
     assert_eq!(printed(&summary), ["6.4 USD"], "no parallel conversion may be lost from the revenue");
 }
 
+pub(super) async fn abandoned_calls_happen_whole_or_not_at_all(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    let click = a_click(&store, place, "abc123", time(0)).await;
+    for n in 0..PARALLEL as i64 {
+        let (store, click) = (Arc::clone(&store), click.clone());
+        let call = tokio::spawn(async move {
+            insert_click(&store, new_click(place, &format!("click-{n}"), time(n))).await;
+            insert_conversion(&store, with_transaction(new_conversion(&click, time(n)), &n.to_string())).await;
+        });
+        // Some have not begun, some are done, and some are under way.
+        for _ in 0..n % 8 {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        // An error says that it was abandoned in time.
+        let _ = call.await;
+    }
+    // What an abandoned call may still be doing comes before an answer to the same call.
+    for n in 0..PARALLEL as i64 {
+        insert_click(&store, new_click(place, &format!("click-{n}"), time(n))).await;
+        insert_conversion(&store, with_transaction(new_conversion(&click, time(n)), &n.to_string())).await;
+    }
+    let all = summary(&store, place.0).await;
+    assert_eq!((all.clicks, all.conversions), (PARALLEL as u64 + 1, PARALLEL as u64), "nothing is lost or counted twice");
+    assert_recount(&store, place.0).await;
+}
+
 pub(super) async fn any_interleaving_is_counted_exactly(store: Arc<dyn Store>) {
     let campaigns = [a_campaign(&store).await, a_campaign(&store).await];
     for operations in rounds() {

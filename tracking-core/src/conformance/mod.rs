@@ -100,6 +100,8 @@ cases! { $
         repeated_conversion_returns_the_first
         conversion_is_identified_by_click_event_and_transaction
         conversion_of_an_alternative_is_a_duplicate
+        alternative_that_is_not_there_makes_no_difference
+        parallel_conversions_of_alternatives_are_one
         conversion_texts_compare_byte_by_byte
         every_conversion_text_can_be_kept
         amounts_are_exact
@@ -128,6 +130,7 @@ cases! { $
         currencies_are_summed_apart
         affiliates_are_counted_apart
         parallel_records_are_all_counted
+        abandoned_calls_happen_whole_or_not_at_all
         any_interleaving_is_counted_exactly
     }
 }
