@@ -2,12 +2,14 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 use bytes::Bytes;
 use rocket::data::ToByteUnit;
 use rocket::http::{Method, Status};
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Response, Route, tokio};
+use tracking_http::http::header::{HOST, X_CONTENT_TYPE_OPTIONS};
 use tracking_http::http::{self, HeaderName, HeaderValue};
 use tracking_http::{Api, BodyError, Resolution};
 
@@ -15,12 +17,14 @@ pub use tracking_http;
 
 /// The tracker's routes, to be mounted anywhere: `rocket.mount("/tracking", routes(api))`.
 ///
-/// Their rank is positive, so that the application's own routes come first. A request that is not for the tracker is
-/// forwarded as not found, with its body unread. Every other answer is complete and enters no catcher.
+/// They have a rank of 100 or more, so that the application's own routes come first, and no two trackers have the same,
+/// so that their mount points may nest. A request that is not for the tracker is forwarded as not found, with its body
+/// unread. Every other answer is complete and enters no catcher.
 pub fn routes(api: impl Into<Arc<Api>>) -> Vec<Route> {
-    const RANK: isize = 10;
+    static NEXT_RANK: AtomicIsize = AtomicIsize::new(100);
+    let rank = NEXT_RANK.fetch_add(1, Ordering::Relaxed);
     let tracking = Tracking(api.into());
-    METHODS.map(|method| Route::ranked(RANK, method, "/<path..>", tracking.clone())).into()
+    METHODS.map(|method| Route::ranked(rank, method, "/<path..>", tracking.clone())).into()
 }
 
 /// All of them, because a method without a route would be answered with 404 instead of 405.
@@ -67,10 +71,19 @@ fn parts(request: &Request<'_>) -> http::request::Parts {
     parts.headers = request
         .headers()
         .iter()
-        .filter_map(|header| Some((header.name().as_str().parse().ok()?, header.value().parse().ok()?)))
-        .collect::<Vec<(HeaderName, HeaderValue)>>()
-        .into_iter()
+        .filter_map(|header| {
+            let name: HeaderName = header.name().as_str().parse().ok()?;
+            let value: HeaderValue = header.value().parse().ok()?;
+            Some((name, value))
+        })
         .collect();
+    // In HTTP/2 it is no header.
+    if let Some(host) = request.host()
+        && !parts.headers.contains_key(HOST)
+        && let Ok(host) = host.to_string().try_into()
+    {
+        parts.headers.insert(HOST, host);
+    }
     parts
 }
 
@@ -88,6 +101,10 @@ fn convert(response: http::Response<Bytes>) -> Response<'static> {
     let mut converted = Response::build();
     converted.status(Status::new(parts.status.as_u16()));
     for (name, value) in &parts.headers {
+        // Rocket's Shield sets this one on every answer, and would warn of each that has it already.
+        if name == X_CONTENT_TYPE_OPTIONS {
+            continue;
+        }
         // Every header of ours is visible ASCII.
         if let Ok(value) = value.to_str() {
             converted.raw_header_adjoin(name.as_str().to_owned(), value.to_owned());

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use tracking_http::http::{HeaderMap, Method, Request, Uri};
+use tracking_http::http::header::HOST;
+use tracking_http::http::request::Parts;
+use tracking_http::http::{HeaderMap, Method, Request};
 use tracking_http::{Allow, Api, BodyError, Match, Resolution};
 use warp::filters::BoxedFilter;
+use warp::host::Authority;
 use warp::path::{FullPath, Tail};
 use warp::reply::Response;
 use warp::{Filter, Rejection};
@@ -21,16 +24,29 @@ pub use tracking_http;
 pub fn routes(api: impl Into<Arc<Api>>) -> BoxedFilter<(Response,)> {
     let api = api.into();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let host = warp::host::optional().or(warp::any().map(|| None)).unify();
     warp::method()
         .and(warp::path::full())
         .and(warp::path::tail())
         .and_then(resolve)
         .untuple_one()
         .and(query)
+        .and(host)
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(move |resolved, method, path: FullPath, query: String, headers, body| {
-            answer(Arc::clone(&api), resolved, method, uri(path.as_str(), &query), headers, body)
+        .then(move |resolved: Result<Match, Allow>, method, path: FullPath, query: String, host, headers, body| {
+            let api = Arc::clone(&api);
+            let request = parts(method, path.as_str(), &query, host, headers);
+            async move {
+                let response = match resolved {
+                    Ok(matched) => {
+                        let body = if matched.reads_body() { read(body).await } else { Ok(Bytes::new()) };
+                        api.handle(matched, &request, body).await
+                    }
+                    Err(allow) => api.method_not_allowed(allow),
+                };
+                Response::from(response.map(Into::into))
+            }
         })
         .boxed()
 }
@@ -48,30 +64,20 @@ async fn resolve(method: Method, whole: FullPath, below: Tail) -> Result<Resolve
     }
 }
 
-async fn answer(
-    api: Arc<Api>,
-    resolved: Result<Match, Allow>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
-) -> Response {
-    let response = match resolved {
-        Ok(matched) => {
-            let body = if matched.reads_body() { read(body).await } else { Ok(Bytes::new()) };
-            let (mut request, ()) = Request::new(()).into_parts();
-            (request.method, request.uri, request.headers) = (method, uri, headers);
-            api.handle(matched, &request, body).await
-        }
-        Err(allow) => api.method_not_allowed(allow),
-    };
-    response.map(Into::into)
-}
-
-/// Path and query come from a URI that was parsed already, so that they make one again.
-fn uri(path: &str, query: &str) -> Uri {
-    let text = if query.is_empty() { path.to_owned() } else { [path, "?", query].concat() };
-    text.try_into().unwrap_or_default()
+fn parts(method: Method, path: &str, query: &str, host: Option<Authority>, headers: HeaderMap) -> Parts {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    // Path and query come from a URI that was parsed already, so that they make one again.
+    let uri = if query.is_empty() { path.to_owned() } else { [path, "?", query].concat() };
+    parts.uri = uri.try_into().unwrap_or_default();
+    (parts.method, parts.headers) = (method, headers);
+    // In HTTP/2 it is no header.
+    if let Some(host) = host
+        && !parts.headers.contains_key(HOST)
+        && let Ok(host) = host.as_str().try_into()
+    {
+        parts.headers.insert(HOST, host);
+    }
+    parts
 }
 
 async fn read(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Result<Bytes, BodyError> {

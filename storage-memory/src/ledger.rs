@@ -7,8 +7,8 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 use tracking_core::{
-    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor, EventName, NewClick,
-    NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals, TransactionId,
+    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor, EventName,
+    NewClick, NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals, TransactionId,
 };
 
 /// An affiliate with his records. Calls for different affiliates never meet here.

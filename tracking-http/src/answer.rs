@@ -6,6 +6,7 @@ use http::header::{
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use tracking_core::Page;
 
@@ -37,7 +38,7 @@ pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Byte
     }
 }
 
-pub(crate) fn json_text(text: &'static str) -> Response<Bytes> {
+pub(crate) fn json_text(text: String) -> Response<Bytes> {
     respond(StatusCode::OK, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text)
 }
 
@@ -82,8 +83,11 @@ pub(crate) fn asset(asset: Asset) -> Response<Bytes> {
     respond(StatusCode::OK, headers, asset.bytes)
 }
 
+/// The URL may be any text of the host's: what can't stand in a header is percent-encoded.
 pub(crate) fn see_other(url: &str) -> Response<Bytes> {
-    with_header(respond(StatusCode::SEE_OTHER, [(CACHE_CONTROL, NO_STORE)], Bytes::new()), LOCATION, url)
+    const UNFIT: &AsciiSet = &CONTROLS.add(b' ');
+    let url = utf8_percent_encode(url, UNFIT).to_string();
+    with_header(respond(StatusCode::SEE_OTHER, [(CACHE_CONTROL, NO_STORE)], Bytes::new()), LOCATION, &url)
 }
 
 pub(crate) fn empty() -> Response<Bytes> {

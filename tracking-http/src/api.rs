@@ -14,13 +14,13 @@ use tracking_core::{
     AffiliateId, CampaignRequest, ClickRequest, PageRequest, ParameterError, ParameterProblem, Parameters, ParseError,
     Recorded, Tracker,
 };
-use url::Url;
 
 use crate::answer;
 use crate::endpoint::{Allow, Endpoint, Guarded, Match};
 use crate::guard::{Access, Guard, bearer};
 use crate::location::Location;
 use crate::meters::Meters;
+use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
 use crate::wire::{
     AffiliateData, CampaignData, ClickListed, ClickTracked, ConversionListed, NewAffiliate, NewCampaign,
@@ -36,7 +36,7 @@ use crate::{dashboard, openapi, pages, query};
 pub struct Api {
     tracker: Arc<Tracker>,
     guard: Box<dyn Guard>,
-    public_url: Option<String>,
+    public_url: Option<PublicUrl>,
     meters: Meters,
 }
 
@@ -66,11 +66,11 @@ impl Api {
         Self { tracker: tracker.into(), guard: Box::new(guard), public_url: None, meters: Meters::new() }
     }
 
-    /// Tells under which URL the mount point is known to the world, such as `https://example.com/tracking`. Pages show
-    /// URLs to hand out, and take this one, or else what the browser's request says.
+    /// Tells under which URL the mount point is known to the world. Pages show URLs to hand out, and take this one, or
+    /// else `http` and what the browser's request says.
     #[must_use]
-    pub fn public_url(mut self, url: &Url) -> Self {
-        self.public_url = Some(url.as_str().trim_end_matches('/').to_owned());
+    pub fn public_url(mut self, url: PublicUrl) -> Self {
+        self.public_url = Some(url);
         self
     }
 
@@ -96,6 +96,7 @@ impl Api {
     /// Answers a request for a path that is ours with a method that it does not take.
     #[must_use]
     pub fn method_not_allowed(&self, allow: Allow) -> Response<Bytes> {
+        self.meters.count_other(StatusCode::METHOD_NOT_ALLOWED);
         let message = format!("This path takes {} only.", allow.0);
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
         answer::refuse(refusal.header(Header::Allow(allow.0)))
@@ -119,7 +120,8 @@ impl Api {
             Endpoint::Click => self.click(&parameters).await,
             Endpoint::Postback => {
                 let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-                let outcome = self.tracker.postback(&parameters, authorization.and_then(bearer)).await?;
+                let outcome = Box::pin(self.tracker.postback(&parameters, authorization.and_then(bearer))).await;
+                let outcome = outcome.map_err(Refusal::of_repeatable)?;
                 answer_postback(outcome).map(|data| answer::json(StatusCode::OK, &data))
             }
             Endpoint::Health => Ok(answer::json(StatusCode::OK, &Status { status: "ok" })),
@@ -127,24 +129,32 @@ impl Api {
                 self.tracker.ping().await?;
                 Ok(answer::json(StatusCode::OK, &Status { status: "ok" }))
             }
-            Endpoint::OpenApi => Ok(answer::json_text(openapi::document())),
+            Endpoint::OpenApi => Ok(answer::json_text(openapi::document(&self.base_url(request, &at)))),
             Endpoint::Asset => Ok(pages::asset(at.last_segment()).map_or_else(answer::empty, answer::asset)),
             Endpoint::Guarded(endpoint) => {
-                check_origin(request)?;
+                self.check_origin(request)?;
                 match self.guard.access(request).await {
                     Access::Unknown => Err(unknown_caller()
                         .header(Header::Challenge(r#"Basic realm="Affiliate tracking", charset="UTF-8""#))),
                     Access::LogInAt(url) if endpoint == Guarded::Dashboard => Ok(answer::see_other(&url)),
-                    Access::LogInAt(_) => Err(unknown_caller()),
-                    Access::Admin => self.guarded(endpoint, None, &at, &parameters, request, body).await,
-                    Access::Affiliate(id) => self.guarded(endpoint, Some(id), &at, &parameters, request, body).await,
+                    // A challenge that no browser answers with a window of its own.
+                    Access::LogInAt(url) => {
+                        let message = format!("Log in at {url}.");
+                        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+                        Err(refusal.header(Header::Challenge(r#"Cookie realm="Affiliate tracking""#)))
+                    }
+                    Access::Admin => Box::pin(self.guarded(endpoint, None, &at, &parameters, request, body)).await,
+                    Access::Affiliate(id) => {
+                        Box::pin(self.guarded(endpoint, Some(id), &at, &parameters, request, body)).await
+                    }
                 }
             }
         }
     }
 
     async fn click(&self, parameters: &Parameters<'_>) -> Result<Response<Bytes>, Refusal> {
-        let recorded = self.tracker.record_click(ClickRequest::from_parameters(parameters)?).await?;
+        let click = ClickRequest::from_parameters(parameters)?;
+        let recorded = self.tracker.record_click(click).await.map_err(Refusal::of_repeatable)?;
         let duplicate = recorded.is_duplicate();
         let message = match recorded {
             Recorded::New(_) => "Click tracked successfully",
@@ -216,42 +226,46 @@ impl Api {
         }
     }
 
+    /// A browser that sends its user's session along must not be made to write by another site's page.
+    fn check_origin(&self, request: &Parts) -> Result<(), Refusal> {
+        if request.method == Method::GET || request.method == Method::HEAD {
+            return Ok(());
+        }
+        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+        let is_ours = match (header("sec-fetch-site"), request.headers.get(ORIGIN)) {
+            (Some(site), _) => matches!(site, "same-origin" | "none"),
+            (None, Some(origin)) => origin.to_str().is_ok_and(|origin| {
+                let is_public =
+                    self.public_url.as_ref().is_some_and(|url| url.as_url().origin().ascii_serialization() == origin);
+                is_public || origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host(request))
+            }),
+            // No browser: there is no session to abuse.
+            (None, None) => true,
+        };
+        if is_ours {
+            return Ok(());
+        }
+        Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", "Pages of other sites may not change anything here."))
+    }
+
     /// The absolute URL of the mount point, without a slash at its end.
     fn base_url(&self, request: &Parts, at: &Location<'_>) -> String {
         if let Some(url) = &self.public_url {
-            return url.clone();
+            return url.base().to_owned();
         }
-        let authority = request.uri.authority().map(http::uri::Authority::as_str);
-        let host = authority.or_else(|| request.headers.get(HOST)?.to_str().ok()).unwrap_or("localhost");
-        format!("http://{host}{}", at.mount)
+        format!("http://{}{}", host(request).unwrap_or("localhost"), at.mount)
     }
+}
+
+/// The host that the request was sent to, with its port: in HTTP/2 it stands in the URI.
+fn host(request: &Parts) -> Option<&str> {
+    let in_uri = request.uri.authority().map(http::uri::Authority::as_str);
+    in_uri.or_else(|| request.headers.get(HOST)?.to_str().ok())
 }
 
 fn unknown_caller() -> Refusal {
     let message = "Log in, or send the access token as a bearer token.";
     Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
-}
-
-/// A browser that sends its user's session along must not be made to write by another site's page.
-fn check_origin(request: &Parts) -> Result<(), Refusal> {
-    if request.method == Method::GET || request.method == Method::HEAD {
-        return Ok(());
-    }
-    let header = |name| request.headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let is_ours = match (header("sec-fetch-site"), request.headers.get(ORIGIN)) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => {
-            let host = request.uri.authority().map(http::uri::Authority::as_str).or_else(|| header(HOST.as_str()));
-            let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-            origin.is_some() && origin == host
-        }
-        // No browser: there is no session to abuse.
-        (None, None) => true,
-    };
-    if is_ours {
-        return Ok(());
-    }
-    Err(Refusal::new(StatusCode::FORBIDDEN, "cross_site", "Pages of other sites may not change anything here."))
 }
 
 fn page_request(parameters: &Parameters<'_>) -> Result<PageRequest, ParameterError> {

@@ -28,7 +28,7 @@ pub(crate) async fn show(
             (page.items, page.next.is_some())
         }
     };
-    let campaigns = tracker.campaigns(first(CHOICES)).await?.items;
+    let mut campaigns = tracker.campaigns(first(CHOICES)).await?.items;
     let chosen = match only.or(wanted) {
         None => None,
         Some(id) => Some((
@@ -38,6 +38,12 @@ pub(crate) async fn show(
             tracker.conversions(id, first(RECENT)).await?.items,
         )),
     };
+    // The command that reports a sale for the latest click depends on this campaign's key.
+    if let Some(click) = chosen.as_ref().and_then(|(_, _, clicks, _)| clicks.first())
+        && campaigns.iter().all(|campaign| campaign.id != click.campaign_id)
+    {
+        campaigns.push(tracker.campaign(click.campaign_id).await?);
+    }
     let page = DashboardPage {
         root: &at.root,
         public_url,

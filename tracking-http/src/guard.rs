@@ -20,7 +20,8 @@ use tracking_core::AffiliateId;
 /// Tells who is asking.
 #[async_trait]
 pub trait Guard: Debug + Send + Sync + 'static {
-    /// Who sent this request. It is asked once for each guarded request, before anything else is done.
+    /// Who sent this request. It is asked once for each guarded request that is well-formed, before anything is looked up
+    /// or done.
     async fn access(&self, request: &Parts) -> Access;
 }
 
@@ -46,7 +47,8 @@ pub enum Access {
     Affiliate(AffiliateId),
     /// Nobody who is known. Answered with 401, and with a challenge to send a name and password, or a bearer token.
     Unknown,
-    /// Nobody who is known, but this is where he can log in: pages redirect to it, and calls are answered with 401.
+    /// Nobody who is known, but at this URL he can log in: pages redirect to it, and calls are answered with 401. It goes
+    /// to the browser as it is, so a path has to be the one that the browser knows, whatever a proxy makes of it.
     LogInAt(Cow<'static, str>),
 }
 

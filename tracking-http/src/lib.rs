@@ -12,6 +12,7 @@ mod location;
 mod meters;
 mod openapi;
 mod pages;
+mod public_url;
 mod query;
 mod refusal;
 mod wire;
@@ -23,3 +24,4 @@ pub use url;
 
 pub use crate::api::{Api, BodyError};
 pub use crate::endpoint::{Allow, Match, Resolution};
+pub use crate::public_url::{PublicUrl, UnfitPublicUrl};

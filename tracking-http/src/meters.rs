@@ -7,7 +7,10 @@ use crate::endpoint::ROUTES;
 
 /// Handles of the metrics of each route, in the order of [`ROUTES`].
 #[derive(Debug)]
-pub(crate) struct Meters(Vec<RouteMeters>);
+pub(crate) struct Meters {
+    routes: Vec<RouteMeters>,
+    other: [Counter; 4],
+}
 
 #[derive(Debug)]
 struct RouteMeters {
@@ -25,17 +28,30 @@ impl Meters {
             "Time from a request's last byte to its answer."
         );
         let of_route = |name: &'static str| RouteMeters {
-            requests: ["2xx", "3xx", "4xx", "5xx"]
-                .map(|status| counter!("tracking_http_requests_total", "endpoint" => name, "status" => status)),
+            requests: requests(name),
             duration: histogram!("tracking_http_request_duration_seconds", "endpoint" => name),
         };
-        Self(ROUTES.iter().map(|route| of_route(route.name)).collect())
+        Self { routes: ROUTES.iter().map(|route| of_route(route.name)).collect(), other: requests("other") }
+    }
+
+    /// Counts a request that no route takes.
+    pub(crate) fn count_other(&self, status: StatusCode) {
+        self.other[class(status)].increment(1);
     }
 
     pub(crate) fn count(&self, route: usize, status: StatusCode, duration: Duration) {
-        let meters = &self.0[route];
-        let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
-        meters.requests[class].increment(1);
+        let meters = &self.routes[route];
+        meters.requests[class(status)].increment(1);
         meters.duration.record(duration);
     }
+}
+
+fn requests(endpoint: &'static str) -> [Counter; 4] {
+    ["2xx", "3xx", "4xx", "5xx"]
+        .map(|status| counter!("tracking_http_requests_total", "endpoint" => endpoint, "status" => status))
+}
+
+/// The place of a status among these four.
+fn class(status: StatusCode) -> usize {
+    usize::from(status.as_u16() / 100).clamp(2, 5) - 2
 }

@@ -3,12 +3,14 @@
 use std::sync::LazyLock;
 
 use http::{Method, StatusCode};
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, OpenApiBuilder, Paths, Ref, RefOr, Required, ResponseBuilder, Schema,
+    ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response, ResponseBuilder,
+    Schema, Server,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -18,13 +20,18 @@ use crate::wire::{
     ListAnswer, NewAffiliate, NewCampaign, RecordedAnswer, Status, SummaryData,
 };
 
-/// The document as JSON text.
-pub(crate) fn document() -> &'static str {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(write);
-    &DOCUMENT
+/// The document as JSON text, for a mount point with this URL.
+pub(crate) fn document(base_url: &str) -> String {
+    static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(describe);
+    let mut document = DOCUMENT.clone();
+    document.servers = Some(vec![Server::new(base_url)]);
+    document.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document could not be written");
+        "{}".to_owned()
+    })
 }
 
-fn write() -> String {
+fn describe() -> OpenApi {
     let mut schemas = Vec::new();
     let mut paths = Paths::new();
     for route in &ROUTES {
@@ -35,7 +42,7 @@ fn write() -> String {
     }
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
-    let document = OpenApiBuilder::new()
+    OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
                 .title("Affiliate tracking")
@@ -51,11 +58,7 @@ fn write() -> String {
                 .security_scheme("basic", basic)
                 .build(),
         ))
-        .build();
-    document.to_json().unwrap_or_else(|error| {
-        tracing::error!(%error, "the OpenAPI document could not be written");
-        "{}".to_owned()
-    })
+        .build()
 }
 
 const DESCRIPTION: &str = "Affiliate tracking by server-to-server postbacks. Records a click with its `click_id`, and \
@@ -226,14 +229,26 @@ fn component<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<S
 /// An answer and the data in it, which the derived schema of a generic type refers to, but does not list.
 fn envelope<A: ToSchema, D: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
     component::<D>(schemas);
-    component::<A>(schemas)
+    // The name of a generic type is the same whatever is in it.
+    let name = format!("{}_{}", A::name(), D::name());
+    schemas.push((name.clone(), <A as PartialSchema>::schema()));
+    RefOr::Ref(Ref::from_schema_name(name))
 }
 
-fn response(status: StatusCode, schema: RefOr<Schema>) -> utoipa::openapi::Response {
-    ResponseBuilder::new()
+fn response(status: StatusCode, schema: RefOr<Schema>) -> Response {
+    let response = ResponseBuilder::new()
         .description(status.canonical_reason().unwrap_or_default())
-        .content("application/json", ContentBuilder::new().schema(Some(schema)).build())
-        .build()
+        .content("application/json", ContentBuilder::new().schema(Some(schema)).build());
+    let header = |kind, description: &str| {
+        HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).description(Some(description)).build()
+    };
+    match status {
+        StatusCode::CREATED => response.header("Location", header(Type::String, "Where the record is.")),
+        StatusCode::UNAUTHORIZED => response.header("WWW-Authenticate", header(Type::String, "What to send.")),
+        StatusCode::SERVICE_UNAVAILABLE => response.header("Retry-After", header(Type::Integer, "Seconds to wait.")),
+        _ => response,
+    }
+    .build()
 }
 
 fn json_body(schema: RefOr<Schema>) -> RequestBody {
@@ -244,7 +259,12 @@ fn json_body(schema: RefOr<Schema>) -> RequestBody {
 }
 
 fn id_in_path(name: &str) -> Parameter {
-    ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).schema(Some(id())).build()
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(id()))
+        .build()
 }
 
 fn id_in_query(name: &str, description: &str, required: Required) -> Parameter {

@@ -16,7 +16,7 @@ use self::format::{Money, Percent, encoded, shell_quoted};
 #[derive(Debug, Template)]
 #[template(path = "dashboard.html", whitespace = "minimize")]
 pub(crate) struct DashboardPage<'a> {
-    /// The relative path from the page to the mount point: empty, or with a slash at its end. Every link starts so.
+    /// The relative path from the page to the mount point, with a slash at its end. Every link starts so.
     pub(crate) root: &'a str,
     /// The absolute URL of the mount point, without a slash at its end.
     pub(crate) public_url: &'a str,
@@ -49,7 +49,7 @@ pub(crate) struct Chosen<'a> {
 #[derive(Debug, Template)]
 #[template(path = "problem.html", whitespace = "minimize")]
 pub(crate) struct ProblemPage<'a> {
-    /// The relative path from the page to the mount point: empty, or with a slash at its end. Every link starts so.
+    /// The relative path from the page to the mount point, with a slash at its end. Every link starts so.
     pub(crate) root: &'a str,
     /// The status of the response.
     pub(crate) status: u16,

@@ -77,15 +77,12 @@ impl From<StoreError> for Refusal {
                 Self::new(StatusCode::NOT_FOUND, "unknown_click", "There is no such click.").parameter("click_id")
             }
             StoreError::Full { .. } => {
-                tracing::error!(error = %chain(&error), "request refused");
+                tracing::warn!(error = %chain(&error), "request refused");
                 unavailable("store_full", "The store is full: nothing was recorded. Tell the operator of this service.")
             }
             StoreError::Unavailable { .. } => {
                 tracing::warn!(error = %chain(&error), "request failed for now");
-                unavailable(
-                    "store_unavailable",
-                    "The store can't be reached. Send the same request again later: it will not be counted twice.",
-                )
+                unavailable("store_unavailable", "The store can't be reached. Try again later.")
             }
             _ => {
                 tracing::error!(error = %chain(&error), "request failed");
@@ -101,8 +98,16 @@ impl Refusal {
     }
 
     pub(crate) fn internal() -> Self {
-        let message = "Something is broken here; it has been logged. Sending the same request again later is safe.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is broken here; it has been logged.")
+    }
+
+    /// The same for a request whose record has an identity of its own: if the store failed, it may be there or not.
+    pub(crate) fn of_repeatable(error: StoreError) -> Self {
+        let mut refusal = Self::from(error);
+        if refusal.status.is_server_error() {
+            refusal.message.push_str(" Send the same request again: it will not be counted twice.");
+        }
+        refusal
     }
 }
 

@@ -68,7 +68,7 @@ async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
     };
     let api = Api::new(Arc::clone(&tracker), guard);
     let api = match &settings.public_url {
-        Some(url) => api.public_url(url),
+        Some(url) => api.public_url(url.clone()),
         None => api,
     };
     let site = Arc::new(Site::new(settings.admin_token.as_ref(), metrics.clone()));

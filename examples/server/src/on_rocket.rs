@@ -13,7 +13,6 @@ use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
 use rocket::http::{Method, Status};
 use rocket::route::{Handler, Outcome, Route};
-use rocket::shield::Shield;
 use rocket::{Catcher, Config, Data, Request, Response, catcher};
 use tracking_http::Api;
 
@@ -48,8 +47,6 @@ where
         .mount("/", adapter_rocket::routes(api))
         .mount("/", OwnRoutes(site))
         .register("/", [Catcher::new(None, refuse)])
-        // Without the headers that Rocket adds by itself: every page here brings its own.
-        .attach(Shield::new())
         .attach(lift_off);
     let rocket = rocket.ignite().await.map_err(|error| explain(error, address))?;
     let shutdown = rocket.shutdown();
@@ -126,7 +123,7 @@ struct OwnRoutes(Arc<Site>);
 impl From<OwnRoutes> for Vec<Route> {
     fn from(routes: OwnRoutes) -> Self {
         // After the tracker's.
-        const RANK: isize = 20;
+        const RANK: isize = 1000;
         [Method::Get, Method::Head, Method::Post, Method::Put, Method::Patch, Method::Delete, Method::Options]
             .map(|method| Route::ranked(RANK, method, "/<path..>", routes.clone()))
             .into()

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use clap::{CommandFactory, Parser, ValueEnum};
 use thiserror::Error;
 use tracing_subscriber::filter::{ParseError, Targets};
+use tracking_http::PublicUrl;
 use tracking_http::guard::{Token, WeakToken};
 use url::{Host, Url};
 
@@ -22,7 +23,7 @@ pub(crate) struct Settings {
     pub(crate) store: Store,
     pub(crate) memory_capacity: usize,
     pub(crate) admin_token: Option<Token>,
-    pub(crate) public_url: Option<Url>,
+    pub(crate) public_url: Option<PublicUrl>,
     pub(crate) log_filter: Targets,
     pub(crate) log_format: LogFormat,
     /// Environment variables that look like settings and are none: a mistyped `TRACKING_ADMIN_TOKEN` must not pass
@@ -90,9 +91,9 @@ impl Settings {
                 return Err(SettingsError::OpenToOthers(listen));
             }
             if let Some(url) = &public_url
-                && !is_loopback(url)
+                && !is_loopback(url.as_url())
             {
-                return Err(SettingsError::PublicWithoutToken(url.clone()));
+                return Err(SettingsError::PublicWithoutToken(url.as_url().clone()));
             }
         }
         Ok(Self {
@@ -111,7 +112,7 @@ impl Settings {
     /// The URL under which the server is reached that listens on this address, without a slash at its end.
     pub(crate) fn base_url(&self, listening: SocketAddr) -> String {
         if let Some(url) = &self.public_url {
-            return url.as_str().trim_end_matches('/').to_owned();
+            return url.base().to_owned();
         }
         let ip = match listening.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -158,8 +159,8 @@ struct Arguments {
     admin_token: Option<Secret>,
 
     /// The URL under which the world knows this server, if a proxy stands before it, such as https://track.example.com
-    #[arg(long, env = "TRACKING_PUBLIC_URL", value_name = "URL", value_parser = parse_public_url)]
-    public_url: Option<Url>,
+    #[arg(long, env = "TRACKING_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
 
     /// What is logged, on stderr: off, error, warn, info, debug or trace, also by module, as in info,warp=off
     #[arg(long, env = "TRACKING_LOG", value_name = "FILTER", default_value = "info")]
@@ -206,22 +207,6 @@ struct NoAddress;
 
 fn parse_address(text: &str) -> Result<SocketAddr, NoAddress> {
     text.parse().map_err(|_| NoAddress)
-}
-
-#[derive(Debug, Error)]
-#[error("expected an http or https URL without user name, query and fragment, such as https://track.example.com")]
-struct NoPublicUrl;
-
-fn parse_public_url(text: &str) -> Result<Url, NoPublicUrl> {
-    let url = Url::parse(text).map_err(|_| NoPublicUrl)?;
-    let is_web = matches!(url.scheme(), "http" | "https");
-    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    // The URL stands in commands between single quotes.
-    if is_web && is_plain && url.password().is_none() && !url.as_str().contains('\'') {
-        Ok(url)
-    } else {
-        Err(NoPublicUrl)
-    }
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -83,14 +83,16 @@ pub(super) async fn affiliate_sees_his_own_only(site: Site) {
 }
 
 pub(super) async fn stranger_is_sent_to_log_in(site: Site) {
-    let client = site.guarded(guard::from_fn(|_| async { Access::LogInAt("/login?next=tracking".into()) })).await;
+    let client = site.guarded(guard::from_fn(|_| async { Access::LogInAt("/login?next=/café\r\n".into()) })).await;
     for path in GUARDED {
         let reply = client.get(path).await;
         if path.starts_with("/dashboard") {
             assert_eq!(reply.status, StatusCode::SEE_OTHER, "{path}");
-            assert_eq!(reply.header("location"), "/login?next=tracking");
+            assert_eq!(reply.header("location"), "/login?next=/caf%C3%A9%0D%0A", "what can't stand in a header is encoded");
         } else {
             assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::UNAUTHORIZED, "unauthorized"), "{path}");
+            let challenge = reply.header("www-authenticate");
+            assert!(challenge.starts_with("Cookie "), "{path}: the browser must not ask for a password: {challenge}");
         }
     }
     assert_eq!(client.get(CLICK).await.status, StatusCode::OK);

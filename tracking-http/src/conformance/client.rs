@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::harness::request;
@@ -44,25 +45,97 @@ impl Client {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let reply = Reply { status: parts.status, headers: parts.headers, body };
-        self.check_documented(&method, &path, reply.status);
+        self.check_documented(&method, &path, &reply);
         reply
     }
 
-    /// Every answer that any case gets from the JSON surface must be one that the OpenAPI document knows.
-    fn check_documented(&self, method: &Method, path: &str, status: StatusCode) {
+    /// Sends these bytes, closes its side, and returns whatever comes back.
+    pub(super) async fn send_raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        reply
+    }
+
+    /// Every answer that any case gets from the JSON surface must be one that the OpenAPI document describes.
+    fn check_documented(&self, method: &Method, path: &str, reply: &Reply) {
         for below in self.mounts.iter().filter_map(|mount| path.strip_prefix(mount)) {
-            if let Resolution::Found(matched) = Resolution::of(method, below) {
-                let route = &ROUTES[matched.route];
-                let document: Value = serde_json::from_str(openapi::document()).unwrap();
-                let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
-                let documented = &operation["responses"][status.as_str()];
-                assert!(
-                    operation.is_null() || documented.is_object(),
-                    "{method} {path} answers {status}, which the OpenAPI document does not know"
-                );
+            let Resolution::Found(matched) = Resolution::of(method, below) else { continue };
+            let route = &ROUTES[matched.route];
+            let document: Value = serde_json::from_str(&openapi::document("")).unwrap();
+            let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            // Pages and assets are not in it.
+            if operation.is_null() {
+                continue;
+            }
+            let documented = &operation["responses"][reply.status.as_str()];
+            assert!(
+                documented.is_object(),
+                "{method} {path} answers {}, which the OpenAPI document does not know",
+                reply.status
+            );
+            if !reply.body.is_empty() {
+                let schema = &documented["content"]["application/json"]["schema"];
+                if let Err(problem) = check_schema(&document, schema, &reply.json()) {
+                    panic!(
+                        "{method} {path} answers what the OpenAPI document does not describe, {problem}: {}",
+                        reply.text()
+                    );
+                }
             }
         }
     }
+}
+
+/// Whether a value is what a schema describes, as far as the schemas of our document go; and whether the schema knows
+/// each field that the value has.
+fn check_schema(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        return check_schema(document, target.ok_or(format!("{reference} leads nowhere"))?, value);
+    }
+    if let Some(choices) = schema["oneOf"].as_array().or(schema["allOf"].as_array()) {
+        let fits = choices.iter().any(|choice| check_schema(document, choice, value).is_ok());
+        return if fits { Ok(()) } else { Err(format!("no choice fits {value}")) };
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+        _ => return Err(format!("a schema without a type for {value}")),
+    };
+    let fits = |wanted: &&str| match *wanted {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => false,
+    };
+    if !types.iter().any(fits) {
+        return Err(format!("{value} is not of the type {types:?}"));
+    }
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        return Err(format!("{value} is not among {allowed:?}"));
+    }
+    for item in value.as_array().into_iter().flatten() {
+        check_schema(document, &schema["items"], item)?;
+    }
+    // An object without any properties may have any: that is the document itself.
+    let (Some(fields), Some(properties)) = (value.as_object(), schema["properties"].as_object()) else { return Ok(()) };
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        fields.get(name).ok_or(format!("{name} is missing"))?;
+    }
+    for (name, field) in fields {
+        let property = properties.get(name).ok_or(format!("{name} is not described"))?;
+        check_schema(document, property, field).map_err(|problem| format!("{name}: {problem}"))?;
+    }
+    Ok(())
 }
 
 impl Reply {

@@ -95,6 +95,39 @@ pub(super) async fn two_trackers_stand_side_by_side(site: Site) {
     assert_eq!(client.get("/partners/tracking/affiliates/1/summary").await.data()["clicks"], 0);
 }
 
+pub(super) async fn mount_points_may_nest(site: Site) {
+    let (outer, _) = site.tracker_and_key().await;
+    let (inner, _) = site.tracker_and_key().await;
+    let open = |tracker| Arc::new(Api::new(tracker, guard::open()));
+    // The inner one first, as a framework may ask its routes in the order in which they were given.
+    let client = site.mount(vec![("/tracking", open(inner)), ("", open(outer))]).await;
+    client.get(&format!("/tracking{CLICK}")).await;
+    assert_eq!(client.get("/tracking/affiliates/1/summary").await.data()["clicks"], 1);
+    assert_eq!(client.get("/affiliates/1/summary").await.data()["clicks"], 0);
+    assert_eq!(client.get("/tracking/inside").await.text(), "inside");
+}
+
+pub(super) async fn openapi_document_names_the_mount_point(site: Site) {
+    let (tracker, _) = site.tracker_and_key().await;
+    let client = site.mount(vec![("/partners/tracking", Arc::new(Api::new(tracker, guard::open())))]).await;
+    let document = client.get("/partners/tracking/openapi.json").await.json();
+    let served_at = document["servers"][0]["url"].as_str().unwrap();
+    assert!(served_at.ends_with("/partners/tracking"), "{served_at}");
+}
+
+pub(super) async fn public_url_is_shown_and_trusted(site: Site) {
+    let (tracker, _) = site.tracker_and_key().await;
+    let api = Api::new(tracker, guard::open()).public_url("https://partners.example/track/".parse().unwrap());
+    let client = site.mount(vec![("/tracking", Arc::new(api))]).await;
+    let page = client.get("/tracking/dashboard?affiliate_id=1").await;
+    assert!(page.text().contains("https://partners.example/track"), "{}", page.text());
+    assert!(!page.text().contains("http://127.0.0.1"), "{}", page.text());
+    // Behind a proxy that puts in another host.
+    let mut write = post_json("/tracking/affiliates", r#"{"name": "x"}"#);
+    write.headers_mut().insert("origin", "https://partners.example".parse().unwrap());
+    assert_eq!(client.send(write).await.status, StatusCode::CREATED);
+}
+
 pub(super) async fn links_are_right_under_every_mount_point(site: Site) {
     for mount in ["", "/tracking", "/partners/tracking"] {
         let (tracker, _) = site.tracker_and_key().await;

@@ -112,6 +112,7 @@ cases! { $
         repeated_parameters_are_refused
         huge_query_is_refused
         answers_have_safe_headers
+        body_that_ends_early_is_refused
         broken_store_is_not_blamed_on_the_caller
         health_and_readiness_are_told_apart
         openapi_document_is_whole
@@ -123,6 +124,9 @@ cases! { $
         body_of_a_host_route_is_untouched
         every_mount_point_works
         two_trackers_stand_side_by_side
+        mount_points_may_nest
+        openapi_document_names_the_mount_point
+        public_url_is_shown_and_trusted
         links_are_right_under_every_mount_point
     }
     access {
