@@ -78,7 +78,7 @@ async fn full_store_refuses_what_is_new_and_answers_the_rest() {
 
     let page = PageRequest::default();
     assert_eq!(store.summary(affiliate.id).await.unwrap(), before);
-    assert_eq!(store.find_clicks(affiliate.id, None, &click.click_id).await.unwrap(), [click.clone()]);
+    assert_eq!(store.find_clicks(affiliate.id, None, &click.click_id).await.unwrap(), vec![click.clone()]);
     assert_eq!(store.campaigns(page).await.unwrap().items, [campaign]);
     assert_eq!(store.clicks(affiliate.id, page).await.unwrap().items, [click]);
     assert_eq!(store.conversions(affiliate.id, page).await.unwrap().items, [conversion]);
