@@ -24,7 +24,9 @@ pub use tracking_http;
 pub fn routes(api: impl Into<Arc<Api>>) -> BoxedFilter<(Response,)> {
     let api = api.into();
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let host = warp::host::optional().or(warp::any().map(|| None)).unify();
+    // In HTTP/2 the host is no header. Where it is one there is nothing to look for.
+    let is_header = warp::header::value(HOST.as_str()).map(|_| None);
+    let host = is_header.or(warp::host::optional()).unify().or(warp::any().map(|| None)).unify();
     warp::method()
         .and(warp::path::full())
         .and(warp::path::tail())
@@ -70,9 +72,7 @@ fn parts(method: Method, path: &str, query: &str, host: Option<Authority>, heade
     let uri = if query.is_empty() { path.to_owned() } else { [path, "?", query].concat() };
     parts.uri = uri.try_into().unwrap_or_default();
     (parts.method, parts.headers) = (method, headers);
-    // In HTTP/2 it is no header.
     if let Some(host) = host
-        && !parts.headers.contains_key(HOST)
         && let Ok(host) = host.as_str().try_into()
     {
         parts.headers.insert(HOST, host);
