@@ -170,14 +170,23 @@ impl Row for Conversion {
 struct Table<R> {
     rows: Vec<R>,
     hasher: DefaultHashBuilder,
-    by_key: HashTable<usize>,
+    /// In parts, because one that grows hashes all of its rows again while everybody waits.
+    by_key: [HashTable<usize>; PARTS],
     /// Sorted by place, oldest first. Rows nearly always come in that order, so that this is an append.
     by_time: Vec<usize>,
 }
 
+const PARTS: usize = 64;
+
+/// By bits that a [`HashTable`] makes little use of: neither the lowest, nor the seven highest.
+fn part(hash: u64) -> usize {
+    (hash >> 48) as usize % PARTS
+}
+
 impl<R> Default for Table<R> {
     fn default() -> Self {
-        Self { rows: Vec::new(), hasher: DefaultHashBuilder::default(), by_key: HashTable::new(), by_time: Vec::new() }
+        let by_key = [const { HashTable::new() }; PARTS];
+        Self { rows: Vec::new(), hasher: DefaultHashBuilder::default(), by_key, by_time: Vec::new() }
     }
 }
 
@@ -187,7 +196,7 @@ impl<R: Row> Table<R> {
         let hash = self.hasher.hash_one(row.key());
         self.rows.push(row);
         let Self { rows, hasher, by_key, by_time } = self;
-        by_key.insert_unique(hash, index, |&index| hasher.hash_one(rows[index].key()));
+        by_key[part(hash)].insert_unique(hash, index, |&index| hasher.hash_one(rows[index].key()));
         let at = match by_time.last() {
             Some(&last) if rows[last].place() > place => by_time.partition_point(|&other| rows[other].place() < place),
             _ => by_time.len(),
@@ -196,7 +205,8 @@ impl<R: Row> Table<R> {
     }
 
     fn find_all<'a>(&'a self, key: R::Key<'a>) -> impl Iterator<Item = &'a R> {
-        let same_hash = self.by_key.iter_hash(self.hasher.hash_one(&key)).map(|&index| &self.rows[index]);
+        let hash = self.hasher.hash_one(&key);
+        let same_hash = self.by_key[part(hash)].iter_hash(hash).map(|&index| &self.rows[index]);
         same_hash.filter(move |row| row.key() == key)
     }
 
