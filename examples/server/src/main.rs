@@ -8,6 +8,7 @@ mod metrics;
 mod on_rocket;
 mod on_warp;
 mod sample;
+#[allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links, reason = "its comments are the text of --help")]
 mod settings;
 mod shop;
 mod signals;
