@@ -120,6 +120,7 @@ impl Api {
             Endpoint::Click => self.click(&parameters).await,
             Endpoint::Postback => {
                 let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+                // Boxed, as the guarded branch below, to keep the future of a click small.
                 let outcome = Box::pin(self.tracker.postback(&parameters, authorization.and_then(bearer))).await;
                 let outcome = outcome.map_err(Refusal::of_repeatable)?;
                 answer_postback(outcome).map(|data| answer::json(StatusCode::OK, &data))
