@@ -134,21 +134,14 @@ impl Api {
             Endpoint::Asset => Ok(pages::asset(at.last_segment()).map_or_else(answer::empty, answer::asset)),
             Endpoint::Guarded(endpoint) => {
                 self.check_origin(request)?;
-                match self.guard.access(request).await {
-                    Access::Unknown => Err(unknown_caller()
-                        .header(Header::Challenge(r#"Basic realm="Affiliate tracking", charset="UTF-8""#))),
-                    Access::LogInAt(url) if endpoint == Guarded::Dashboard => Ok(answer::see_other(&url)),
-                    // A challenge that no browser answers with a window of its own.
-                    Access::LogInAt(url) => {
-                        let message = format!("Log in at {url}.");
-                        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
-                        Err(refusal.header(Header::Challenge(r#"Cookie realm="Affiliate tracking""#)))
-                    }
-                    Access::Admin => Box::pin(self.guarded(endpoint, None, &at, &parameters, request, body)).await,
-                    Access::Affiliate(id) => {
-                        Box::pin(self.guarded(endpoint, Some(id), &at, &parameters, request, body)).await
-                    }
-                }
+                let only = match self.guard.access(request).await {
+                    Access::Admin => None,
+                    Access::Affiliate(id) => Some(id),
+                    Access::LogInAt(url) if endpoint == Guarded::Dashboard => return Ok(answer::see_other(&url)),
+                    Access::LogInAt(url) => return Err(Refusal::log_in_at(&url)),
+                    Access::Unknown => return Err(Refusal::unknown_caller()),
+                };
+                Box::pin(self.guarded(endpoint, only, &at, &parameters, request, body)).await
             }
         }
     }
@@ -262,11 +255,6 @@ impl Api {
 fn host(request: &Parts) -> Option<&str> {
     let in_uri = request.uri.authority().map(http::uri::Authority::as_str);
     in_uri.or_else(|| request.headers.get(HOST)?.to_str().ok())
-}
-
-fn unknown_caller() -> Refusal {
-    let message = "Log in, or send the access token as a bearer token.";
-    Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
 fn page_request(parameters: &Parameters<'_>) -> Result<PageRequest, ParameterError> {

@@ -93,6 +93,18 @@ impl From<StoreError> for Refusal {
 }
 
 impl Refusal {
+    pub(crate) fn unknown_caller() -> Self {
+        let message = "Log in, or send the access token as a bearer token.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+            .header(Header::Challenge(r#"Basic realm="Affiliate tracking", charset="UTF-8""#))
+    }
+
+    /// With a challenge that no browser answers by asking for a password.
+    pub(crate) fn log_in_at(url: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", format!("Log in at {url}."))
+            .header(Header::Challenge(r#"Cookie realm="Affiliate tracking""#))
+    }
+
     pub(crate) fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "This is not yours to see or to change.")
     }
