@@ -48,11 +48,12 @@ struct Tracking(Arc<Api>);
 impl Handler for Tracking {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
         let Self(api) = self;
-        let parts = parts(request);
+        let method = request.method().as_str().parse().unwrap_or_default();
         let mount = request.route().map_or("", |route| route.uri.base().trim_end_matches('/'));
-        let below = parts.uri.path().strip_prefix(mount).unwrap_or_default();
-        let response = match Resolution::of(&parts.method, below) {
+        let below = request.uri().path().as_str().strip_prefix(mount).unwrap_or_default();
+        let response = match Resolution::of(&method, below) {
             Resolution::Found(matched) => {
+                let parts = parts(request, method);
                 let body = if matched.reads_body() { read(data).await } else { Ok(Bytes::new()) };
                 api.handle(matched, &parts, body).await
             }
@@ -64,9 +65,9 @@ impl Handler for Tracking {
 }
 
 /// The request in the types of http 1. What comes from a request that was parsed already can be parsed again.
-fn parts(request: &Request<'_>) -> http::request::Parts {
+fn parts(request: &Request<'_>, method: http::Method) -> http::request::Parts {
     let (mut parts, ()) = http::Request::new(()).into_parts();
-    parts.method = request.method().as_str().parse().unwrap_or_default();
+    parts.method = method;
     parts.uri = request.uri().to_string().try_into().unwrap_or_default();
     parts.headers = request
         .headers()

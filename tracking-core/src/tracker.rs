@@ -174,9 +174,7 @@ impl Tracker {
             }
             // Removed since it was found.
             Err(StoreError::UnknownClick(click_id)) => Outcome::UnknownClick { affiliate_id, campaign_id, click_id },
-            Err(StoreError::UnknownAffiliate(id)) => Outcome::UnknownAffiliate(id),
-            Err(StoreError::UnknownCampaign(id)) => Outcome::UnknownCampaign(id),
-            Err(error) => return Err(error),
+            Err(error) => return missing_reference(error),
         })
     }
 
@@ -221,9 +219,7 @@ impl Tracker {
         };
         match looked_up.await {
             Ok(()) => Ok(Outcome::UnknownClick { affiliate_id, campaign_id, click_id }),
-            Err(StoreError::UnknownAffiliate(id)) => Ok(Outcome::UnknownAffiliate(id)),
-            Err(StoreError::UnknownCampaign(id)) => Ok(Outcome::UnknownCampaign(id)),
-            Err(error) => Err(error),
+            Err(error) => missing_reference(error),
         }
     }
 
@@ -485,6 +481,15 @@ pub struct CreatedCampaign {
 enum Sender<'a> {
     Application,
     Advertiser { key: Option<&'a str> },
+}
+
+/// What a store says of an affiliate or campaign that is not there; any other error stays one.
+fn missing_reference(error: StoreError) -> Result<Outcome, StoreError> {
+    match error {
+        StoreError::UnknownAffiliate(id) => Ok(Outcome::UnknownAffiliate(id)),
+        StoreError::UnknownCampaign(id) => Ok(Outcome::UnknownCampaign(id)),
+        error => Err(error),
+    }
 }
 
 fn parse_postback<'a>(

@@ -29,17 +29,17 @@ pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Byte
     // Enough for the answer to a click or postback, so that it is written without growing.
     let mut text = Vec::with_capacity(512);
     match serde_json::to_writer(&mut text, answer) {
-        Ok(()) => respond(status, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text),
+        Ok(()) => json_text(status, text),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written as JSON");
             let text = r#"{"success":false,"message":"Something is broken here; it has been logged.","error":{"code":"internal"}}"#;
-            respond(StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text)
+            json_text(StatusCode::INTERNAL_SERVER_ERROR, text)
         }
     }
 }
 
-pub(crate) fn json_text(text: String) -> Response<Bytes> {
-    respond(StatusCode::OK, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text)
+pub(crate) fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Response<Bytes> {
+    respond(status, [(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], text)
 }
 
 pub(crate) fn found(data: impl Serialize) -> Response<Bytes> {

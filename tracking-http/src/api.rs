@@ -108,7 +108,7 @@ impl Api {
         request: &Parts,
         body: Result<Bytes, BodyError>,
     ) -> Result<Response<Bytes>, Refusal> {
-        let at = Location::new(matched, request);
+        let at = || Location::new(matched, request);
         let query = request.uri.query();
         if query.is_some_and(|query| query.len() > Self::MAX_QUERY_LEN) {
             let message = format!("The query has more than {} bytes.", Self::MAX_QUERY_LEN);
@@ -130,8 +130,10 @@ impl Api {
                 self.tracker.ping().await?;
                 Ok(answer::json(StatusCode::OK, &Status { status: "ok" }))
             }
-            Endpoint::OpenApi => Ok(answer::json_text(openapi::document(&self.base_url(request, &at)))),
-            Endpoint::Asset => Ok(pages::asset(at.last_segment()).map_or_else(answer::empty, answer::asset)),
+            Endpoint::OpenApi => {
+                Ok(answer::json_text(StatusCode::OK, openapi::document(&self.base_url(request, &at()))))
+            }
+            Endpoint::Asset => Ok(pages::asset(at().last_segment()).map_or_else(answer::empty, answer::asset)),
             Endpoint::Guarded(endpoint) => {
                 self.check_origin(request)?;
                 let only = match self.guard.access(request).await {
@@ -141,7 +143,7 @@ impl Api {
                     Access::LogInAt(url) => return Err(Refusal::log_in_at(&url)),
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
-                Box::pin(self.guarded(endpoint, only, &at, &parameters, request, body)).await
+                Box::pin(self.guarded(endpoint, only, &at(), &parameters, request, body)).await
             }
         }
     }

@@ -63,16 +63,16 @@ async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
     let tracker = Arc::new(match settings.store {
         Store::Memory => Tracker::new(MemoryStore::bounded(settings.memory_capacity)),
     });
-    let guard: Box<dyn Guard> = match &settings.admin_token {
-        Some(token) => Box::new(guard::token(token)),
-        None => Box::new(guard::open()),
+    let guard: Arc<dyn Guard> = match &settings.admin_token {
+        Some(token) => Arc::new(guard::token(token)),
+        None => Arc::new(guard::open()),
     };
-    let api = Api::new(Arc::clone(&tracker), guard);
+    let api = Api::new(Arc::clone(&tracker), Arc::clone(&guard));
     let api = match &settings.public_url {
         Some(url) => api.public_url(url.clone()),
         None => api,
     };
-    let site = Arc::new(Site::new(settings.admin_token.as_ref(), metrics.clone()));
+    let site = Arc::new(Site::new(guard, metrics.clone()));
 
     // The address is known once the port is, which may be left to the system.
     let ready = {

@@ -1,29 +1,25 @@
 //! What this server has besides the tracker, the same on every framework.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
-use tracking_http::guard::{self, Access, Guard, Token};
+use tracking_http::guard::{Access, Guard};
 
 use crate::metrics::Metrics;
 use crate::shop;
 
 /// The server's own routes. They take every request that the tracker does not.
 pub(crate) struct Site {
-    guard: Box<dyn Guard>,
+    guard: Arc<dyn Guard>,
     metrics: Metrics,
     base_url: OnceLock<String>,
 }
 
 impl Site {
-    pub(crate) fn new(admin_token: Option<&Token>, metrics: Metrics) -> Self {
-        let guard: Box<dyn Guard> = match admin_token {
-            Some(token) => Box::new(guard::token(token)),
-            None => Box::new(guard::open()),
-        };
+    pub(crate) fn new(guard: Arc<dyn Guard>, metrics: Metrics) -> Self {
         Self { guard, metrics, base_url: OnceLock::new() }
     }
 
