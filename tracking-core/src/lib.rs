@@ -3,6 +3,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+mod batch;
 mod campaign;
 mod event;
 mod id;
@@ -21,6 +22,7 @@ pub use async_trait::async_trait;
 pub use chrono;
 pub use rust_decimal;
 
+pub use crate::batch::{Batch, BatchLimits, Batcher};
 pub use crate::campaign::{Campaign, DestinationUrl, Name, NewCampaign, PostbackKey, PostbackKeyHash};
 pub use crate::event::{Event, Events, Received};
 pub use crate::id::{AffiliateId, CampaignId, ClickId, ClickRecordId, ConversionId, EventName, TransactionId};

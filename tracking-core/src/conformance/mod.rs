@@ -3,7 +3,9 @@
 //! Each case proves one sentence of [the contract](Store#contract). The macro `store_conformance!` makes one `#[test]`
 //! of each; its argument is the path of an `async fn() -> (S, Guard)` that gives an empty store, and whatever must
 //! outlive the test, such as a temporary database. Every test calls it once, on a runtime of its own, which is made
-//! here: a test module needs no attribute, and a connection pool never meets a second runtime.
+//! here: a test module needs no attribute, and a connection pool never meets a second runtime. Where there may be no
+//! store to be had, because a server is not installed, the factory gives an `Option` of one, and says why it is `None`:
+//! the test is skipped then.
 //!
 //! ```
 //! # mod readable {
@@ -166,11 +168,35 @@ impl fmt::Debug for Case {
     }
 }
 
+/// What a factory may give: a store, or an `Option` of one.
+#[doc(hidden)]
+pub trait Subject {
+    type Store: Store;
+
+    fn into_store(self) -> Option<Self::Store>;
+}
+
+impl<S: Store> Subject for S {
+    type Store = S;
+
+    fn into_store(self) -> Option<S> {
+        Some(self)
+    }
+}
+
+impl<S: Store> Subject for Option<S> {
+    type Store = S;
+
+    fn into_store(self) -> Self {
+        self
+    }
+}
+
 /// The body of a test that `store_conformance!` emits.
 #[doc(hidden)]
 pub fn test<S, G, F>(name: &str, factory: impl FnOnce() -> F)
 where
-    S: Store,
+    S: Subject,
     F: Future<Output = (S, G)>,
 {
     let case = CASES.iter().find(|case| case.name == name).expect("the tests come from the same list as CASES");
@@ -178,8 +204,10 @@ where
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(4).enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let (store, guard) = factory().await;
-        case.run(store).await;
+        let (subject, guard) = factory().await;
+        if let Some(store) = subject.into_store() {
+            case.run(store).await;
+        }
         drop(guard);
     });
 }

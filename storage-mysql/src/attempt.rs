@@ -1,0 +1,258 @@
+//! What became of an attempt: which errors mean that nothing happened, and which that nobody knows.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlDatabaseError, MySqlRow};
+use sqlx::pool::PoolConnection;
+use sqlx::{Error, MySql, MySqlConnection, MySqlPool, raw_sql};
+use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
+use tracking_core::StoreError;
+
+use crate::sql::{self, Sql};
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A key is there already. Nothing happened.
+    Duplicate,
+    /// A row that is referred to is not there. Nothing happened.
+    MissingReference,
+    /// Somebody else was in the way: a deadlock, or a conflict between nodes of a cluster. Nothing happened.
+    Conflict,
+    /// Somebody else has held a lock for too long. Nothing happened.
+    LockWait,
+    /// The server can't be reached, or went away. It may have happened.
+    Unavailable,
+    /// Something that trying again does not mend. Nothing happened.
+    Broken,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::Database(error) => match error.try_downcast_ref::<MySqlDatabaseError>() {
+                Some(error) => Self::of_number(error.number(), error.code()),
+                None => Self::Broken,
+            },
+            Error::Io(_)
+            | Error::Tls(_)
+            | Error::Protocol(_)
+            | Error::PoolTimedOut
+            | Error::PoolClosed
+            | Error::WorkerCrashed => Self::Unavailable,
+            _ => Self::Broken,
+        }
+    }
+
+    /// By the number that both servers have given to it, see
+    /// [MySQL's list](https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html) and
+    /// [MariaDB's](https://mariadb.com/kb/en/mariadb-error-code-reference/).
+    fn of_number(number: u16, sql_state: Option<&str>) -> Self {
+        match number {
+            // ER_DUP_ENTRY, ER_DUP_ENTRY_WITH_KEY_NAME
+            1062 | 1586 => Self::Duplicate,
+            // ER_BAD_NULL_ERROR, ER_NO_REFERENCED_ROW, ER_NO_REFERENCED_ROW_2
+            1048 | 1216 | 1452 => Self::MissingReference,
+            // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_NOWAIT
+            1205 | 3572 => Self::LockWait,
+            // ER_LOCK_DEADLOCK, ER_CHECKREAD
+            1213 | 1020 => Self::Conflict,
+            // ER_CON_COUNT_ERROR, ER_OUT_OF_RESOURCES, WSREP not ready (ER_UNKNOWN_COM_ERROR), ER_SERVER_SHUTDOWN,
+            // ER_NORMAL_SHUTDOWN, ER_ABORTING_CONNECTION, ER_NEW_ABORTING_CONNECTION, ER_TOO_MANY_USER_CONNECTIONS,
+            // ER_OPTION_PREVENTS_STATEMENT and ER_READ_ONLY_MODE (a former primary), ER_QUERY_INTERRUPTED,
+            // ER_CONNECTION_KILLED, ER_CLIENT_INTERACTION_TIMEOUT
+            1040 | 1041 | 1047 | 1053 | 1077 | 1152 | 1184 | 1203 | 1290 | 1836 | 1317 | 1927 | 4031 => {
+                Self::Unavailable
+            }
+            _ if sql_state == Some("40001") => Self::Conflict,
+            _ if sql_state.is_some_and(|state| state.starts_with("08")) => Self::Unavailable,
+            _ => Self::Broken,
+        }
+    }
+}
+
+/// The error that a whole batch has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedError(Arc<Error>);
+
+impl From<Error> for SharedError {
+    fn from(error: Error) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl SharedError {
+    pub(crate) fn into_store_error(self, operation: &'static str) -> StoreError {
+        match Failure::of(&self.0) {
+            Failure::Broken | Failure::Duplicate | Failure::MissingReference => StoreError::backend(operation, self),
+            Failure::Conflict | Failure::LockWait | Failure::Unavailable => StoreError::unavailable(operation, self),
+        }
+    }
+}
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for SharedError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+pub(crate) fn store_error(operation: &'static str, error: Error) -> StoreError {
+    SharedError::from(error).into_store_error(operation)
+}
+
+/// The server has not answered in time.
+#[derive(Debug, Error)]
+#[error("the database has not answered in time")]
+struct Late;
+
+/// A connection of the pool that goes back there only in a known state: unless it is [given back](Self::give_back) it is
+/// closed, and with it ends whatever was under way.
+pub(crate) struct Lease {
+    connection: PoolConnection<MySql>,
+    is_settled: bool,
+}
+
+impl Lease {
+    pub(crate) async fn take(pool: &MySqlPool, deadline: Instant) -> Result<Self, Error> {
+        Ok(Self::of(within(deadline, pool.acquire()).await?))
+    }
+
+    pub(crate) fn of(connection: PoolConnection<MySql>) -> Self {
+        Self { connection, is_settled: false }
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut MySqlConnection {
+        &mut self.connection
+    }
+
+    pub(crate) fn give_back(mut self) {
+        self.is_settled = true;
+    }
+
+    /// Gives it back after this error, once what had been begun is undone.
+    pub(crate) async fn undo(mut self, error: &Error, deadline: Instant) {
+        if Failure::of(error) != Failure::Unavailable
+            && within(deadline, raw_sql(sql::ROLLBACK).execute(self.connection())).await.is_ok()
+        {
+            self.give_back();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Waits no longer than until the deadline.
+pub(crate) async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout_at(deadline, call)
+        .await
+        .unwrap_or_else(|_| Err(Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, Late))))
+}
+
+/// Runs these statements as one transaction, in one round trip. Of an error that says that nothing happened nothing is
+/// left: what had been begun is rolled back.
+pub(crate) async fn transact(pool: &MySqlPool, deadline: Instant, transaction: Sql) -> Result<(), Error> {
+    let mut lease = Lease::take(pool, deadline).await?;
+    match within(deadline, raw_sql(transaction).execute(lease.connection())).await {
+        Ok(_) => {
+            lease.give_back();
+            Ok(())
+        }
+        Err(error) => {
+            lease.undo(&error, deadline).await;
+            Err(error)
+        }
+    }
+}
+
+/// Where rows are read from.
+pub(crate) enum Reader<'a> {
+    /// From what has been committed.
+    Pool(&'a MySqlPool, Instant),
+    /// In a transaction: from what has been committed by others, even after it began, and from what it has done itself.
+    Transaction(&'a mut MySqlConnection),
+}
+
+impl Reader<'_> {
+    /// Reads these rows. From the pool once more if the connection turns out to be broken.
+    pub(crate) async fn rows(&mut self, query: impl Fn(&mut Sql)) -> Result<Vec<MySqlRow>, Error> {
+        let mut sql = Sql::default();
+        query(&mut sql);
+        match self {
+            Self::Transaction(connection) => {
+                sql.push(sql::LOCK_SHARED);
+                raw_sql(sql).fetch_all(&mut **connection).await
+            }
+            Self::Pool(pool, deadline) => {
+                let error = match read(pool, *deadline, sql).await {
+                    Err(error) if Failure::of(&error) == Failure::Unavailable => error,
+                    result => return result,
+                };
+                tracing::debug!(%error, "reading once more");
+                let mut sql = Sql::default();
+                query(&mut sql);
+                read(pool, *deadline, sql).await
+            }
+        }
+    }
+}
+
+async fn read(pool: &MySqlPool, deadline: Instant, query: Sql) -> Result<Vec<MySqlRow>, Error> {
+    let mut lease = Lease::take(pool, deadline).await?;
+    match within(deadline, raw_sql(query).fetch_all(lease.connection())).await {
+        Ok(rows) => {
+            lease.give_back();
+            Ok(rows)
+        }
+        Err(error) => {
+            lease.undo(&error, deadline).await;
+            Err(error)
+        }
+    }
+}
+
+/// Repeats what may succeed next time, with growing pauses, until there is no time left.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    const FIRST_PAUSE: Duration = Duration::from_millis(5);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { deadline: Instant::now() + timeout, pause: Self::FIRST_PAUSE }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Waits before the next attempt; `false` if there is no time for one.
+    pub(crate) async fn pause(&mut self) -> bool {
+        let next = Instant::now() + self.pause;
+        if next >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep_until(next).await;
+        self.pause = (self.pause * 2).min(Self::LONGEST_PAUSE);
+        true
+    }
+}

@@ -1,0 +1,191 @@
+//! New conversions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlx::mysql::MySqlRow;
+use sqlx::{Error, MySqlConnection, raw_sql};
+use tracking_core::{
+    AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, EventName, NewConversion,
+    ParseError, TransactionId, async_trait,
+};
+
+use crate::attempt::{Failure, Reader};
+use crate::clicks;
+use crate::counters::Changes;
+use crate::inserts::{Kind, Row, Verdict, Verdicts};
+use crate::numbers::Sequence;
+use crate::rows;
+use crate::sql::{LOCK_SHARED, Sql, TablePrefix};
+use crate::store::Database;
+
+const COLUMNS: &str = "id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp";
+
+#[derive(Debug)]
+pub(crate) struct Conversions {
+    pub(crate) database: Arc<Database>,
+    pub(crate) numbers: Sequence,
+}
+
+type Identity = (ClickRecordId, EventName, Option<TransactionId>);
+
+#[async_trait]
+impl Kind for Conversions {
+    const OPERATION: &'static str = "insert conversion";
+    type New = NewConversion;
+    type Record = Conversion;
+    /// With the rest of the click, which the caller may have wrong.
+    type Identity = (Identity, AffiliateId, CampaignId, ClickId);
+
+    fn numbers(&self) -> &Sequence {
+        &self.numbers
+    }
+
+    fn identity(new: &NewConversion) -> Self::Identity {
+        (identity(new), new.click.affiliate_id, new.click.campaign_id, new.click.click_id.clone())
+    }
+
+    fn record(new: NewConversion, number: u64) -> Result<Conversion, ParseError> {
+        Ok(new.into_conversion(ConversionId::new(number)?))
+    }
+
+    fn write(&self, sql: &mut Sql, rows: &[Row<NewConversion>], slot: u8) {
+        let prefix = &self.database.prefix;
+        sql.push("INSERT INTO ").table(prefix, "conversions").push(" (").push(COLUMNS).push(") VALUES ");
+        sql.separated(", ", rows, |sql, Row { number, new, .. }| {
+            // Of a click that is not exactly as the caller says the number becomes NULL, or zero where the server is not
+            // strict, and neither can be stored.
+            sql.push("(").number(*number).push(", (SELECT id FROM ").table(prefix, "clicks");
+            sql.push(" WHERE id = ").number(new.click.id.as_u64());
+            sql.push(" AND affiliate_id = ").number(new.click.affiliate_id.as_u64());
+            sql.push(" AND campaign_id = ").number(new.click.campaign_id.as_u64());
+            sql.push(" AND click_id = ").ascii(new.click.click_id.as_str());
+            sql.push("), ").number(new.click.affiliate_id.as_u64()).push(", ").number(new.click.campaign_id.as_u64());
+            sql.push(", ").ascii(new.event.as_str()).push(", ").ascii(transaction_id(new));
+            sql.push(", ").decimal(new.amount.as_decimal()).push(", ").ascii(new.currency.code());
+            sql.push(", ").time(new.created_at).push(")");
+        });
+        let mut changes = Changes::default();
+        rows.iter().for_each(|row| changes.count_conversion(&row.new));
+        changes.write(sql.push("; "), prefix, slot);
+    }
+
+    async fn look(
+        &self,
+        reader: &mut Reader<'_>,
+        rows: &[Row<NewConversion>],
+        failed: Option<Failure>,
+    ) -> Result<Verdicts<Self>, Error> {
+        if failed.is_none() {
+            return Ok(Vec::new());
+        }
+        let prefix = &self.database.prefix;
+        let mut clicks = HashMap::new();
+        let by_number = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::CLICK).push(" FROM ").table(prefix, "clicks");
+            sql.push(" WHERE id IN (").numbers(rows.iter().map(|row| row.new.click.id.as_u64())).push(")");
+        };
+        for row in reader.rows(by_number).await? {
+            let click = rows::click(&row)?;
+            clicks.insert(click.id, click);
+        }
+        let is_there = |click: &Click| clicks.get(&click.id).is_some_and(|found| is_same_click(found, click));
+        let absent = rows.iter().map(|row| &row.new.click).filter(|click| !is_there(click));
+        let ids = absent.map(|click| (click.affiliate_id, click.campaign_id));
+        self.database.known.forget(ids.clone());
+        let missing = self.database.known.missing(reader, prefix, ids).await?;
+
+        let mut found: HashMap<Identity, MySqlRow> = HashMap::new();
+        for row in reader.rows(|sql| select(sql, prefix, rows.iter().map(|row| &row.new))).await? {
+            found.insert(identity_of(&row)?, row);
+        }
+        let verdict = |row: &Row<NewConversion>| {
+            let click = &row.new.click;
+            Ok(if missing.affiliates.contains(&click.affiliate_id) {
+                Some(Verdict::UnknownAffiliate(click.affiliate_id))
+            } else if missing.campaigns.contains(&click.campaign_id) {
+                Some(Verdict::UnknownCampaign(click.campaign_id))
+            } else if !is_there(click) {
+                Some(Verdict::UnknownClick(click.click_id.clone()))
+            } else if let Some(found) = found.get(&identity(&row.new)) {
+                Some(verdict_of(rows::conversion(found, click.click_id.clone())?, row.number))
+            } else {
+                None
+            })
+        };
+        rows.iter().map(verdict).collect()
+    }
+
+    fn goes_alone(new: &NewConversion) -> bool {
+        !new.alternatives.is_empty()
+    }
+
+    /// Two calls that name each other's campaigns lock the same clicks in the same order. So one of them sees what the
+    /// other has inserted.
+    async fn lock(
+        &self,
+        connection: &mut MySqlConnection,
+        row: &Row<NewConversion>,
+    ) -> Result<Option<Verdict<Conversion>>, Error> {
+        let (prefix, new) = (&self.database.prefix, &row.new);
+        let mut sql = Sql::default();
+        clicks::select(&mut sql, prefix, [(new.click.affiliate_id, &new.click.click_id)].into_iter());
+        sql.push(" ORDER BY id FOR UPDATE");
+        let clicks = raw_sql(sql).fetch_all(&mut *connection).await?;
+        let clicks: Vec<Click> = clicks.iter().map(rows::click).collect::<Result<_, _>>()?;
+        if !clicks.iter().any(|found| is_same_click(found, &new.click)) {
+            // The insert fails, and tells what is missing.
+            return Ok(None);
+        }
+        let is_meant = |click: &&Click| click.id == new.click.id || new.alternatives.contains(&click.campaign_id);
+        let meant = clicks.iter().filter(is_meant).map(|click| NewConversion { click: click.clone(), ..new.clone() });
+        let meant: Vec<NewConversion> = meant.collect();
+        let mut sql = Sql::default();
+        select(&mut sql, prefix, meant.iter());
+        sql.push(" ORDER BY timestamp, id LIMIT 1").push(LOCK_SHARED);
+        let found = raw_sql(sql).fetch_optional(connection).await?;
+        let found = found.map(|found| rows::conversion(&found, new.click.click_id.clone())).transpose()?;
+        Ok(found.map(|found| verdict_of(found, row.number)))
+    }
+}
+
+/// What it means to find this one: it is the caller's own if it has his number.
+fn verdict_of(found: Conversion, number: u64) -> Verdict<Conversion> {
+    if found.id.as_u64() == number { Verdict::New(found) } else { Verdict::Duplicate(found) }
+}
+
+/// Whether this click, which is there, is the one that a caller names. When it was does not matter.
+fn is_same_click(found: &Click, named: &Click) -> bool {
+    (found.id, found.affiliate_id, found.campaign_id, &found.click_id)
+        == (named.id, named.affiliate_id, named.campaign_id, &named.click_id)
+}
+
+fn identity(new: &NewConversion) -> Identity {
+    (new.click.id, new.event.clone(), new.transaction_id.clone())
+}
+
+fn identity_of(row: &MySqlRow) -> Result<Identity, Error> {
+    Ok((
+        rows::parse("click_id", ClickRecordId::new(rows::number(row, "click_id")?))?,
+        rows::parse("event", rows::text(row, "event")?.parse())?,
+        match rows::text(row, "transaction_id")? {
+            "" => None,
+            text => Some(rows::parse("transaction_id", text.parse())?),
+        },
+    ))
+}
+
+fn transaction_id(new: &NewConversion) -> &str {
+    new.transaction_id.as_ref().map_or("", TransactionId::as_str)
+}
+
+/// Writes the query for conversions with these identities.
+fn select<'a>(sql: &mut Sql, prefix: &TablePrefix, news: impl Iterator<Item = &'a NewConversion>) {
+    sql.push("SELECT ").push(COLUMNS).push(" FROM ").table(prefix, "conversions").push(" WHERE (");
+    sql.separated(" OR ", news, |sql, new| {
+        sql.push("click_id = ").number(new.click.id.as_u64());
+        sql.push(" AND event = ").ascii(new.event.as_str());
+        sql.push(" AND transaction_id = ").ascii(transaction_id(new));
+    });
+    sql.push(")");
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod attempt;
+mod clicks;
+mod conversions;
+mod counters;
+mod directory;
+mod inserts;
+mod lists;
+mod lookups;
+mod migrate;
+mod numbers;
+mod rows;
+mod sql;
+mod store;
+
+pub use sqlx;
+
+pub use crate::migrate::MigrateError;
+pub use crate::sql::{InvalidPrefix, TablePrefix};
+pub use crate::store::{MySqlStore, Options};

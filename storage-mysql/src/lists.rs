@@ -1,0 +1,134 @@
+//! Pages and summaries.
+
+use rust_decimal::Decimal;
+use sqlx::mysql::MySqlRow;
+use sqlx::{Error, Row};
+use tokio::time::Instant;
+use tracking_core::{
+    Affiliate, AffiliateId, Campaign, Click, Conversion, Cursor, Page, PageRequest, StoreError, Summary,
+};
+
+use crate::attempt::{Reader, store_error};
+use crate::rows;
+use crate::sql::Sql;
+use crate::store::Database;
+
+impl Database {
+    pub(crate) async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::AFFILIATE).push(" FROM ").table(&self.prefix, "affiliates");
+            sql.push(" WHERE id = ").number(id.as_u64());
+        };
+        let found = self.read("find affiliate", query, rows::affiliate).await?;
+        found.into_iter().next().ok_or(StoreError::UnknownAffiliate(id))
+    }
+
+    pub(crate) async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::AFFILIATE).push(" FROM ").table(&self.prefix, "affiliates");
+            page(sql.push(" WHERE TRUE"), "created_at", "id", request);
+        };
+        let found = self.read("list affiliates", query, rows::affiliate).await?;
+        Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
+    }
+
+    pub(crate) async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::CAMPAIGN).push(" FROM ").table(&self.prefix, "campaigns");
+            page(sql.push(" WHERE TRUE"), "created_at", "id", request);
+        };
+        let found = self.read("list campaigns", query, rows::campaign).await?;
+        Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
+    }
+
+    pub(crate) async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::CLICK).push(" FROM ").table(&self.prefix, "clicks");
+            sql.push(" WHERE affiliate_id = ").number(affiliate.as_u64());
+            page(sql, "timestamp", "id", request);
+        };
+        let found = self.read("list clicks", query, rows::click).await?;
+        self.check_owner(affiliate, found.is_empty()).await?;
+        Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
+    }
+
+    pub(crate) async fn conversions(
+        &self,
+        affiliate: AffiliateId,
+        request: PageRequest,
+    ) -> Result<Page<Conversion>, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push(
+                "SELECT v.id, v.affiliate_id, v.campaign_id, v.event, v.transaction_id, v.amount, v.currency, \
+                 v.timestamp, c.click_id FROM ",
+            );
+            sql.table(&self.prefix, "conversions").push(" v JOIN ").table(&self.prefix, "clicks");
+            sql.push(" c ON c.id = v.click_id WHERE v.affiliate_id = ").number(affiliate.as_u64());
+            page(sql, "v.timestamp", "v.id", request);
+        };
+        let to_conversion = |row: &MySqlRow| {
+            let click_id = rows::parse("click_id", rows::text(row, "click_id")?.parse())?;
+            rows::conversion(row, click_id)
+        };
+        let found = self.read("list conversions", query, to_conversion).await?;
+        self.check_owner(affiliate, found.is_empty()).await?;
+        Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
+    }
+
+    pub(crate) async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT currency, CAST(SUM(clicks) AS SIGNED) AS clicks, ");
+            sql.push("CAST(SUM(conversions) AS SIGNED) AS conversions, SUM(amount) AS amount FROM ");
+            sql.table(&self.prefix, "totals").push(" WHERE affiliate_id = ").number(affiliate.as_u64());
+            sql.push(" GROUP BY currency");
+        };
+        let to_total = |row: &MySqlRow| {
+            let (clicks, conversions) = (rows::number(row, "clicks")?, rows::number(row, "conversions")?);
+            let amount: Decimal = row.try_get("amount")?;
+            let currency = match rows::text(row, "currency")? {
+                "" => None,
+                code => Some(rows::parse("currency", code.parse())?),
+            };
+            Ok((clicks, conversions, amount, currency))
+        };
+        let totals = self.read("summarize", query, to_total).await?;
+        self.check_owner(affiliate, totals.is_empty()).await?;
+        let mut summary = Summary::default();
+        for (clicks, conversions, amount, currency) in totals {
+            summary.clicks += clicks;
+            summary.conversions += conversions;
+            if let Some(currency) = currency {
+                summary.revenue.add_sum(amount, currency);
+            }
+        }
+        Ok(summary)
+    }
+
+    /// Where nothing was found the affiliate itself may be missing. Where something was, it is there.
+    async fn check_owner(&self, affiliate: AffiliateId, is_empty: bool) -> Result<(), StoreError> {
+        if is_empty { self.affiliate(affiliate).await.map(drop) } else { Ok(()) }
+    }
+
+    async fn read<T>(
+        &self,
+        operation: &'static str,
+        query: impl Fn(&mut Sql),
+        to_record: impl Fn(&MySqlRow) -> Result<T, Error>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut reader = Reader::Pool(&self.pool, Instant::now() + self.timeout);
+        let records = async { reader.rows(query).await?.iter().map(to_record).collect::<Result<_, _>>() };
+        records.await.map_err(|error| store_error(operation, error))
+    }
+}
+
+/// The part of a query that picks one page of its rows, and one more, which tells that there is a next page.
+fn page(sql: &mut Sql, time: &'static str, id: &'static str, request: PageRequest) {
+    if let Some(after) = request.after {
+        // Not as a comparison of pairs, which neither server takes to its index.
+        sql.push(" AND ").push(time).push(" <= ").time(after.created_at());
+        sql.push(" AND (").push(time).push(" < ").time(after.created_at());
+        sql.push(" OR ").push(id).push(" < ").number(after.id()).push(")");
+    }
+    sql.push(" ORDER BY ").push(time).push(" DESC, ").push(id).push(" DESC LIMIT ");
+    sql.number(request.limit.as_usize() as u64 + 1);
+}

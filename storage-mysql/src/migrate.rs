@@ -1,0 +1,180 @@
+//! The tables, from version to version.
+//!
+//! Neither server can undo the creation of a table, so a migration is a list of statements, each of which is noted when
+//! it is done, and does no harm when it is repeated. No lock is held, which not every cluster has: processes that
+//! migrate at the same time do the same work.
+
+use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
+use thiserror::Error;
+
+use crate::attempt::Failure;
+use crate::rows;
+use crate::sql::Sql;
+use crate::store::Database;
+
+/// In order; versions count from one.
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/1_records.sql"), include_str!("../migrations/2_counters.sql")];
+
+const NOTES: &str = "tracking_migrations";
+const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters", "totals"];
+
+/// Why the tables are not as they have to be.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// A table of this name is there that no migration has created.
+    #[error("there is a table {0} already, which is not of this library; set a table prefix, or use another database")]
+    ForeignTable(String),
+    /// The tables are newer than this library.
+    #[error("the tables have version {found}, and this library knows versions up to {known}; use a newer one")]
+    TooNew {
+        /// The version of the tables.
+        found: u32,
+        /// The latest version that this library knows.
+        known: u32,
+    },
+    /// The database failed.
+    #[error("migration to version {version} failed at its statement {step}")]
+    Statement {
+        /// The version that the tables would have had.
+        version: u32,
+        /// The statement, counted from one.
+        step: u32,
+        /// What the database said.
+        source: Error,
+    },
+    /// The database can't be asked for the version of the tables.
+    #[error("the version of the tables is not known")]
+    Version(#[source] Error),
+}
+
+pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
+    let mut connection = database.pool.acquire().await.map_err(MigrateError::Version)?;
+    let migration = Migration { database, connection: &mut connection };
+    migration.run().await
+}
+
+struct Migration<'a> {
+    database: &'a Database,
+    connection: &'a mut MySqlConnection,
+}
+
+impl Migration<'_> {
+    async fn run(mut self) -> Result<(), MigrateError> {
+        if !self.has_notes().await? {
+            self.create_notes().await.map_err(MigrateError::Version)?;
+        }
+        let known = MIGRATIONS.len() as u32;
+        let found = self.version().await.map_err(MigrateError::Version)?;
+        if found > known {
+            return Err(MigrateError::TooNew { found, known });
+        }
+        let bytewise = self.bytewise().await.map_err(MigrateError::Version)?;
+        for (version, migration) in (1..).zip(MIGRATIONS) {
+            for (step, statement) in (1..).zip(statements(migration)) {
+                let failed = |source| MigrateError::Statement { version, step, source };
+                if !self.is_done(version, step).await.map_err(failed)? {
+                    tracing::info!(version, step, "migrating");
+                    let statement = Sql::of_migration(statement, &self.database.prefix, bytewise);
+                    self.do_step(version, step, statement).await.map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a migration has begun here. If not, there must be no table of ours either.
+    async fn has_notes(&mut self) -> Result<bool, MigrateError> {
+        let mut sql = Sql::default();
+        // MySQL names the column in capitals.
+        sql.push("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN (");
+        sql.separated(", ", TABLES.iter().chain([&NOTES]), |sql, name| {
+            sql.push("'").table(&self.database.prefix, name).push("'");
+        });
+        sql.push(")");
+        let rows = raw_sql(sql).fetch_all(&mut *self.connection).await.map_err(MigrateError::Version)?;
+        let names: Result<Vec<String>, Error> = rows.iter().map(|row| row.try_get("name")).collect();
+        let names = names.map_err(MigrateError::Version)?;
+        let notes = format!("{}{NOTES}", self.database.prefix);
+        if names.contains(&notes) {
+            return Ok(true);
+        }
+        match names.into_iter().next() {
+            Some(foreign) => Err(MigrateError::ForeignTable(foreign)),
+            None => Ok(false),
+        }
+    }
+
+    async fn create_notes(&mut self) -> Result<(), Error> {
+        let mut sql = Sql::default();
+        sql.push("CREATE TABLE IF NOT EXISTS ").table(&self.database.prefix, NOTES);
+        sql.push(" (version INT NOT NULL, step INT NOT NULL, PRIMARY KEY (version, step)) ENGINE = InnoDB");
+        self.connection.execute(raw_sql(sql)).await.map(drop)
+    }
+
+    async fn version(&mut self) -> Result<u32, Error> {
+        let mut sql = Sql::default();
+        sql.push("SELECT COALESCE(MAX(version), 0) AS version FROM ").table(&self.database.prefix, NOTES);
+        let version = rows::number(&raw_sql(sql).fetch_one(&mut *self.connection).await?, "version")?;
+        Ok(version.try_into().unwrap_or(u32::MAX))
+    }
+
+    /// How texts are stored that compare byte by byte, trailing spaces included. The servers have no such collation in
+    /// common.
+    async fn bytewise(&mut self) -> Result<&'static str, Error> {
+        let row = raw_sql("SELECT VERSION() AS version").fetch_one(&mut *self.connection).await?;
+        let version: &str = row.try_get("version")?;
+        Ok(if version.to_ascii_lowercase().contains("mariadb") {
+            "CHARACTER SET ascii COLLATE ascii_nopad_bin"
+        } else {
+            "CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin"
+        })
+    }
+
+    async fn is_done(&mut self, version: u32, step: u32) -> Result<bool, Error> {
+        let mut sql = Sql::default();
+        sql.push("SELECT version FROM ").table(&self.database.prefix, NOTES);
+        sql.push(" WHERE version = ").number(version.into()).push(" AND step = ").number(step.into());
+        Ok(raw_sql(sql).fetch_optional(&mut *self.connection).await?.is_some())
+    }
+
+    async fn do_step(&mut self, version: u32, step: u32, statement: Sql) -> Result<(), Error> {
+        let mut note = Sql::default();
+        note.push("INSERT INTO ").table(&self.database.prefix, NOTES).push(" (version, step) VALUES (");
+        note.number(version.into()).push(", ").number(step.into()).push(")");
+        if statement.changes_schema() {
+            if let Err(error) = self.connection.execute(raw_sql(statement)).await
+                && !is_done_already(&error)
+            {
+                return Err(error);
+            }
+            return match self.connection.execute(raw_sql(note)).await {
+                Err(error) if Failure::of(&error) != Failure::Duplicate => Err(error),
+                _ => Ok(()),
+            };
+        }
+        // Rows are changed together with the note, which waits for whoever is at the same step, and then is a duplicate.
+        let mut transaction = sqlx::Connection::begin(&mut *self.connection).await?;
+        match transaction.execute(raw_sql(note)).await {
+            Ok(_) => {}
+            Err(error) if Failure::of(&error) == Failure::Duplicate => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        transaction.execute(raw_sql(statement)).await?;
+        transaction.commit().await
+    }
+}
+
+/// Whether the error says that a table, a column or a key is there, or gone, already.
+fn is_done_already(error: &Error) -> bool {
+    // ER_TABLE_EXISTS_ERROR, ER_DUP_FIELDNAME, ER_DUP_KEYNAME, ER_CANT_DROP_FIELD_OR_KEY
+    matches!(error, Error::Database(error) if error
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .is_some_and(|error| matches!(error.number(), 1050 | 1060 | 1061 | 1091)))
+}
+
+/// The statements of a migration: what ends with a semicolon at the end of a line.
+fn statements(migration: &'static str) -> impl Iterator<Item = &'static str> {
+    migration.split(";\n").filter(|statement| statement.lines().any(|line| !line.is_empty() && !line.starts_with("--")))
+}

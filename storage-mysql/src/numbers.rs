@@ -1,0 +1,98 @@
+//! Numbers that no two processes share.
+
+use std::ops::Range;
+
+use parking_lot::Mutex;
+use sqlx::{ConnectOptions, Connection, Error, raw_sql};
+use tokio::time::Instant;
+
+use crate::attempt::{Lease, within};
+use crate::sql::Sql;
+use crate::store::Database;
+
+/// Gives out numbers from blocks that the database has reserved for this process.
+///
+/// A record has its number before it is inserted. So an insert whose fate is unknown can be repeated under the same
+/// number: either it meets itself, or it had not happened. What is left of a block when the process ends is lost.
+#[derive(Debug)]
+pub(crate) struct Sequence {
+    name: &'static str,
+    block: u64,
+    left: Mutex<Range<u64>>,
+}
+
+impl Sequence {
+    pub(crate) const fn new(name: &'static str, block: u64) -> Self {
+        Self { name, block, left: Mutex::new(0..0) }
+    }
+
+    /// Takes so many numbers, ascending.
+    pub(crate) async fn take(&self, database: &Database, deadline: Instant, count: usize) -> Result<Vec<u64>, Error> {
+        let mut numbers: Vec<u64> = {
+            let mut left = self.left.lock();
+            let here = left.by_ref().take(count).collect();
+            here
+        };
+        let missing = (count - numbers.len()) as u64;
+        if missing > 0 {
+            let mut block = self.reserve(database, deadline, self.block.max(missing)).await?;
+            numbers.extend(block.by_ref().take(missing as usize));
+            let mut left = self.left.lock();
+            // Somebody else may have reserved a block at the same time. One of them is enough.
+            if block.end - block.start > left.end - left.start {
+                *left = block;
+            }
+        }
+        Ok(numbers)
+    }
+
+    async fn reserve(&self, database: &Database, deadline: Instant, count: u64) -> Result<Range<u64>, Error> {
+        let mut sql = Sql::default();
+        sql.push("UPDATE ").table(&database.prefix, "sequences");
+        sql.push(" SET last = LAST_INSERT_ID(last + ").number(count);
+        sql.push(") WHERE name = ").ascii(self.name);
+        let done = within(deadline, async {
+            match database.pool.try_acquire() {
+                Some(connection) => {
+                    let mut lease = Lease::of(connection);
+                    let done = raw_sql(sql).execute(lease.connection()).await?;
+                    lease.give_back();
+                    Ok(done)
+                }
+                // All of them may be held by transactions of the application which wait for this.
+                None => {
+                    let mut connection = database.pool.connect_options().connect().await?;
+                    let done = raw_sql(sql).execute(&mut connection).await?;
+                    _ = connection.close().await;
+                    Ok(done)
+                }
+            }
+        })
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::RowNotFound);
+        }
+        let end = done.last_insert_id() + 1;
+        Ok(end - count..end)
+    }
+}
+
+/// Slots of counters.
+///
+/// Rows that one transaction has changed hold up the next one that changes them. So each process that writes has rows of
+/// its own, as far as the slots go; transactions of the application, of which each is open for as long as it likes, share
+/// others.
+pub(crate) mod slots {
+    const PROCESSES: u64 = 16;
+    const APPLICATION: u64 = 16;
+
+    /// The slot of the process that is the `writer`th.
+    pub(crate) fn of_process(writer: u64) -> u8 {
+        (writer % PROCESSES) as u8
+    }
+
+    /// The slot of an application's transaction about this number.
+    pub(crate) fn of_application(number: u64) -> u8 {
+        (PROCESSES + number % APPLICATION) as u8
+    }
+}

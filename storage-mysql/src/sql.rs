@@ -1,0 +1,195 @@
+//! The text of statements.
+//!
+//! Batches go to the server as text: a prepared statement for each length of batch would cost it hundreds of megabytes.
+//! Whatever comes from outside is written as hexadecimal digits, so that nothing in it can be taken for SQL, whatever
+//! the server's `sql_mode` makes of quotes and backslashes.
+
+use std::fmt::{self, Write};
+use std::str::FromStr;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use thiserror::Error;
+use tracking_core::Timestamp;
+
+/// What the names of all tables start with: up to 32 ASCII letters, digits and underscores; empty if nothing else is
+/// said.
+///
+/// ```
+/// use storage_mysql::TablePrefix;
+///
+/// assert!("tracking_".parse::<TablePrefix>().is_ok());
+/// assert!("tracking.".parse::<TablePrefix>().is_err());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TablePrefix(String);
+
+/// A text that no table prefix can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a table prefix has up to {} ASCII letters, digits and underscores", TablePrefix::MAX_LEN)]
+pub struct InvalidPrefix;
+
+impl TablePrefix {
+    /// The most characters that it may have.
+    pub const MAX_LEN: usize = 32;
+
+    /// The prefix as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TablePrefix {
+    type Err = InvalidPrefix;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPrefix> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if text.len() > Self::MAX_LEN || !text.bytes().all(is_allowed) {
+            return Err(InvalidPrefix);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for TablePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Begins a transaction in which no statement waits for longer than two seconds for a lock of somebody else's, such as
+/// the application's own transaction.
+const BEGIN: &str = "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout; \
+                     SET SESSION innodb_lock_wait_timeout = 2; START TRANSACTION; ";
+const COMMIT: &str = "; COMMIT; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
+
+/// Ends what [`Sql::begin`] began, without effect. Does no harm where nothing was begun.
+pub(crate) const ROLLBACK: &str = "ROLLBACK; SET SESSION innodb_lock_wait_timeout = \
+                                   COALESCE(@tracking_lock_wait, @@SESSION.innodb_lock_wait_timeout)";
+
+/// Has a query see what others have committed since this transaction began.
+pub(crate) const LOCK_SHARED: &str = " LOCK IN SHARE MODE";
+
+/// A statement under construction. It grows by fragments from the source code and by values that are written here.
+#[derive(Debug, Default)]
+pub(crate) struct Sql(String);
+
+impl Sql {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(String::with_capacity(capacity))
+    }
+
+    /// A statement of a migration, for tables of this prefix.
+    pub(crate) fn of_migration(statement: &'static str, prefix: &TablePrefix, bytewise: &'static str) -> Self {
+        Self(statement.replace("{prefix}", prefix.as_str()).replace("{bytewise}", bytewise))
+    }
+
+    /// Whether it commits by itself whatever comes before it.
+    pub(crate) fn changes_schema(&self) -> bool {
+        let first = self.0.lines().find(|line| !line.is_empty() && !line.starts_with("--")).unwrap_or_default();
+        first.starts_with("CREATE ") || first.starts_with("ALTER ") || first.starts_with("DROP ")
+    }
+
+    pub(crate) fn begin(&mut self) -> &mut Self {
+        self.push(BEGIN)
+    }
+
+    pub(crate) fn commit(&mut self) -> &mut Self {
+        self.push(COMMIT)
+    }
+
+    pub(crate) fn push(&mut self, fragment: &'static str) -> &mut Self {
+        self.0.push_str(fragment);
+        self
+    }
+
+    /// The name of a table.
+    pub(crate) fn table(&mut self, prefix: &TablePrefix, name: &'static str) -> &mut Self {
+        self.0.push_str(prefix.as_str());
+        self.push(name)
+    }
+
+    pub(crate) fn number(&mut self, number: u64) -> &mut Self {
+        // Writing into a String can't fail.
+        _ = write!(self.0, "{number}");
+        self
+    }
+
+    pub(crate) fn decimal(&mut self, number: rust_decimal::Decimal) -> &mut Self {
+        _ = write!(self.0, "{number}");
+        self
+    }
+
+    pub(crate) fn number_or_null(&mut self, number: Option<u64>) -> &mut Self {
+        match number {
+            Some(number) => self.number(number),
+            None => self.push("NULL"),
+        }
+    }
+
+    /// A text of ASCII characters.
+    pub(crate) fn ascii(&mut self, text: &str) -> &mut Self {
+        self.push("_ascii ").bytes(text.as_bytes())
+    }
+
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+        self.push("_utf8mb4 ").bytes(text.as_bytes())
+    }
+
+    pub(crate) fn bytes_or_null(&mut self, bytes: Option<&[u8]>) -> &mut Self {
+        match bytes {
+            Some(bytes) => self.bytes(bytes),
+            None => self.push("NULL"),
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.0.push_str("x'");
+        for byte in bytes {
+            self.0.push(DIGITS[usize::from(byte >> 4)].into());
+            self.0.push(DIGITS[usize::from(byte & 15)].into());
+        }
+        self.0.push('\'');
+        self
+    }
+
+    pub(crate) fn time(&mut self, time: Timestamp) -> &mut Self {
+        // `2023-08-23T15:30:45.123Z`, without what MySQL before 8.0.19 does not take.
+        let mut text = [0; 24];
+        text.copy_from_slice(time.to_string().as_bytes());
+        text[10] = b' ';
+        self.0.push('\'');
+        self.0.extend(text[..23].iter().map(|byte| char::from(*byte)));
+        self.0.push('\'');
+        self
+    }
+
+    /// Each item, written by `write`, with this separator between them.
+    pub(crate) fn separated<T>(
+        &mut self,
+        separator: &'static str,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) -> &mut Self {
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.push(separator);
+            }
+            write(self, item);
+        }
+        self
+    }
+
+    pub(crate) fn numbers(&mut self, numbers: impl IntoIterator<Item = u64>) -> &mut Self {
+        self.separated(", ", numbers, |sql, number| _ = sql.number(number))
+    }
+}
+
+impl SqlSafeStr for Sql {
+    fn into_sql_str(self) -> SqlStr {
+        // Fragments are from the source code, a prefix has letters, digits and underscores only, texts are written as
+        // hexadecimal digits, and all other values as numbers and times.
+        AssertSqlSafe(self.0).into_sql_str()
+    }
+}

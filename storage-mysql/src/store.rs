@@ -1,0 +1,321 @@
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::{ConnectOptions, Error, MySqlConnection, MySqlPool, raw_sql};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+use tracking_core::{
+    Affiliate, AffiliateId, BatchLimits, Batcher, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate,
+    NewCampaign, NewClick, NewConversion, Page, PageRequest, Recorded, Store, StoreError, Summary, async_trait,
+};
+
+use crate::attempt::{Failure, Lease, store_error, within};
+use crate::clicks::Clicks;
+use crate::conversions::Conversions;
+use crate::directory::KnownIds;
+use crate::inserts::Inserts;
+use crate::lookups::{FindCampaigns, FindClicks};
+use crate::migrate::{self, MigrateError};
+use crate::numbers::{Sequence, slots};
+use crate::rows;
+use crate::sql::{Sql, TablePrefix};
+
+/// A [`Store`] on MySQL or MariaDB. See [the crate's documentation](crate) for what it promises.
+///
+/// Clones share everything. It works within the Tokio runtime of its pool.
+#[derive(Debug, Clone)]
+pub struct MySqlStore {
+    database: Arc<Database>,
+    clicks: Batcher<Inserts<Clicks>>,
+    conversions: Batcher<Inserts<Conversions>>,
+    find_clicks: Batcher<FindClicks>,
+    find_campaigns: Batcher<FindCampaigns>,
+}
+
+/// What can be chosen about a [`MySqlStore`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// What the names of all tables start with; nothing if nothing else is said.
+    pub table_prefix: TablePrefix,
+    /// How many clicks, and how many conversions, may wait to be recorded; 10,000 each if nothing else is said. Beyond
+    /// that a call fails at once, as unavailable.
+    pub capacity: usize,
+    /// How long the database may take, and how long a call may wait before that; 5 s each if nothing else is said. Then
+    /// it fails as unavailable.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { table_prefix: TablePrefix::default(), capacity: 10_000, timeout: Duration::from_secs(5) }
+    }
+}
+
+impl Options {
+    /// The same with this prefix.
+    #[must_use]
+    pub fn table_prefix(mut self, table_prefix: TablePrefix) -> Self {
+        self.table_prefix = table_prefix;
+        self
+    }
+
+    /// The same with this capacity.
+    #[must_use]
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// The same with this timeout.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+/// What every part of the store works with.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) pool: MySqlPool,
+    pub(crate) prefix: TablePrefix,
+    pub(crate) timeout: Duration,
+    pub(crate) known: KnownIds,
+    slot: OnceCell<u8>,
+}
+
+impl Database {
+    /// The slot of this process's counters.
+    pub(crate) async fn slot(&self, deadline: Instant) -> Result<u8, Error> {
+        let reserve = || async {
+            let writer = Sequence::new("writers", 1).take(self, deadline, 1).await?;
+            Ok(slots::of_process(writer.into_iter().sum()))
+        };
+        self.slot.get_or_try_init(reserve).await.copied()
+    }
+}
+
+impl MySqlStore {
+    /// How many connections the pool of [`connect`](Self::connect) has at the most: two for what is written, two for
+    /// what postbacks look up, and six for reports.
+    pub const POOL_SIZE: u32 = 10;
+
+    /// A store on the application's own pool.
+    ///
+    /// It takes a connection at a time for clicks, one for conversions, one or two for what postbacks look up, and one
+    /// for each report. Its tables have to be there: see [`migrate`](Self::migrate).
+    #[must_use]
+    pub fn new(pool: MySqlPool) -> Self {
+        Self::with_options(pool, Options::default())
+    }
+
+    /// The same with these options.
+    #[must_use]
+    pub fn with_options(pool: MySqlPool, options: Options) -> Self {
+        let Options { table_prefix, capacity, timeout } = options;
+        let known = KnownIds::default();
+        let database = Arc::new(Database { pool, prefix: table_prefix, timeout, known, slot: OnceCell::new() });
+        let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };
+        let share = || Arc::clone(&database);
+        let clicks = Clicks { database: share(), numbers: Sequence::new("clicks", 10_000) };
+        let conversions = Conversions { database: share(), numbers: Sequence::new("conversions", 1_000) };
+        Self {
+            clicks: Batcher::new("insert click", Inserts { kind: clicks, database: share() }, limits),
+            conversions: Batcher::new("insert conversion", Inserts { kind: conversions, database: share() }, limits),
+            find_clicks: Batcher::new("find clicks", FindClicks(share()), limits),
+            find_campaigns: Batcher::new("find campaign", FindCampaigns(share()), limits),
+            database,
+        }
+    }
+
+    /// A store with a pool of its own, for a database such as `mysql://user:password@127.0.0.1:3306/tracking`.
+    ///
+    /// # Errors
+    /// If the URL is not valid, or if the database can't be reached.
+    pub async fn connect(url: &str, options: Options) -> Result<Self, Error> {
+        let connect: MySqlConnectOptions = url.parse()?;
+        // A batch is a statement of a hundred kilobytes, which nobody wants to read in a log.
+        let connect = connect.disable_statement_logging();
+        let pool = MySqlPoolOptions::new()
+            .max_connections(Self::POOL_SIZE)
+            .acquire_timeout(options.timeout)
+            // A connection that is broken is noticed when it is used, and nothing is lost: no need to ask it before.
+            .test_before_acquire(false);
+        Ok(Self::with_options(pool.connect_with(connect).await?, options))
+    }
+
+    /// Creates the tables, or brings those of an earlier version up to date. Does nothing where they are.
+    ///
+    /// Any number of processes may call it at once, and one that is killed half-way is caught up with by the next. An
+    /// upgrade expects that no earlier version writes meanwhile.
+    ///
+    /// # Errors
+    /// If tables of such names are there which are not ours, if a newer version has been at work, or if the database
+    /// fails, for instance because its user may not create tables.
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        migrate::migrate(&self.database).await
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn pool(&self) -> &MySqlPool {
+        &self.database.pool
+    }
+
+    /// Records a click in the application's own transaction: it is there, and counted, if and when that commits.
+    ///
+    /// On a connection that is in no transaction it commits at once.
+    ///
+    /// # Errors
+    /// As [`Store::insert_click`]. Nothing of the click is left in the transaction then, and the transaction can go on;
+    /// unless the server has ended it, as after a deadlock, which makes the error one of [`StoreError::Unavailable`].
+    pub async fn insert_click_on(
+        &self,
+        connection: &mut MySqlConnection,
+        click: NewClick,
+    ) -> Result<Recorded<Click>, StoreError> {
+        self.clicks.batch().insert_on(connection, click).await
+    }
+
+    /// Records a conversion in the application's own transaction: it is there, and counted, if and when that commits.
+    ///
+    /// On a connection that is in no transaction it commits at once. Until the transaction ends, other calls about the
+    /// same conversion wait; so keep it short.
+    ///
+    /// # Errors
+    /// As [`Store::insert_conversion`]. Nothing of the conversion is left in the transaction then, and the transaction can
+    /// go on; unless the server has ended it, as after a deadlock, which makes the error one of
+    /// [`StoreError::Unavailable`].
+    pub async fn insert_conversion_on(
+        &self,
+        connection: &mut MySqlConnection,
+        conversion: NewConversion,
+    ) -> Result<Recorded<Conversion>, StoreError> {
+        self.conversions.batch().insert_on(connection, conversion).await
+    }
+
+    /// Refuses new clicks and conversions, and waits until those that are there have been recorded, and their callers
+    /// answered. The pool stays open.
+    pub async fn close(&self) {
+        self.clicks.close().await;
+        self.conversions.close().await;
+    }
+
+    /// Inserts a record with an id of the caller's or of the database's, and tells which, unless the id is taken.
+    async fn insert(&self, operation: &'static str, sql: Sql, id: Option<u64>) -> Result<Option<u64>, StoreError> {
+        let deadline = Instant::now() + self.database.timeout;
+        let inserted = async {
+            let mut lease = Lease::take(&self.database.pool, deadline).await?;
+            match within(deadline, raw_sql(sql).execute(lease.connection())).await {
+                Ok(done) => {
+                    lease.give_back();
+                    Ok(Some(id.unwrap_or_else(|| done.last_insert_id())))
+                }
+                Err(error) => {
+                    lease.undo(&error, deadline).await;
+                    if id.is_some() && Failure::of(&error) == Failure::Duplicate { Ok(None) } else { Err(error) }
+                }
+            }
+        };
+        inserted.await.map_err(|error| store_error(operation, error))
+    }
+}
+
+#[async_trait]
+impl Store for MySqlStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        let mut sql = Sql::default();
+        sql.push("SELECT 1 FROM ").table(&self.database.prefix, "sequences").push(" LIMIT 1");
+        let deadline = Instant::now() + self.database.timeout;
+        let pinged = async {
+            let mut lease = Lease::take(&self.database.pool, deadline).await?;
+            within(deadline, raw_sql(sql).execute(lease.connection())).await?;
+            lease.give_back();
+            Ok(())
+        };
+        pinged.await.map_err(|error| store_error("ping", error))
+    }
+
+    async fn insert_affiliate(&self, new: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
+        let mut sql = Sql::default();
+        sql.push("INSERT INTO ").table(&self.database.prefix, "affiliates").push(" (").push(rows::AFFILIATE);
+        sql.push(") VALUES (").number_or_null(new.id.map(AffiliateId::as_u64));
+        sql.push(", ").text(new.name.as_str()).push(", ").time(new.created_at).push(")");
+        match (self.insert("insert affiliate", sql, new.id.map(AffiliateId::as_u64)).await?, new.id) {
+            (None, Some(id)) => Ok(Recorded::Duplicate(self.affiliate(id).await?)),
+            (id, _) => {
+                let id = AffiliateId::new(id.unwrap_or_default());
+                let id = id.map_err(|error| StoreError::backend("insert affiliate", error))?;
+                Ok(Recorded::New(new.into_affiliate(id)))
+            }
+        }
+    }
+
+    async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
+        self.database.affiliate(id).await
+    }
+
+    async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
+        self.database.affiliates(request).await
+    }
+
+    async fn insert_campaign(&self, new: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
+        let mut sql = Sql::default();
+        sql.push("INSERT INTO ").table(&self.database.prefix, "campaigns").push(" (").push(rows::CAMPAIGN);
+        sql.push(") VALUES (").number_or_null(new.id.map(CampaignId::as_u64));
+        sql.push(", ").text(new.name.as_str()).push(", ").ascii(new.destination.as_str());
+        sql.push(", ").bytes_or_null(new.postback_key.as_ref().map(|hash| hash.as_bytes().as_slice()));
+        sql.push(", ").time(new.created_at).push(")");
+        match (self.insert("insert campaign", sql, new.id.map(CampaignId::as_u64)).await?, new.id) {
+            (None, Some(id)) => Ok(Recorded::Duplicate(self.campaign(id).await?)),
+            (id, _) => {
+                let id = CampaignId::new(id.unwrap_or_default());
+                let id = id.map_err(|error| StoreError::backend("insert campaign", error))?;
+                Ok(Recorded::New(new.into_campaign(id)))
+            }
+        }
+    }
+
+    async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
+        self.find_campaigns.call(id).await
+    }
+
+    async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
+        self.database.campaigns(request).await
+    }
+
+    async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
+        self.clicks.call(click).await
+    }
+
+    async fn find_clicks(
+        &self,
+        affiliate: AffiliateId,
+        campaign: Option<CampaignId>,
+        click_id: &ClickId,
+    ) -> Result<Vec<Click>, StoreError> {
+        let mut clicks = self.find_clicks.call((affiliate, click_id.clone())).await?;
+        clicks.retain(|click| campaign.is_none_or(|campaign| click.campaign_id == campaign));
+        clicks.sort_by_key(|click| Reverse((click.created_at, click.id)));
+        Ok(clicks)
+    }
+
+    async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
+        self.database.clicks(affiliate, request).await
+    }
+
+    async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
+        self.conversions.call(conversion).await
+    }
+
+    async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError> {
+        self.database.conversions(affiliate, request).await
+    }
+
+    async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
+        self.database.summary(affiliate).await
+    }
+}
