@@ -34,4 +34,6 @@ pub use crate::parameters::{ParameterError, ParameterProblem, Parameters};
 pub use crate::parse::{ParseError, Problem};
 pub use crate::store::{Store, StoreError};
 pub use crate::time::{Clock, ManualClock, SystemClock, Timestamp};
-pub use crate::tracker::{CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Tracker};
+pub use crate::tracker::{
+    Attribution, CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Tracker,
+};

@@ -1,6 +1,6 @@
 //! What became of a postback.
 
-use crate::{AffiliateId, Amount, CampaignId, ClickId, Conversion, Currency, ParameterError};
+use crate::{AffiliateId, Amount, CampaignId, ClickId, Conversion, Currency, ParameterError, Recorded};
 
 /// What became of a postback. Whatever tells about it (the answer, the metrics, the pages) derives from this.
 ///
@@ -42,6 +42,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What became of a conversion of this amount, by what the store has returned for it.
+    #[must_use]
+    pub fn of(recorded: Recorded<Conversion>, amount: Amount, currency: Currency) -> Self {
+        match recorded {
+            Recorded::New(conversion) => Self::Accepted(conversion),
+            Recorded::Duplicate(conversion) if (conversion.amount, conversion.currency) == (amount, currency) => {
+                Self::Duplicate(conversion)
+            }
+            Recorded::Duplicate(recorded) => Self::Conflict { recorded, amount, currency },
+        }
+    }
+
     /// A stable name for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -110,9 +110,46 @@ impl Tracker {
     /// # Errors
     /// If the store fails or is full: the conversion may be recorded or not, and the same call is safe to repeat.
     pub async fn record_conversion(&self, request: ConversionRequest) -> Result<Outcome, StoreError> {
-        let result = self.attribute(request, Sender::Application).await;
-        self.meters.count_postback(&result);
+        let result = self.record(request, Sender::Application).await;
+        self.announce_result(&result);
         result
+    }
+
+    /// Finds the click that a conversion belongs to, as [`record_conversion`](Self::record_conversion) does, and records
+    /// nothing.
+    ///
+    /// It is the first of three steps for an application that records a conversion in its own database transaction: then
+    /// it hands the conversion to its store, in that transaction, and makes an [`Outcome::of`] what that returns. When the
+    /// transaction has been committed, [`announce`](Self::announce) tells of it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn attribute(&self, request: ConversionRequest) -> Result<Attribution, StoreError> {
+        self.find_click(request, Sender::Application).await
+    }
+
+    /// Tells listeners and metrics of the outcome of a conversion that the application has recorded by itself, after
+    /// [`attribute`](Self::attribute).
+    pub fn announce(&self, outcome: &Outcome) {
+        self.meters.count_postback(outcome);
+        match outcome {
+            Outcome::Accepted(conversion) => self.events.send(|| Event::ConversionAccepted(conversion.clone())),
+            Outcome::Conflict { recorded, amount, currency } => tracing::warn!(
+                conversion_id = recorded.id.as_u64(),
+                affiliate_id = recorded.affiliate_id.as_u64(),
+                recorded = %format_args!("{} {}", recorded.amount, recorded.currency),
+                received = %format_args!("{amount} {currency}"),
+                "conflicting postback refused"
+            ),
+            _ => {}
+        }
+    }
+
+    fn announce_result(&self, result: &Result<Outcome, StoreError>) {
+        match result {
+            Ok(outcome) => self.announce(outcome),
+            Err(_) => counter!("tracking_postbacks_total", "outcome" => "failed").increment(1),
+        }
     }
 
     /// Takes a postback: what an advertiser's server sent.
@@ -129,14 +166,31 @@ impl Tracker {
     /// If the store fails or is full: the conversion may be recorded or not, and the same postback is safe to repeat.
     pub async fn postback(&self, parameters: &Parameters<'_>, bearer: Option<&str>) -> Result<Outcome, StoreError> {
         let result = match parse_postback(parameters, bearer) {
-            Ok((request, key)) => self.attribute(request, Sender::Advertiser { key }).await,
+            Ok((request, key)) => self.record(request, Sender::Advertiser { key }).await,
             Err(error) => Ok(Outcome::InvalidParameter(error)),
         };
-        self.meters.count_postback(&result);
+        self.announce_result(&result);
         result
     }
 
-    async fn attribute(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Outcome, StoreError> {
+    async fn record(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Outcome, StoreError> {
+        let (affiliate_id, campaign_id) = (request.affiliate_id, request.campaign_id);
+        let (amount, currency) = (request.amount, request.currency);
+        let conversion = match self.find_click(request, sender).await? {
+            Attribution::Found(conversion) => conversion,
+            Attribution::Refused(outcome) => return Ok(outcome),
+        };
+        match self.store.insert_conversion(conversion).await {
+            Ok(recorded) => Ok(Outcome::of(recorded, amount, currency)),
+            // Removed since it was found.
+            Err(StoreError::UnknownClick(click_id)) => {
+                Ok(Outcome::UnknownClick { affiliate_id, campaign_id, click_id })
+            }
+            Err(error) => missing_reference(error),
+        }
+    }
+
+    async fn find_click(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Attribution, StoreError> {
         let ConversionRequest { affiliate_id, campaign_id, click_id, event, transaction_id, amount, currency } =
             request;
         let clicks = self.store.find_clicks(affiliate_id, campaign_id, &click_id).await?;
@@ -144,38 +198,17 @@ impl Tracker {
             Sender::Application => clicks,
             Sender::Advertiser { key } => match self.clicks_open_to(key, clicks).await? {
                 Ok(clicks) => clicks,
-                Err(refused) => return Ok(refused),
+                Err(refused) => return Ok(Attribution::Refused(refused)),
             },
         };
         let mut clicks = clicks.into_iter();
         let Some(click) = clicks.next() else {
-            return self.explain_no_click(affiliate_id, campaign_id, click_id).await;
+            return self.explain_no_click(affiliate_id, campaign_id, click_id).await.map(Attribution::Refused);
         };
         let alternatives = clicks.map(|click| click.campaign_id).collect();
         let created_at = self.clock.now();
         let conversion = NewConversion { click, alternatives, event, transaction_id, amount, currency, created_at };
-        Ok(match self.store.insert_conversion(conversion).await {
-            Ok(Recorded::New(conversion)) => {
-                self.events.send(|| Event::ConversionAccepted(conversion.clone()));
-                Outcome::Accepted(conversion)
-            }
-            Ok(Recorded::Duplicate(recorded)) if (recorded.amount, recorded.currency) == (amount, currency) => {
-                Outcome::Duplicate(recorded)
-            }
-            Ok(Recorded::Duplicate(recorded)) => {
-                tracing::warn!(
-                    conversion_id = recorded.id.as_u64(),
-                    affiliate_id = affiliate_id.as_u64(),
-                    recorded = %format_args!("{} {}", recorded.amount, recorded.currency),
-                    received = %format_args!("{amount} {currency}"),
-                    "conflicting postback refused"
-                );
-                Outcome::Conflict { recorded, amount, currency }
-            }
-            // Removed since it was found.
-            Err(StoreError::UnknownClick(click_id)) => Outcome::UnknownClick { affiliate_id, campaign_id, click_id },
-            Err(error) => return missing_reference(error),
-        })
+        Ok(Attribution::Found(conversion))
     }
 
     /// Those of these clicks that whoever presents this key may report conversions of, or why it is none of them.
@@ -478,6 +511,15 @@ pub struct CreatedCampaign {
     pub postback_key: Option<PostbackKey>,
 }
 
+/// What is to be recorded of a conversion, if anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attribution {
+    /// The conversion, attributed to its click.
+    Found(NewConversion),
+    /// There is nothing to record, for this reason.
+    Refused(Outcome),
+}
+
 enum Sender<'a> {
     Application,
     Advertiser { key: Option<&'a str> },
@@ -532,12 +574,11 @@ impl Meters {
         }
     }
 
-    fn count_postback(&self, result: &Result<Outcome, StoreError>) {
-        match result {
-            Ok(Outcome::Accepted(_)) => self.postbacks_accepted.increment(1),
-            Ok(Outcome::Duplicate(_)) => self.postbacks_duplicate.increment(1),
-            Ok(outcome) => counter!("tracking_postbacks_total", "outcome" => outcome.code()).increment(1),
-            Err(_) => counter!("tracking_postbacks_total", "outcome" => "failed").increment(1),
+    fn count_postback(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Accepted(_) => self.postbacks_accepted.increment(1),
+            Outcome::Duplicate(_) => self.postbacks_duplicate.increment(1),
+            outcome => counter!("tracking_postbacks_total", "outcome" => outcome.code()).increment(1),
         }
     }
 }
