@@ -130,9 +130,15 @@ impl Server {
     /// If the server can't be killed.
     pub fn kill(&mut self) {
         let Some(mut script) = self.script.take() else { return };
+        if matches!(script.try_wait(), Ok(Some(_))) {
+            // The server has ended by itself, and its pid may be another's by now.
+            return;
+        }
         let pid = self.directory.join("pid");
         let pid = fs::read_to_string(&pid).unwrap_or_else(|e| panic!("can't read {}: {e}", pid.display()));
-        // The script waits for the server, and ends after it. If the kill fails, the server has ended by itself.
+        // The script waits for the server, and ends after it. Its stdin has to stay open until then: closed, as `wait`
+        // does, it means that the data may go. If the kill fails, the server ends at this moment.
+        let _stdin = script.stdin.take();
         let killed = Command::new("sh").args(["-c", r#"kill -KILL "$1""#, "sh", pid.trim()]).output();
         if let Err(error) = killed.and_then(|_| script.wait()) {
             panic!("can't kill {}: {error}", self.kind);

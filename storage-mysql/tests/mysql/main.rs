@@ -1,4 +1,8 @@
 //! Everything that needs a server, on real MariaDB and on real MySQL.
 
-mod conformance;
+#[macro_use]
 mod support;
+
+mod conformance;
+mod faults;
+mod proxy;

@@ -1,19 +1,42 @@
-//! Databases for tests.
+//! Databases for tests, and what is put into them.
 
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, MySqlPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, MySqlPool, Row};
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::{Kind, Server};
+use tracking_core::{
+    AffiliateId, CampaignId, Click, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick, NewConversion,
+    PageRequest, ParseError, Recorded, Store, Summary, Timestamp,
+};
 
-/// An empty database on the server that all tests of this process share; `None` if that server can't be had.
-pub(crate) async fn database(kind: Kind) -> Option<MySqlPool> {
-    let server = Server::shared(kind)?;
-    Some(pool(&create_database(server.url()).await).await)
+/// Emits each of these `async fn(Kind)` as a test on MariaDB and as one on MySQL.
+macro_rules! on_both_servers {
+    ($($(#[$attribute:meta])* $test:ident)+) => {
+        mod mariadb {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(test_server::Kind::MariaDb).await;
+            })+
+        }
+
+        mod mysql {
+            $($(#[$attribute])* #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(test_server::Kind::MySql).await;
+            })+
+        }
+    };
 }
 
-/// Creates a database, and returns its URL.
+/// The URL of an empty database on the server that all tests of this process share; `None` if that can't be had.
+pub(crate) async fn database(kind: Kind) -> Option<String> {
+    Some(create_database(Server::shared(kind)?.url()).await)
+}
+
+/// Creates a database on this server, and returns its URL.
 pub(crate) async fn create_database(server: &str) -> String {
     static CREATED: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", CREATED.fetch_add(1, Ordering::Relaxed));
@@ -28,9 +51,116 @@ pub(crate) async fn pool(url: &str) -> MySqlPool {
     MySqlPoolOptions::new().max_connections(8).connect(url).await.unwrap()
 }
 
+/// A store with its tables on the application's pool.
+pub(crate) async fn store_on(pool: MySqlPool, options: Options) -> MySqlStore {
+    let store = MySqlStore::with_options(pool, options);
+    store.migrate().await.unwrap();
+    store
+}
+
 /// An empty store.
 pub(crate) async fn store(kind: Kind) -> Option<MySqlStore> {
-    let store = MySqlStore::with_options(database(kind).await?, Options::default());
-    store.migrate().await.unwrap();
-    Some(store)
+    let url = database(kind).await?;
+    Some(store_on(pool(&url).await, Options::default()).await)
+}
+
+pub(crate) fn parse<T: FromStr<Err = ParseError>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+pub(crate) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(1_704_067_200_000 + millis).unwrap()
+}
+
+pub(crate) async fn affiliate_and_campaign(store: &MySqlStore) -> (AffiliateId, CampaignId) {
+    let affiliate = NewAffiliate { id: None, name: parse("Ada's reviews"), created_at: time(0) };
+    let destination = parse("https://shop.example/?ref={click_id}");
+    let campaign = NewCampaign { id: None, name: parse("Shop"), destination, postback_key: None, created_at: time(0) };
+    let affiliate = store.insert_affiliate(affiliate).await.unwrap().into_record();
+    (affiliate.id, store.insert_campaign(campaign).await.unwrap().into_record().id)
+}
+
+pub(crate) fn new_click((affiliate_id, campaign_id): (AffiliateId, CampaignId), click_id: &str) -> NewClick {
+    NewClick { affiliate_id, campaign_id, click_id: parse(click_id), created_at: time(1) }
+}
+
+/// 10 USD.
+pub(crate) fn new_conversion(click: &Click) -> NewConversion {
+    NewConversion {
+        click: click.clone(),
+        alternatives: Vec::new(),
+        event: EventName::default(),
+        transaction_id: None,
+        amount: parse("10"),
+        currency: parse("USD"),
+        created_at: time(2),
+    }
+}
+
+pub(crate) async fn a_click(store: &MySqlStore, place: (AffiliateId, CampaignId), click_id: &str) -> Click {
+    match store.insert_click(new_click(place, click_id)).await.unwrap() {
+        Recorded::New(click) => click,
+        Recorded::Duplicate(click) => panic!("{click:?} was there already"),
+    }
+}
+
+/// The summary, which must be what counting both lists gives, and all counters must agree with it.
+pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summary {
+    let limit = Limit::new(Limit::MAX).unwrap();
+    let mut recount = Summary::default();
+    let mut after: Option<Cursor> = None;
+    loop {
+        let page = store.clicks(affiliate, PageRequest { limit, after }).await.unwrap();
+        recount.clicks += page.items.len() as u64;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let page = store.conversions(affiliate, PageRequest { limit, after }).await.unwrap();
+        recount.conversions += page.items.len() as u64;
+        page.items.iter().for_each(|row| recount.revenue.add(row.amount, row.currency));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let summary = store.summary(affiliate).await.unwrap();
+    assert_eq!(summary, recount, "the summary must equal a recount");
+    assert_counters(store.pool(), "").await;
+    summary
+}
+
+/// Totals and quarter-hours must be what counting the rows gives.
+pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
+    let rows = format!(
+        "SELECT affiliate_id, campaign_id, timestamp, '' AS currency, 1 AS clicks, 0 AS conversions, 0 AS amount
+            FROM {prefix}clicks
+         UNION ALL SELECT affiliate_id, campaign_id, timestamp, currency, 0, 1, amount FROM {prefix}conversions"
+    );
+    let sums = "CAST(SUM(clicks) AS CHAR) AS clicks, CAST(SUM(conversions) AS CHAR) AS conversions,
+                CAST(CAST(SUM(amount) AS DECIMAL(38, 6)) AS CHAR) AS amount";
+    // Counted in another way than the store does it.
+    let quarter_hour = |time| format!("FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', {time}) / 900)");
+    let read = async |sql: String| -> Vec<Vec<String>> {
+        // The statement is made here.
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap();
+        let texts = |row: &sqlx::mysql::MySqlRow| (0..row.len()).map(|column| row.get::<String, _>(column)).collect();
+        rows.iter().map(texts).collect()
+    };
+    let by_time = quarter_hour("timestamp");
+    let columns = "CAST(affiliate_id AS CHAR) AS a, CAST(campaign_id AS CHAR) AS b, CAST(currency AS CHAR) AS c";
+    let counted = read(format!(
+        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM ({rows}) r GROUP BY a, b, c, t ORDER BY a, b, c, t"
+    ));
+    let by_time = quarter_hour("quarter_hour");
+    let counters = read(format!(
+        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM {prefix}counters
+         GROUP BY a, b, c, t ORDER BY a, b, c, t"
+    ));
+    assert_eq!(counters.await, counted.await, "the counters must equal a recount");
+    let counted = read(format!("SELECT {columns}, {sums} FROM ({rows}) r GROUP BY a, b, c ORDER BY a, b, c"));
+    let totals = read(format!("SELECT {columns}, {sums} FROM {prefix}totals GROUP BY a, b, c ORDER BY a, b, c"));
+    assert_eq!(totals.await, counted.await, "the totals must equal a recount");
 }
