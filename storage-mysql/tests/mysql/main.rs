@@ -3,7 +3,9 @@
 #[macro_use]
 mod support;
 
+mod batches;
 mod conformance;
 mod faults;
+mod migrations;
 mod proxy;
 mod transactions;

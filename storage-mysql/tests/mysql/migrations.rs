@@ -1,0 +1,183 @@
+//! The tables, from nothing and from each earlier version.
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::{AssertSqlSafe, Executor, MySqlPool, Row};
+use storage_mysql::{MigrateError, MySqlStore, Options, sqlx};
+use test_server::Kind;
+use tracking_core::Store;
+
+use crate::support::*;
+
+on_both_servers! {
+    migrating_again_does_nothing
+    many_may_migrate_at_once
+    prefixes_keep_two_trackers_apart
+    foreign_tables_are_left_alone
+    newer_tables_are_left_alone
+    migration_that_was_broken_off_is_finished
+    version_1_is_upgraded_with_its_data
+    sessions_of_the_application_are_left_as_they_were
+    store_does_not_depend_on_the_session
+}
+
+async fn migrating_again_does_nothing(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    a_click(&store, place, "abc123").await;
+    store.migrate().await.unwrap();
+    assert_eq!(recount(&store, place.0).await.clicks, 1);
+}
+
+async fn many_may_migrate_at_once(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let calls: Vec<_> = (0..8)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { store_on(pool(&url).await, Options::default()).await })
+        })
+        .collect();
+    for call in calls {
+        let store = call.await.unwrap();
+        let place = affiliate_and_campaign(&store).await;
+        a_click(&store, place, "abc123").await;
+        recount(&store, place.0).await;
+    }
+}
+
+async fn prefixes_keep_two_trackers_apart(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    let mut stores = Vec::new();
+    for prefix in ["", "a_", "B2_"] {
+        let options = Options::default().table_prefix(prefix.parse().unwrap());
+        stores.push((prefix, store_on(pool.clone(), options).await));
+    }
+    for (prefix, store) in &stores {
+        let place = affiliate_and_campaign(store).await;
+        let click = a_click(store, place, "abc123").await;
+        store.insert_conversion(new_conversion(&click)).await.unwrap();
+        assert_eq!(store.summary(place.0).await.unwrap().conversions, 1);
+        assert_counters(store.pool(), prefix).await;
+    }
+}
+
+async fn foreign_tables_are_left_alone(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    pool.execute("CREATE TABLE campaigns (subject VARCHAR(100))").await.unwrap();
+    let store = MySqlStore::new(pool.clone());
+    let error = store.migrate().await.unwrap_err();
+    assert!(matches!(&error, MigrateError::ForeignTable(name) if name == "campaigns"), "got {error:?}");
+    assert!(error.to_string().contains("set a table prefix"), "got {error}");
+    let tables = pool.fetch_all("SHOW TABLES").await.unwrap();
+    assert_eq!(tables.len(), 1, "nothing was created");
+    store_on(pool, Options::default().table_prefix("tracking_".parse().unwrap())).await;
+}
+
+async fn newer_tables_are_left_alone(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    store.pool().execute("INSERT INTO tracking_migrations (version, step) VALUES (999, 1)").await.unwrap();
+    let error = store.migrate().await.unwrap_err();
+    assert!(matches!(error, MigrateError::TooNew { found: 999, .. }), "got {error:?}");
+}
+
+async fn migration_that_was_broken_off_is_finished(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    let steps: i64 = {
+        let url = database(kind).await.unwrap();
+        let store = store_on(self::pool(&url).await, Options::default()).await;
+        let row = store.pool().fetch_one("SELECT COUNT(*) AS steps FROM tracking_migrations").await.unwrap();
+        row.get("steps")
+    };
+    store_on(pool.clone(), Options::default()).await;
+    // Killed between each statement and the note that it is done: tables are there, of which nobody knows.
+    for done in (0..steps).rev() {
+        let statement =
+            format!("DELETE FROM tracking_migrations ORDER BY version DESC, step DESC LIMIT {}", steps - done);
+        pool.execute(AssertSqlSafe(statement)).await.unwrap();
+        let store = store_on(pool.clone(), Options::default()).await;
+        let place = affiliate_and_campaign(&store).await;
+        assert_eq!(store.summary(place.0).await.unwrap().clicks, 0);
+    }
+}
+
+/// Tables and rows as the first version made them, long ago.
+async fn version_1(pool: &MySqlPool, kind: Kind) {
+    let schema = include_str!("../upgrades/1.sql");
+    let bytewise = match kind {
+        Kind::MariaDb => "CHARACTER SET ascii COLLATE ascii_nopad_bin",
+        Kind::MySql => "CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
+    };
+    let script = schema.replace("{bytewise}", bytewise);
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(pool).await.unwrap();
+}
+
+async fn version_1_is_upgraded_with_its_data(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    version_1(&pool, kind).await;
+    let store = store_on(pool, Options::default()).await;
+    let summary = recount(&store, parse("1")).await;
+    assert_eq!((summary.clicks, summary.conversions), (5, 4));
+    let revenue: Vec<String> = summary.revenue.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+    assert_eq!(revenue, ["0.000001 EUR", "1000000000010.05 USD"]);
+    assert_eq!(recount(&store, parse("2")).await.clicks, 1);
+    assert_eq!(store.summary(parse("3")).await.unwrap(), tracking_core::Summary::default());
+
+    // It goes on from there.
+    let click = store.find_clicks(parse("1"), None, &parse("late")).await.unwrap().remove(0);
+    assert!(store.insert_conversion(new_conversion(&click)).await.unwrap().is_duplicate());
+    a_click(&store, (parse("1"), parse("10")), "after-the-upgrade").await;
+    assert_eq!(recount(&store, parse("1")).await.clicks, 6);
+}
+
+async fn sessions_of_the_application_are_left_as_they_were(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+    let store = store_on(pool, Options::default()).await;
+    let place = affiliate_and_campaign(&store).await;
+    store.pool().execute("SET SESSION innodb_lock_wait_timeout = 17").await.unwrap();
+    let click = a_click(&store, place, "abc123").await;
+    store.insert_click(new_click(place, "abc123")).await.unwrap();
+    store.insert_conversion(new_conversion(&click)).await.unwrap();
+    store.insert_conversion(new_conversion(&click)).await.unwrap();
+    let session =
+        "SELECT CAST(@@SESSION.innodb_lock_wait_timeout AS SIGNED) AS wait, CAST(@@autocommit AS SIGNED) AS autocommit";
+    let row = store.pool().fetch_one(session).await.unwrap();
+    assert_eq!((row.get::<i64, _>("wait"), row.get::<i64, _>("autocommit")), (17, 1));
+}
+
+async fn store_does_not_depend_on_the_session(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    for setup in [
+        // The server's own time zone, which is none that anybody would like.
+        "SET time_zone = DEFAULT",
+        "SET time_zone = '-11:00'",
+        "SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES,PIPES_AS_CONCAT'",
+        "SET sql_mode = ''",
+        "SET NAMES latin1",
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    ] {
+        let connect = url.parse::<MySqlConnectOptions>().unwrap().timezone(None).set_names(false);
+        let pool = MySqlPoolOptions::new()
+            .max_connections(4)
+            .after_connect(move |connection, _| Box::pin(async move { connection.execute(setup).await.map(drop) }));
+        let store = store_on(pool.connect_with(connect).await.unwrap(), Options::default()).await;
+        let place = affiliate_and_campaign(&store).await;
+        for id in ["abc", "ABC", r"a\b'c", r#""--;"#] {
+            let click = a_click(&store, place, id).await;
+            assert_eq!(store.find_clicks(place.0, None, &parse(id)).await.unwrap(), [click.clone()], "after {setup}");
+            let conversion = store.insert_conversion(new_conversion(&click)).await.unwrap().into_record();
+            let again = store.insert_conversion(new_conversion(&click)).await.unwrap();
+            assert_eq!(again, tracking_core::Recorded::Duplicate(conversion), "after {setup}");
+            let mut missing = new_conversion(&click);
+            missing.click.click_id = parse("missing");
+            let error = store.insert_conversion(missing).await.unwrap_err();
+            assert!(matches!(error, tracking_core::StoreError::UnknownClick(_)), "{error:?} after {setup}");
+        }
+        assert_eq!(store.affiliate(place.0).await.unwrap().created_at, time(0), "after {setup}");
+        recount(&store, place.0).await;
+    }
+}
