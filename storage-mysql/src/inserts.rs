@@ -274,10 +274,11 @@ impl<K: Kind> Inserts<K> {
                 work.fail(error);
             }
             // Somebody else's row has one of the numbers, or has just gone.
-            if failure == Failure::Duplicate && work.pending.len() == before {
-                if let Err(error) = self.renumber(work, patience).await {
-                    work.fail(error);
-                }
+            if failure == Failure::Duplicate
+                && work.pending.len() == before
+                && let Err(error) = self.renumber(work, patience).await
+            {
+                work.fail(error);
             }
         }
         Ok(())
@@ -325,7 +326,10 @@ impl Scope {
     async fn enter(connection: &mut MySqlConnection) -> Result<Self, Error> {
         // Outside of a transaction a savepoint ends with the statement that sets it. A transaction that was begun in
         // plain SQL is known to nobody but the server.
-        match raw_sql("SAVEPOINT tracking; ROLLBACK TO SAVEPOINT tracking").execute(&mut *connection).await {
+        match raw_sql("SAVEPOINT tracking_record; ROLLBACK TO SAVEPOINT tracking_record")
+            .execute(&mut *connection)
+            .await
+        {
             Ok(_) => Ok(Self::Savepoint),
             Err(Error::Database(_)) => {
                 raw_sql("START TRANSACTION").execute(connection).await?;
@@ -337,7 +341,7 @@ impl Scope {
 
     async fn keep(self, connection: &mut MySqlConnection) -> Result<(), Error> {
         let statement = match self {
-            Self::Savepoint => "RELEASE SAVEPOINT tracking",
+            Self::Savepoint => "RELEASE SAVEPOINT tracking_record",
             Self::Transaction => "COMMIT",
         };
         raw_sql(statement).execute(connection).await.map(drop)
@@ -345,7 +349,7 @@ impl Scope {
 
     async fn undo(self, connection: &mut MySqlConnection) -> Result<(), Error> {
         let statement = match self {
-            Self::Savepoint => "ROLLBACK TO SAVEPOINT tracking",
+            Self::Savepoint => "ROLLBACK TO SAVEPOINT tracking_record",
             Self::Transaction => "ROLLBACK",
         };
         raw_sql(statement).execute(connection).await.map(drop)

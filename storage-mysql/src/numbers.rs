@@ -28,11 +28,7 @@ impl Sequence {
 
     /// Takes so many numbers, ascending.
     pub(crate) async fn take(&self, database: &Database, deadline: Instant, count: usize) -> Result<Vec<u64>, Error> {
-        let mut numbers: Vec<u64> = {
-            let mut left = self.left.lock();
-            let here = left.by_ref().take(count).collect();
-            here
-        };
+        let mut numbers: Vec<u64> = self.left.lock().by_ref().take(count).collect();
         let missing = (count - numbers.len()) as u64;
         if missing > 0 {
             let mut block = self.reserve(database, deadline, self.block.max(missing)).await?;

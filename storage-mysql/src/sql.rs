@@ -1,8 +1,9 @@
 //! The text of statements.
 //!
 //! Batches go to the server as text: a prepared statement for each length of batch would cost it hundreds of megabytes.
-//! Whatever comes from outside is written as hexadecimal digits, so that nothing in it can be taken for SQL, whatever
-//! the server's `sql_mode` makes of quotes and backslashes.
+//! Whatever comes from outside is written in letters, digits and a few signs that mean nothing in a quoted text, or else
+//! as hexadecimal digits. So nothing in it can be taken for SQL, whatever the server's `sql_mode` makes of quotes and
+//! backslashes.
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -129,6 +130,11 @@ impl Sql {
 
     /// A text of ASCII characters.
     pub(crate) fn ascii(&mut self, text: &str) -> &mut Self {
+        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':')) {
+            self.push("'");
+            self.0.push_str(text);
+            return self.push("'");
+        }
         self.push("_ascii ").bytes(text.as_bytes())
     }
 
@@ -188,8 +194,8 @@ impl Sql {
 
 impl SqlSafeStr for Sql {
     fn into_sql_str(self) -> SqlStr {
-        // Fragments are from the source code, a prefix has letters, digits and underscores only, texts are written as
-        // hexadecimal digits, and all other values as numbers and times.
+        // Fragments are from the source code, a prefix has letters, digits and underscores only, texts have no sign that
+        // could end them, and all other values are numbers and times.
         AssertSqlSafe(self.0).into_sql_str()
     }
 }

@@ -1,5 +1,7 @@
 //! Group commit: what a `Batcher` promises to callers who know nothing of each other.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::future::pending;
 use std::sync::Mutex;
 use std::time::Duration;

@@ -1,10 +1,13 @@
 //! Everything that needs a server, on real MariaDB and on real MySQL.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 #[macro_use]
 mod support;
 
 mod batches;
 mod conformance;
+mod example;
 mod faults;
 mod migrations;
 mod proxy;
