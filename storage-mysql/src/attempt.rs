@@ -139,8 +139,15 @@ impl Lease {
         self.is_settled = true;
     }
 
-    /// Gives it back after this error, once what had been begun is undone.
-    pub(crate) async fn undo(mut self, error: &Error, deadline: Instant) {
+    /// Gives it back after this error of a single statement, of which nothing is left, unless it may be broken.
+    pub(crate) fn give_back_after(self, error: &Error) {
+        if Failure::of(error) != Failure::Unavailable {
+            self.give_back();
+        }
+    }
+
+    /// The same after an error in a transaction, which has to be undone before.
+    async fn undo_after(mut self, error: &Error, deadline: Instant) {
         if Failure::of(error) != Failure::Unavailable
             && within(deadline, raw_sql(sql::ROLLBACK).execute(self.connection())).await.is_ok()
         {
@@ -174,7 +181,7 @@ pub(crate) async fn transact(pool: &MySqlPool, deadline: Instant, transaction: S
             Ok(())
         }
         Err(error) => {
-            lease.undo(&error, deadline).await;
+            lease.undo_after(&error, deadline).await;
             Err(error)
         }
     }
@@ -220,7 +227,7 @@ async fn read(pool: &MySqlPool, deadline: Instant, query: Sql) -> Result<Vec<MyS
             Ok(rows)
         }
         Err(error) => {
-            lease.undo(&error, deadline).await;
+            lease.give_back_after(&error);
             Err(error)
         }
     }

@@ -64,9 +64,8 @@ const BEGIN: &str = "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeou
                      SET SESSION innodb_lock_wait_timeout = 2; START TRANSACTION; ";
 const COMMIT: &str = "; COMMIT; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
 
-/// Ends what [`Sql::begin`] began, without effect. Does no harm where nothing was begun.
-pub(crate) const ROLLBACK: &str = "ROLLBACK; SET SESSION innodb_lock_wait_timeout = \
-                                   COALESCE(@tracking_lock_wait, @@SESSION.innodb_lock_wait_timeout)";
+/// Ends what [`Sql::begin`] began, without effect.
+pub(crate) const ROLLBACK: &str = "ROLLBACK; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
 
 /// Has a query see what others have committed since this transaction began.
 pub(crate) const LOCK_SHARED: &str = " LOCK IN SHARE MODE";

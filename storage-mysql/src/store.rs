@@ -215,7 +215,7 @@ impl MySqlStore {
                     Ok(Some(id.unwrap_or_else(|| done.last_insert_id())))
                 }
                 Err(error) => {
-                    lease.undo(&error, deadline).await;
+                    lease.give_back_after(&error);
                     if id.is_some() && Failure::of(&error) == Failure::Duplicate { Ok(None) } else { Err(error) }
                 }
             }

@@ -6,10 +6,11 @@ use rocket::fairing::AdHoc;
 use rocket::serde::json::Json;
 use rocket::{Route, get, routes};
 
+use crate::answer::{Answer, Click};
 use crate::bare;
 
 #[get("/click?<affiliate_id>&<campaign_id>&<click_id>")]
-fn click(affiliate_id: u32, campaign_id: u32, click_id: String) -> Json<bare::Answer> {
+fn click(affiliate_id: u32, campaign_id: u32, click_id: String) -> Json<Answer<Click>> {
     Json(bare::answer(affiliate_id, campaign_id, click_id))
 }
 

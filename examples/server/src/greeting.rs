@@ -23,8 +23,9 @@ fn text(settings: &Settings, address: SocketAddr, base_url: &str) -> String {
         Framework::Warp => "warp",
         Framework::Rocket => "Rocket",
     };
-    let store = match settings.store {
-        Store::Memory => "Records are in memory, and gone when the server stops.",
+    let store = match &settings.store {
+        Store::Memory => "Records are in memory, and gone when the server stops.".to_owned(),
+        Store::Database(database) => format!("Records are in the database {}.", database.url),
     };
     let log_in = match settings.admin_token {
         Some(_) => "Log in:    with any user name, and the admin token as the password\n",

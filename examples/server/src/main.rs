@@ -1,8 +1,12 @@
 //! A standalone server for affiliate tracking: the library, mounted at the root of a server of its own, on warp or on
 //! Rocket. `tracking-server --help` says what can be set.
 
+mod database;
+mod database_url;
+mod demo_data;
 mod dotenv;
 mod greeting;
+mod health;
 mod logging;
 mod metrics;
 mod on_rocket;
@@ -16,6 +20,7 @@ mod site;
 mod start_error;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,13 +29,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage_memory::MemoryStore;
+use storage_mysql::MySqlStore;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 use tracking_core::Tracker;
 use tracking_http::Api;
 use tracking_http::guard::{self, Guard};
 
 use crate::metrics::Metrics;
-use crate::settings::{Framework, Settings, Store};
+use crate::settings::{Database, Framework, Settings, Store, Task};
 use crate::signals::Signals;
 use crate::site::Site;
 use crate::start_error::StartError;
@@ -40,29 +48,62 @@ const GRACE: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
     // What a .env says goes into the environment, which must be done while there is one thread only.
-    let settings = match dotenv::load().map_err(Into::into).and_then(|()| Settings::read()) {
-        Ok(settings) => settings,
+    let (task, settings) = match dotenv::load().map_err(Into::into).and_then(|()| Settings::read()) {
+        Ok(read) => read,
         Err(error) => return fail(&error, ExitCode::from(2)),
     };
-    match run(settings) {
+    if let Task::Health(server) = &task {
+        return health::check(server).map_or_else(|error| fail(&error, ExitCode::FAILURE), |()| ExitCode::SUCCESS);
+    }
+    match run(task, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, ExitCode::FAILURE),
     }
 }
 
-fn run(settings: Settings) -> Result<(), StartError> {
+fn run(task: Task, settings: Settings) -> Result<(), StartError> {
     logging::start(settings.log_filter.clone(), settings.log_format);
-    // Before the tracker and its routes are made: they ask for their counters once.
-    let metrics = Metrics::install()?;
-    let runtime = tokio::runtime::Runtime::new().map_err(StartError::Runtime)?;
-    runtime.block_on(serve(settings, metrics))
+    let runtime = Runtime::new().map_err(StartError::Runtime)?;
+    let done = match task {
+        Task::Serve => {
+            // Before the tracker and its routes are made: they ask for their counters once.
+            let metrics = Metrics::install()?;
+            let rocket = match settings.framework {
+                Framework::Warp => None,
+                Framework::Rocket => Some(Runtime::new().map_err(StartError::Runtime)?),
+            };
+            let served = runtime.block_on(serve(settings, metrics, rocket.as_ref()));
+            rocket.into_iter().for_each(Runtime::shutdown_background);
+            served
+        }
+        Task::Migrate(database) => runtime.block_on(until_interrupted(migrate(database))),
+        Task::DemoData { database, clicks } => {
+            runtime.block_on(until_interrupted(insert_demo_data(settings, database, clicks)))
+        }
+        Task::Health(_) => Ok(()),
+    };
+    // The look-up of a host's name can't be cut short, and must not delay the end.
+    runtime.shutdown_background();
+    done
 }
 
-async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
+/// Serves on Rocket if there is a runtime for its connections, and otherwise on warp.
+async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -> Result<(), StartError> {
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
-    let tracker = Arc::new(match settings.store {
-        Store::Memory => Tracker::new(MemoryStore::bounded(settings.memory_capacity)),
-    });
+    let (tracker, database) = match &settings.store {
+        Store::Memory => (Tracker::new(MemoryStore::bounded(settings.memory_capacity)), None),
+        Store::Database(database) => {
+            let store = tokio::select! {
+                store = database::open(database) => store?,
+                signal = signals.next() => {
+                    tracing::info!(signal, "stopped, before the database was there");
+                    return Ok(());
+                }
+            };
+            (Tracker::new(store.clone()), Some(store))
+        }
+    };
+    let tracker = Arc::new(tracker);
     let guard: Arc<dyn Guard> = match &settings.admin_token {
         Some(token) => Arc::new(guard::token(token)),
         None => Arc::new(guard::open()),
@@ -75,8 +116,9 @@ async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
     let site = Arc::new(Site::new(guard, metrics.clone()));
 
     // The address is known once the port is, which may be left to the system.
+    let listen = settings.listen;
     let ready = {
-        let (site, settings) = (Arc::clone(&site), settings.clone());
+        let site = Arc::clone(&site);
         move |address: SocketAddr| async move {
             let base_url = settings.base_url(address);
             sample::insert(&tracker, &base_url).await?;
@@ -88,9 +130,9 @@ async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { _ = stopped.await };
     let mut serving = pin!(async {
-        match settings.framework {
-            Framework::Warp => on_warp::serve(api, site, settings.listen, ready, stopped).await,
-            Framework::Rocket => on_rocket::serve(api, site, settings.listen, ready, stopped).await,
+        match rocket {
+            None => on_warp::serve(api, site, listen, ready, stopped).await,
+            Some(runtime) => on_rocket::serve(runtime.handle(), api, site, listen, ready, stopped).await,
         }
     });
 
@@ -100,15 +142,25 @@ async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
         signal = signals.next() => tracing::info!(signal, "stopping, as soon as the requests under way are answered"),
     }
     drop(stop);
+    let end = Instant::now() + GRACE;
+    let ending = async {
+        let served = serving.await;
+        if let Some(store) = database {
+            close(&store).await;
+        }
+        served
+    };
     tokio::select! {
-        ended = &mut serving => {
-            tracing::info!("stopped");
-            ended
-        }
-        () = tokio::time::sleep(GRACE) => {
-            tracing::warn!(seconds = GRACE.as_secs(), "stopped, with requests cut off that took too long");
-            Ok(())
-        }
+        ended = timeout_at(end, ending) => match ended {
+            Ok(ended) => {
+                tracing::info!("stopped");
+                ended
+            }
+            Err(_) => {
+                tracing::warn!(seconds = GRACE.as_secs(), "stopped, with requests cut off that took too long");
+                Ok(())
+            }
+        },
         signal = signals.next() => {
             tracing::warn!(signal, "stopped at once, by a second signal");
             Ok(())
@@ -116,16 +168,56 @@ async fn serve(settings: Settings, metrics: Metrics) -> Result<(), StartError> {
     }
 }
 
+/// Sees through what was begun, and takes leave of the database, which would otherwise note a broken connection.
+async fn close(store: &MySqlStore) {
+    store.close().await;
+    store.pool().close().await;
+}
+
+async fn until_interrupted(task: impl Future<Output = Result<(), StartError>>) -> Result<(), StartError> {
+    let mut signals = Signals::listen().map_err(StartError::Signals)?;
+    tokio::select! {
+        done = task => done,
+        signal = signals.next() => Err(StartError::Interrupted(signal)),
+    }
+}
+
+async fn migrate(database: Database) -> Result<(), StartError> {
+    let store = database::open(&database).await?;
+    close(&store).await;
+    say(format_args!("The tables in the database {} are up to date.", database.url));
+    Ok(())
+}
+
+async fn insert_demo_data(settings: Settings, database: Database, clicks: u32) -> Result<(), StartError> {
+    let store = database::open(&database).await?;
+    let tracker = Tracker::new(store.clone());
+    sample::insert(&tracker, &settings.base_url(settings.listen)).await?;
+    let inserted = demo_data::insert(&tracker, clicks).await?;
+    close(&store).await;
+    say(format_args!("The database {} has, for demonstration: {inserted}.", database.url));
+    Ok(())
+}
+
+fn say(line: impl Display) {
+    // Nobody may be listening; that is no reason to fail.
+    _ = writeln!(io::stdout().lock(), "{line}");
+}
+
 /// Says in one line what is wrong.
 fn fail(error: &dyn Error, code: ExitCode) -> ExitCode {
-    let mut stderr = io::stderr().lock();
-    // Where stderr is closed there is nobody left to tell.
-    _ = write!(stderr, "error: {error}");
+    let mut text = format!("error: {error}");
     let mut source = error.source();
     while let Some(error) = source {
-        _ = write!(stderr, ": {error}");
+        let error_text = error.to_string();
+        // Some repeat their source.
+        if !text.ends_with(&error_text) {
+            text.push_str(": ");
+            text.push_str(&error_text);
+        }
         source = error.source();
     }
-    _ = writeln!(stderr);
+    // Where stderr is closed there is nobody left to tell.
+    _ = writeln!(io::stderr().lock(), "{text}");
     code
 }

@@ -1,6 +1,7 @@
 //! The server on Rocket.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -14,6 +15,7 @@ use rocket::fairing::AdHoc;
 use rocket::http::{Method, Status};
 use rocket::route::{Handler, Outcome, Route};
 use rocket::{Catcher, Config, Data, Request, Response, catcher};
+use tokio::runtime::Handle;
 use tracking_http::Api;
 
 use crate::GRACE;
@@ -22,7 +24,10 @@ use crate::start_error::StartError;
 
 /// Serves until `stop` resolves and the requests under way are answered. Calls `ready` with the address that it listens
 /// on before it takes the first request.
+///
+/// Connections become tasks of this runtime, which must have no others that stay: when it has none, all are closed.
 pub(crate) async fn serve<R>(
+    connections: &Handle,
     api: Api,
     site: Arc<Site>,
     address: SocketAddr,
@@ -50,7 +55,7 @@ where
         .attach(lift_off);
     let rocket = rocket.ignite().await.map_err(|error| explain(error, address))?;
     let shutdown = rocket.shutdown();
-    let mut launched = pin!(rocket.launch());
+    let mut launched = pin!(spawning_on(connections, rocket.launch()));
     let ended = tokio::select! {
         ended = &mut launched => Some(ended),
         () = stop => None,
@@ -64,7 +69,7 @@ where
             shutdown.notify();
             tokio::select! {
                 ended = &mut launched => ended.map(|_| ()).map_err(|error| explain(error, address)),
-                () = last_connection_closed() => Ok(()),
+                () = last_task_ended(connections) => Ok(()),
             }
         }
     }
@@ -92,15 +97,26 @@ fn config(address: SocketAddr) -> Config {
     }
 }
 
+/// The same future, except that the tasks that it spawns are of this runtime.
+async fn spawning_on<F: Future>(runtime: &Handle, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let _entered = runtime.enter();
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
 /// Rocket itself would wait for the whole grace period if any connection was open when it was told to stop, even if it
-/// is closed a moment later. Connections are the only tasks in this process.
-async fn last_connection_closed() {
+/// is closed a moment later. It does not tell how many there are, but each is a task, and so is what its requests have
+/// begun, such as a batch of clicks that is being recorded.
+async fn last_task_ended(runtime: &Handle) {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     // The first tick comes at once. Until the second Rocket has been polled, and has left its accept loop.
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        if tokio::runtime::Handle::current().metrics().num_alive_tasks() == 0 {
+        if runtime.metrics().num_alive_tasks() == 0 {
             return;
         }
     }

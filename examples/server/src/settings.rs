@@ -1,19 +1,34 @@
 //! What can be set: by arguments, in the environment, and in a file `.env`.
 
 use std::convert::Infallible;
+use std::env::{self, VarError};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use storage_mysql::TablePrefix;
 use thiserror::Error;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracking_http::PublicUrl;
 use tracking_http::guard::{Token, WeakToken};
 use url::{Host, Url};
 
+use crate::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 use crate::dotenv::DotenvError;
+use crate::health::ServerUrl;
 use crate::logging::LogFormat;
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub(crate) enum Task {
+    Serve,
+    Migrate(Database),
+    DemoData { database: Database, clicks: u32 },
+    Health(ServerUrl),
+}
 
 /// What was set, and goes together.
 #[derive(Debug, Clone)]
@@ -50,10 +65,21 @@ impl fmt::Display for Framework {
 }
 
 /// Where the records are kept.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone)]
 pub(crate) enum Store {
-    /// In memory, with sample records; all are gone when the server stops
     Memory,
+    Database(Database),
+}
+
+/// A database for the records.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    pub(crate) url: DatabaseUrl,
+    pub(crate) table_prefix: TablePrefix,
+    /// How long to wait for it when it can't be reached at the start.
+    pub(crate) wait: Duration,
+    /// The name of the setting that the URL comes from.
+    pub(crate) setting: &'static str,
 }
 
 /// Settings that can't be, alone or together.
@@ -75,6 +101,24 @@ pub(crate) enum SettingsError {
         min = Token::MIN_LEN
     )]
     PublicWithoutToken(Url),
+    #[error("the store ({STORE}) is neither memory nor a URL such as mysql://user:password@host:port/database")]
+    Store,
+    #[error("the store ({STORE}) can't be used")]
+    StoreUrl(#[source] InvalidDatabaseUrl),
+    #[error(
+        "{DATABASE_URL} is of another database than this server knows, which is MySQL or MariaDB; set TRACKING_STORE or \
+         --store, which go before it"
+    )]
+    ForeignDatabaseUrl,
+    #[error("{DATABASE_URL} can't be used; correct it, or set TRACKING_STORE or --store, which go before it")]
+    DatabaseUrl(#[source] InvalidDatabaseUrl),
+    #[error(
+        "{0} needs a database, because what is in memory is gone when the process ends; set TRACKING_STORE or --store \
+         to mysql://user:password@host:port/database"
+    )]
+    NoDatabase(&'static str),
+    #[error("a URL of a database stands where none can be; give it as --store, or better as TRACKING_STORE")]
+    StrayUrl,
     #[error("the log filter (--log, TRACKING_LOG) is not one: give a level such as info, or info,warp=off")]
     LogFilter(#[from] ParseError),
 }
@@ -82,44 +126,65 @@ pub(crate) enum SettingsError {
 impl Settings {
     /// Reads arguments and environment. Ends the process for `--help` and `--version`, and with status 2 where a
     /// setting can't be read.
-    pub(crate) fn read() -> Result<Self, SettingsError> {
-        let Arguments { listen, framework, store, memory_capacity, admin_token, public_url, log, log_format } =
-            Arguments::parse();
+    pub(crate) fn read() -> Result<(Task, Self), SettingsError> {
+        let arguments = Arguments::try_parse().or_else(|error| match error.kind() {
+            // The error would repeat it, password included.
+            ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument if error.to_string().contains("://") => {
+                Err(SettingsError::StrayUrl)
+            }
+            _ => error.exit(),
+        })?;
+        let Arguments { command, listen, framework, store, memory_capacity, admin_token, public_url, log } = arguments;
         let admin_token = admin_token.map(|Secret(token)| Token::new(&token)).transpose()?;
-        if admin_token.is_none() {
-            if !listen.ip().is_loopback() {
-                return Err(SettingsError::OpenToOthers(listen));
+        let (task, store, log) = match command {
+            None => {
+                let store = store.read()?;
+                if admin_token.is_none() {
+                    refuse_others(listen, public_url.as_ref())?;
+                }
+                (Task::Serve, store, log)
             }
-            if let Some(url) = &public_url
-                && !is_loopback(url.as_url())
-            {
-                return Err(SettingsError::PublicWithoutToken(url.as_url().clone()));
+            Some(Command::Migrate { store, log }) => {
+                let store = store.read()?;
+                (Task::Migrate(store.database("migrate")?), store, log)
             }
-        }
-        Ok(Self {
+            Some(Command::DemoData { clicks, store, log }) => {
+                let store = store.read()?;
+                (Task::DemoData { database: store.database("demo-data")?, clicks }, store, log)
+            }
+            Some(Command::Health { url }) => {
+                (Task::Health(url.unwrap_or_else(|| reachable(listen).into())), Store::Memory, log)
+            }
+        };
+        let settings = Self {
             listen,
             framework,
             store,
             memory_capacity: memory_capacity.try_into().unwrap_or(usize::MAX),
             admin_token,
             public_url,
-            log_filter: log.parse()?,
-            log_format,
+            log_filter: log.log.parse()?,
+            log_format: log.log_format,
             unknown_variables: unknown_variables(),
-        })
+        };
+        Ok((task, settings))
     }
 
     /// The URL under which the server is reached that listens on this address, without a slash at its end.
     pub(crate) fn base_url(&self, listening: SocketAddr) -> String {
-        if let Some(url) = &self.public_url {
-            return url.base().to_owned();
+        match &self.public_url {
+            Some(url) => url.base().to_owned(),
+            None => format!("http://{}", reachable(listening)),
         }
-        let ip = match listening.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        format!("http://{}", SocketAddr::new(ip, listening.port()))
+    }
+}
+
+impl Store {
+    fn database(&self, task: &'static str) -> Result<Database, SettingsError> {
+        match self {
+            Self::Memory => Err(SettingsError::NoDatabase(task)),
+            Self::Database(database) => Ok(database.clone()),
+        }
     }
 }
 
@@ -130,7 +195,11 @@ impl Settings {
 /// goes before the file.
 #[derive(Parser)]
 #[command(name = "tracking-server", version, after_long_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// The IP address and port to listen on; with port 0 the system chooses a free one
     ///
     /// Beyond this machine (any address but 127.0.0.1 and [::1]) the server listens only with an admin token.
@@ -142,9 +211,8 @@ struct Arguments {
     #[arg(long, env = "TRACKING_FRAMEWORK", value_enum, default_value_t = Framework::Warp)]
     framework: Framework,
 
-    /// Where the records are kept
-    #[arg(long, env = "TRACKING_STORE", value_enum, default_value = "memory")]
-    store: Store,
+    #[command(flatten)]
+    store: StoreArguments,
 
     /// How many records the memory store holds; beyond that clicks and conversions are refused with 503
     #[arg(long, env = "TRACKING_MEMORY_CAPACITY", value_name = "RECORDS", default_value_t = 1_000_000)]
@@ -162,6 +230,88 @@ struct Arguments {
     #[arg(long, env = "TRACKING_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
 
+    #[command(flatten)]
+    log: LogArguments,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Creates the tables in the database, or brings them up to date, and ends; the server does so, too, when it starts
+    Migrate {
+        #[command(flatten)]
+        store: StoreArguments,
+        #[command(flatten)]
+        log: LogArguments,
+    },
+
+    /// Fills the database with believable records of the last 30 days, and ends; run again, it adds what is not there
+    DemoData {
+        /// How many clicks there are to be; a few of every hundred have a conversion
+        #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        clicks: u32,
+        #[command(flatten)]
+        store: StoreArguments,
+        #[command(flatten)]
+        log: LogArguments,
+    },
+
+    /// Asks a running server whether it takes calls, and ends with status 0 if it does and 1 if it does not
+    Health {
+        /// Where the server is; if left out, on this machine, at the port of TRACKING_LISTEN or of its default
+        #[arg(long, value_name = "URL")]
+        url: Option<ServerUrl>,
+    },
+}
+
+#[derive(Args)]
+struct StoreArguments {
+    /// Where the records are kept: memory, or mysql://user:password@host:port/database
+    ///
+    /// That is MySQL 8.0.17 or newer, or MariaDB 10.6 or newer. The server creates its tables itself. Without this
+    /// setting DATABASE_URL counts, in the environment or in .env; without that, records are in memory, and gone when
+    /// the server stops. Set a URL in the environment or in .env: arguments can be seen by others.
+    #[arg(long, env = "TRACKING_STORE", value_name = "STORE", hide_env_values = true)]
+    store: Option<Secret>,
+
+    /// What the names of all tables start with: up to 32 ASCII letters, digits and underscores
+    #[arg(long, env = "TRACKING_TABLE_PREFIX", value_name = "PREFIX")]
+    table_prefix: Option<TablePrefix>,
+
+    /// How many seconds to wait at the start for a database that can't be reached yet
+    #[arg(long, env = "TRACKING_STORE_WAIT", value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=86_400))]
+    store_wait: u64,
+}
+
+const STORE: &str = "--store, TRACKING_STORE";
+const DATABASE_URL: &str = "DATABASE_URL";
+
+impl StoreArguments {
+    fn read(self) -> Result<Store, SettingsError> {
+        let (url, setting) = match (self.store, env::var(DATABASE_URL)) {
+            (Some(Secret(store)), _) if store == "memory" => return Ok(Store::Memory),
+            (Some(Secret(store)), _) => match DatabaseUrl::new(&store) {
+                Ok(url) => (url, STORE),
+                Err(InvalidDatabaseUrl::Scheme) => return Err(SettingsError::Store),
+                Err(error) => return Err(SettingsError::StoreUrl(error)),
+            },
+            // Empty is what compose files make of a variable that is not set.
+            (None, Err(VarError::NotPresent)) => return Ok(Store::Memory),
+            (None, Ok(url)) if url.is_empty() => return Ok(Store::Memory),
+            (None, url) => match DatabaseUrl::new(&url.unwrap_or_default()) {
+                Ok(url) => (url, DATABASE_URL),
+                Err(InvalidDatabaseUrl::Scheme) => return Err(SettingsError::ForeignDatabaseUrl),
+                Err(error) => return Err(SettingsError::DatabaseUrl(error)),
+            },
+        };
+        let (table_prefix, wait) = (self.table_prefix.unwrap_or_default(), Duration::from_secs(self.store_wait));
+        Ok(Store::Database(Database { url, table_prefix, wait, setting }))
+    }
+}
+
+#[derive(Args)]
+struct LogArguments {
     /// What is logged, on stderr: off, error, warn, info, debug or trace, also by module, as in info,warp=off
     #[arg(long, env = "TRACKING_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -179,6 +329,11 @@ Examples:
   On Rocket, on another port
     tracking-server --framework rocket --listen 127.0.0.1:8080
 
+  With records in MySQL or MariaDB, and some to look at
+    export TRACKING_STORE=mysql://tracking:secret@127.0.0.1:3306/tracking
+    tracking-server demo-data
+    tracking-server
+
   For other machines, behind a proxy that speaks https
     TRACKING_ADMIN_TOKEN=$(openssl rand -hex 32) \\
       tracking-server --listen 0.0.0.0:3001 --public-url https://track.example.com --log-format json
@@ -187,7 +342,8 @@ Examples:
     curl 'http://127.0.0.1:3001/click?affiliate_id=1&campaign_id=10&click_id=abc123'
     curl 'http://127.0.0.1:3001/postback?affiliate_id=1&click_id=abc123&amount=100&currency=USD'
 
-Exit status: 0 after SIGINT or SIGTERM, 1 if the server can't start, 2 if a setting is wrong.";
+Exit status: 0 after SIGINT or SIGTERM, or when a command is done; 1 if the server can't start, or a command can't be done;
+2 if a setting is wrong.";
 
 /// Read as it is, and checked later: an error in reading would show it.
 #[derive(Clone)]
@@ -209,6 +365,27 @@ fn parse_address(text: &str) -> Result<SocketAddr, NoAddress> {
     text.parse().map_err(|_| NoAddress)
 }
 
+/// Where a server is reached from its own machine that listens on this address.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
+}
+
+/// Without a token, reports and pages are open; so nobody from elsewhere may come.
+fn refuse_others(listen: SocketAddr, public_url: Option<&PublicUrl>) -> Result<(), SettingsError> {
+    if !listen.ip().is_loopback() {
+        return Err(SettingsError::OpenToOthers(listen));
+    }
+    match public_url {
+        Some(url) if !is_loopback(url.as_url()) => Err(SettingsError::PublicWithoutToken(url.as_url().clone())),
+        _ => Ok(()),
+    }
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -222,6 +399,6 @@ fn unknown_variables() -> Vec<String> {
     let command = Arguments::command();
     let is_known =
         |name: &str| command.get_arguments().any(|argument| argument.get_env().is_some_and(|env| env == name));
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names.filter(|name| name.starts_with("TRACKING_") && !is_known(name)).collect()
 }

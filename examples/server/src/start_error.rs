@@ -5,7 +5,10 @@ use metrics_exporter_prometheus::BuildError;
 use thiserror::Error;
 use tracking_core::{ParseError, StoreError};
 
-/// Why the server can't start.
+use crate::database::DatabaseError;
+use crate::demo_data::DemoDataError;
+
+/// Why the server can't start, or a command can't be done.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
     #[error("can't listen on {address}; {}", remedy(.source))]
@@ -18,6 +21,12 @@ pub(crate) enum StartError {
     Signals(#[source] io::Error),
     #[error("can't collect metrics")]
     Metrics(#[from] BuildError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("stopped by {0} before it was done")]
+    Interrupted(&'static str),
+    #[error(transparent)]
+    DemoData(#[from] DemoDataError),
     #[error("can't create the sample records")]
     Sample(#[from] StoreError),
     #[error(

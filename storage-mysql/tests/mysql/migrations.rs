@@ -168,7 +168,11 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
         let place = affiliate_and_campaign(&store).await;
         for id in ["abc", "ABC", r"a\b'c", r#""--;"#] {
             let click = a_click(&store, place, id).await;
-            assert_eq!(store.find_clicks(place.0, None, &parse(id)).await.unwrap(), [click.clone()], "after {setup}");
+            assert_eq!(
+                store.find_clicks(place.0, None, &parse(id)).await.unwrap(),
+                std::slice::from_ref(&click),
+                "after {setup}"
+            );
             let conversion = store.insert_conversion(new_conversion(&click)).await.unwrap().into_record();
             let again = store.insert_conversion(new_conversion(&click)).await.unwrap();
             assert_eq!(again, tracking_core::Recorded::Duplicate(conversion), "after {setup}");

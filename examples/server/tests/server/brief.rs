@@ -2,21 +2,21 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::support::{Server, on_each_framework};
+use crate::support::{Site, on_each_framework_and_store};
 
 const CLICK: &str = "/click?affiliate_id=1&campaign_id=10&click_id=abc123";
 const POSTBACK: &str = "/postback?affiliate_id=1&click_id=abc123&amount=100&currency=USD";
 const CLICKS: &str = "/affiliates/1/clicks";
 const CONVERSIONS: &str = "/affiliates/1/conversions";
 
-on_each_framework!(
+on_each_framework_and_store!(
     the_four_examples_answer_as_the_brief_prints_them,
     a_repeated_click_and_a_retried_postback_are_recorded_once,
     a_postback_with_another_amount_names_the_conflict,
 );
 
-fn the_four_examples_answer_as_the_brief_prints_them(framework: &str) {
-    let server = Server::start(framework);
+fn the_four_examples_answer_as_the_brief_prints_them(site: &Site) {
+    let server = site.start();
     let ok = |path: &str| {
         let answer = server.get(path);
         assert_eq!((answer.status(), answer.header("content-type")), (200, "application/json"), "{}", answer.text());
@@ -66,8 +66,8 @@ fn the_four_examples_answer_as_the_brief_prints_them(framework: &str) {
     assert_eq!(conversions, expected);
 }
 
-fn a_repeated_click_and_a_retried_postback_are_recorded_once(framework: &str) {
-    let server = Server::start(framework);
+fn a_repeated_click_and_a_retried_postback_are_recorded_once(site: &Site) {
+    let server = site.start();
     for path in [CLICK, POSTBACK] {
         let (first, again) = (server.get(path), server.get(path));
         assert_eq!((first.status(), again.status()), (200, 200));
@@ -81,8 +81,8 @@ fn a_repeated_click_and_a_retried_postback_are_recorded_once(framework: &str) {
     assert_eq!(figures, [&json!(1), &json!(1)], "{summary}");
 }
 
-fn a_postback_with_another_amount_names_the_conflict(framework: &str) {
-    let server = Server::start(framework);
+fn a_postback_with_another_amount_names_the_conflict(site: &Site) {
+    let server = site.start();
     server.get(CLICK);
     server.get(POSTBACK);
 

@@ -4,6 +4,8 @@
 
 mod brief;
 mod browser;
+mod commands;
+mod database;
 mod metrics;
 mod pages;
 mod settings;

@@ -14,7 +14,18 @@ fn help_lists_every_setting() {
     let help = run(&["--help"], &[]);
     assert_eq!(help.status.code(), Some(0));
     let help = String::from_utf8(help.stdout).unwrap();
-    for name in ["LISTEN", "FRAMEWORK", "STORE", "MEMORY_CAPACITY", "ADMIN_TOKEN", "PUBLIC_URL", "LOG", "LOG_FORMAT"] {
+    for name in [
+        "LISTEN",
+        "FRAMEWORK",
+        "STORE",
+        "TABLE_PREFIX",
+        "STORE_WAIT",
+        "MEMORY_CAPACITY",
+        "ADMIN_TOKEN",
+        "PUBLIC_URL",
+        "LOG",
+        "LOG_FORMAT",
+    ] {
         let flag = format!("--{} <", name.to_lowercase().replace('_', "-"));
         assert!(help.contains(&flag), "{flag} is missing:\n{help}");
         assert!(help.contains(&format!("[env: TRACKING_{name}")), "{name} is missing:\n{help}");
@@ -27,7 +38,15 @@ fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
     let cases: &[(&[&str], &str)] = &[
         (&["--listen", "nowhere"], "such as 127.0.0.1:3001"),
         (&["--framework", "express"], "[possible values: warp, rocket]"),
-        (&["--store", "oracle"], "[possible values: memory]"),
+        (&["--store", "oracle"], "neither memory nor a URL such as mysql://"),
+        (&["--store", ""], "neither memory nor a URL such as mysql://"),
+        (&["--store", "mysql://ada@db"], "it names no database"),
+        (&["--store", "mysql://ada@db/shop", "--table-prefix", "a.b"], "letters, digits and underscores"),
+        (&["--store", "mysql://ada@db/shop", "--store-wait", "soon"], "--store-wait"),
+        (&["migrate", "--store", "memory"], "migrate needs a database"),
+        (&["demo-data"], "demo-data needs a database"),
+        (&["demo-data", "--clicks", "0"], "--clicks"),
+        (&["health", "--url", "https://127.0.0.1:3001"], "such as http://127.0.0.1:3001"),
         (&["--public-url", "track.example.com"], "such as https://track.example.com"),
         (&["--log", "a=b=c"], "give a level such as info"),
         (&["--log-format", "xml"], "[possible values: text, json]"),
@@ -61,6 +80,40 @@ fn a_weak_token_is_refused_and_not_shown() {
         assert!(!String::from_utf8_lossy(&refused.stderr).contains("hunter2"));
     }
     assert_refused(&run(&[], &[("TRACKING_ADMIN_TOKEN", "")]), 2, "TRACKING_ADMIN_TOKEN");
+}
+
+#[test]
+fn a_password_is_not_repeated_when_its_url_is_refused() {
+    type Environment = &'static [(&'static str, &'static str)];
+    let cases: &[(&[&str], Environment, &str)] = &[
+        (&["--store", "postgres://ada:hunter2@db/shop"], &[], "--store, TRACKING_STORE"),
+        (&["--store", "mysql://ada:1/hunter2@db/shop"], &[], "percent sign"),
+        (&["mysql://ada:hunter2@db/shop"], &[], "give it as --store"),
+        (&["migrate", "mysql://ada:hunter2@db/shop"], &[], "give it as --store"),
+        (&["--sotre=mysql://ada:hunter2@db/shop"], &[], "--sotre"),
+        (&[], &[("TRACKING_STORE", "mysql://ada:hunter2@db")], "--store, TRACKING_STORE"),
+        (&[], &[("DATABASE_URL", "postgres://ada:hunter2@db/shop")], "DATABASE_URL is of another database"),
+        (&[], &[("DATABASE_URL", "postgres://ada:hunter2@db/shop")], "set TRACKING_STORE or --store"),
+        (&["migrate"], &[("DATABASE_URL", "mysql://ada:hunter2@db/shop?tls=on")], "DATABASE_URL can't be used"),
+    ];
+    for (arguments, environment, text) in cases {
+        let refused = run(arguments, environment);
+        assert_refused_once(&refused, text);
+        assert!(!String::from_utf8_lossy(&refused.stderr).contains("hunter2"), "{refused:?}");
+    }
+    let help = run(&["--help"], &[("TRACKING_STORE", "mysql://ada:hunter2@db/shop")]);
+    assert!(!String::from_utf8_lossy(&help.stdout).contains("hunter2"));
+}
+
+#[test]
+fn the_store_goes_before_the_database_url() {
+    let elsewhere = ("DATABASE_URL", "postgres://ada@db/shop");
+    let mut server = Server::start_with("warp", &[("TRACKING_STORE", "memory"), elsewhere]);
+    server.process.wait_for("Records are in memory");
+    let mut server = Server::start_with("warp", &[("DATABASE_URL", "")]);
+    server.process.wait_for("Records are in memory");
+    let wrong = [("TRACKING_STORE", "oracle"), elsewhere];
+    assert_refused(&run(&["--store", "mysql://ada@db"], &wrong), 2, "names no database");
 }
 
 fn a_port_in_use_is_an_error(framework: &str) {
@@ -153,6 +206,13 @@ fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
 
 fn run_in(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     program(directory).args(arguments).envs(environment.iter().copied()).output().unwrap()
+}
+
+/// The usage may follow, where an argument is not known.
+fn assert_refused_once(output: &Output, text: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.starts_with("error: ") && stderr.contains(text), "{text:?} is not in:\n{stderr}");
 }
 
 /// One line says what is wrong, perhaps with the values that are possible on a second.

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::support::{Server, on_each_framework};
+use crate::support::{Site, on_each_framework_and_store};
 
-on_each_framework!(
+on_each_framework_and_store!(
     requests_that_were_accepted_are_answered,
     no_answer_is_cut_short,
     a_second_signal_ends_the_wait,
     an_interrupt_stops_it_too,
 );
 
-fn requests_that_were_accepted_are_answered(framework: &str) {
-    let mut server = Server::start(framework);
+fn requests_that_were_accepted_are_answered(site: &Site) {
+    let mut server = site.start();
     let mut requests: Vec<Accepted> = (0..16).map(|number| Accepted::new(server.address(), number)).collect();
 
     server.signal(Signal::TERM);
@@ -32,8 +32,8 @@ fn requests_that_were_accepted_are_answered(framework: &str) {
     assert!(output.trim_end().ends_with("stopped"), "{output}");
 }
 
-fn no_answer_is_cut_short(framework: &str) {
-    let mut server = Server::start(framework);
+fn no_answer_is_cut_short(site: &Site) {
+    let mut server = site.start();
     let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for client in 0..4 {
@@ -57,8 +57,8 @@ fn no_answer_is_cut_short(framework: &str) {
     assert_eq!(server.finish().0.code(), Some(0));
 }
 
-fn a_second_signal_ends_the_wait(framework: &str) {
-    let mut server = Server::start(framework);
+fn a_second_signal_ends_the_wait(site: &Site) {
+    let mut server = site.start();
     let _request = Accepted::new(server.address(), 0);
     server.signal(Signal::TERM);
     server.process.wait_for("stopping");
@@ -68,8 +68,8 @@ fn a_second_signal_ends_the_wait(framework: &str) {
     assert!(output.contains("stopped at once"), "{output}");
 }
 
-fn an_interrupt_stops_it_too(framework: &str) {
-    let server = Server::start(framework);
+fn an_interrupt_stops_it_too(site: &Site) {
+    let server = site.start();
     // An idle connection is nothing to wait for.
     let mut idle = TcpStream::connect(server.address()).unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
