@@ -196,39 +196,36 @@ pub(crate) enum Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads these rows. From the pool once more if the connection turns out to be broken.
+    /// Reads these rows. From the pool on another connection if one turns out to be broken: after the server was
+    /// restarted, all that were idle are.
     pub(crate) async fn rows(&mut self, query: impl Fn(&mut Sql)) -> Result<Vec<MySqlRow>, Error> {
-        let mut sql = Sql::default();
-        query(&mut sql);
-        match self {
+        let (pool, deadline) = match self {
+            Self::Pool(pool, deadline) => (*pool, *deadline),
             Self::Transaction(connection) => {
-                sql.push(sql::LOCK_SHARED);
-                raw_sql(sql).fetch_all(&mut **connection).await
-            }
-            Self::Pool(pool, deadline) => {
-                let error = match read(pool, *deadline, sql).await {
-                    Err(error) if Failure::of(&error) == Failure::Unavailable => error,
-                    result => return result,
-                };
-                tracing::debug!(%error, "reading once more");
                 let mut sql = Sql::default();
                 query(&mut sql);
-                read(pool, *deadline, sql).await
+                sql.push(sql::LOCK_SHARED);
+                return raw_sql(sql).fetch_all(&mut **connection).await;
             }
-        }
-    }
-}
-
-async fn read(pool: &MySqlPool, deadline: Instant, query: Sql) -> Result<Vec<MySqlRow>, Error> {
-    let mut lease = Lease::take(pool, deadline).await?;
-    match within(deadline, raw_sql(query).fetch_all(lease.connection())).await {
-        Ok(rows) => {
-            lease.give_back();
-            Ok(rows)
-        }
-        Err(error) => {
-            lease.give_back_after(&error);
-            Err(error)
+        };
+        let mut broken = 0;
+        loop {
+            let mut sql = Sql::default();
+            query(&mut sql);
+            let mut lease = Lease::take(pool, deadline).await?;
+            match within(deadline, raw_sql(sql).fetch_all(lease.connection())).await {
+                Ok(rows) => {
+                    lease.give_back();
+                    return Ok(rows);
+                }
+                Err(error) => {
+                    lease.give_back_after(&error);
+                    broken += 1;
+                    if Failure::of(&error) != Failure::Unavailable || broken > pool.options().get_max_connections() {
+                        return Err(error);
+                    }
+                }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::MySqlPool;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::{Kind, Server};
@@ -18,6 +19,7 @@ on_both_servers! {
     duplicate_stays_a_duplicate_when_an_answer_is_lost
     conversion_with_alternatives_is_done_once_when_its_commit_is_lost
     reads_survive_a_broken_connection
+    restart_of_the_database_is_not_noticed_by_the_next_call
     database_that_is_away_is_unavailable_and_comes_back
 }
 
@@ -131,13 +133,38 @@ async fn reads_survive_a_broken_connection(kind: Kind) {
     assert_eq!(proxy.faults(), 4);
 }
 
-async fn database_that_is_away_is_unavailable_and_comes_back(kind: Kind) {
-    let Some(mut server) = Server::start(kind) else { return };
-    let url = create_database(server.url()).await;
-    // As `MySqlStore::connect` makes it: broken connections are not noticed before they are used.
+/// A pool as `MySqlStore::connect` makes it: broken connections are not noticed before they are used.
+async fn trusting_pool(url: &str) -> MySqlPool {
     let connect: MySqlConnectOptions = url.parse().unwrap();
     let pool = MySqlPoolOptions::new().max_connections(4).test_before_acquire(false);
-    let pool = pool.acquire_timeout(Duration::from_secs(1)).connect_with(connect).await.unwrap();
+    pool.acquire_timeout(Duration::from_secs(1)).connect_with(connect).await.unwrap()
+}
+
+async fn restart_of_the_database_is_not_noticed_by_the_next_call(kind: Kind) {
+    let Some(mut server) = Server::start(kind) else { return };
+    let store = store_on(trusting_pool(&create_database(server.url()).await).await, Options::default()).await;
+    let place = affiliate_and_campaign(&store).await;
+    a_click(&store, place, "abc123").await;
+    let mut restart = async || {
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            all.push(store.pool().acquire().await.unwrap());
+        }
+        for connection in &mut all {
+            connection.return_to_pool().await;
+        }
+        assert_eq!(store.pool().num_idle(), 4, "four connections that are about to break");
+        server.restart();
+    };
+    restart().await;
+    assert_eq!(store.summary(place.0).await.unwrap().clicks, 1);
+    restart().await;
+    assert!(store.insert_click(new_click(place, "abc123")).await.unwrap().is_duplicate());
+}
+
+async fn database_that_is_away_is_unavailable_and_comes_back(kind: Kind) {
+    let Some(mut server) = Server::start(kind) else { return };
+    let pool = trusting_pool(&create_database(server.url()).await).await;
     let store = store_on(pool, Options::default().timeout(Duration::from_secs(1))).await;
     let place = affiliate_and_campaign(&store).await;
     let click = a_click(&store, place, "abc123").await;
