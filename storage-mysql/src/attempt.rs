@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlDatabaseError, MySqlRow};
 use sqlx::pool::PoolConnection;
-use sqlx::{Error, MySql, MySqlConnection, MySqlPool, raw_sql};
+use sqlx::{Error, MySql, MySqlConnection, MySqlPool, Row, raw_sql};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tracking_core::StoreError;
 
-use crate::sql::{self, Sql};
+use crate::sql::{self, Sql, Statements};
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,12 @@ impl Failure {
             _ => Self::Broken,
         }
     }
+}
+
+/// The number of an error that the server sent.
+pub(crate) fn number_of(error: &Error) -> Option<u16> {
+    let error = error.as_database_error()?;
+    error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
 /// The error that a whole batch has in common.
@@ -171,12 +177,50 @@ pub(crate) async fn within<T>(deadline: Instant, call: impl Future<Output = Resu
         .unwrap_or_else(|_| Err(Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, Late))))
 }
 
-/// Runs these statements as one transaction, in one round trip. Of an error that says that nothing happened nothing is
-/// left: what had been begun is rolled back.
-pub(crate) async fn transact(pool: &MySqlPool, deadline: Instant, transaction: Sql) -> Result<(), Error> {
+/// How the statements of a transaction go to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// In one round trip. The first that fails is the last that is executed.
+    Together,
+    /// Each for itself. On a Galera cluster a transaction that is in the way of another node's is rolled back even between
+    /// two statements, and only the next packet is answered with an error: what comes later in the same packet is
+    /// executed, outside of any transaction.
+    OneByOne,
+}
+
+impl Sending {
+    /// What suits the server.
+    pub(crate) async fn to(pool: &MySqlPool, deadline: Instant) -> Result<Self, Error> {
+        let mut reader = Reader::Pool(pool, deadline);
+        let rows = reader.rows(|sql| _ = sql.push("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")).await?;
+        let is_cluster = rows.iter().any(|row| row.try_get::<&str, _>(1).is_ok_and(|value| value == "ON"));
+        Ok(if is_cluster { Self::OneByOne } else { Self::Together })
+    }
+
+    pub(crate) async fn execute(self, connection: &mut MySqlConnection, statements: Statements) -> Result<(), Error> {
+        match self {
+            Self::Together => raw_sql(statements.together()).execute(connection).await.map(drop),
+            Self::OneByOne => {
+                for statement in statements.one_by_one() {
+                    raw_sql(statement).execute(&mut *connection).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Runs these statements as one transaction. Of an error that says that nothing happened nothing is left: what had been
+/// begun is rolled back.
+pub(crate) async fn transact(
+    pool: &MySqlPool,
+    deadline: Instant,
+    sending: Sending,
+    statements: Statements,
+) -> Result<(), Error> {
     let mut lease = Lease::take(pool, deadline).await?;
-    match within(deadline, raw_sql(transaction).execute(lease.connection())).await {
-        Ok(_) => {
+    match within(deadline, sending.execute(lease.connection(), statements.into_transaction())).await {
+        Ok(()) => {
             lease.give_back();
             Ok(())
         }

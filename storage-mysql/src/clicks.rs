@@ -11,7 +11,7 @@ use crate::counters::Changes;
 use crate::inserts::{Kind, Row, Verdict, Verdicts};
 use crate::numbers::Sequence;
 use crate::rows;
-use crate::sql::{Sql, TablePrefix};
+use crate::sql::{Sql, Statements, TablePrefix};
 use crate::store::Database;
 
 #[derive(Debug)]
@@ -39,8 +39,9 @@ impl Kind for Clicks {
         Ok(new.into_click(ClickRecordId::new(number)?))
     }
 
-    fn write(&self, sql: &mut Sql, rows: &[Row<NewClick>], slot: u8) {
+    fn statements(&self, rows: &[Row<NewClick>], slot: u8) -> Statements {
         let prefix = &self.database.prefix;
+        let mut sql = Sql::with_capacity(256 + 128 * rows.len());
         sql.push("INSERT INTO ").table(prefix, "clicks");
         sql.push(" (id, affiliate_id, campaign_id, click_id, timestamp) VALUES ");
         sql.separated(", ", rows, |sql, row| {
@@ -50,7 +51,10 @@ impl Kind for Clicks {
         });
         let mut changes = Changes::default();
         rows.iter().for_each(|row| changes.count_click(&row.new));
-        changes.write(sql.push("; "), prefix, slot);
+        let mut statements = Statements::default();
+        statements.push(sql);
+        changes.write(&mut statements, prefix, slot);
+        statements
     }
 
     async fn look(

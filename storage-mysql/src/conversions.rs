@@ -16,7 +16,7 @@ use crate::counters::Changes;
 use crate::inserts::{Kind, Row, Verdict, Verdicts};
 use crate::numbers::Sequence;
 use crate::rows;
-use crate::sql::{LOCK_SHARED, Sql, TablePrefix};
+use crate::sql::{LOCK_SHARED, Sql, Statements, TablePrefix};
 use crate::store::Database;
 
 const COLUMNS: &str = "id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp";
@@ -49,8 +49,9 @@ impl Kind for Conversions {
         Ok(new.into_conversion(ConversionId::new(number)?))
     }
 
-    fn write(&self, sql: &mut Sql, rows: &[Row<NewConversion>], slot: u8) {
+    fn statements(&self, rows: &[Row<NewConversion>], slot: u8) -> Statements {
         let prefix = &self.database.prefix;
+        let mut sql = Sql::with_capacity(256 + 320 * rows.len());
         sql.push("INSERT INTO ").table(prefix, "conversions").push(" (").push(COLUMNS).push(") VALUES ");
         sql.separated(", ", rows, |sql, Row { number, new, .. }| {
             // Of a click that is not exactly as the caller says the number becomes NULL, or zero where the server is not
@@ -67,7 +68,10 @@ impl Kind for Conversions {
         });
         let mut changes = Changes::default();
         rows.iter().for_each(|row| changes.count_conversion(&row.new));
-        changes.write(sql.push("; "), prefix, slot);
+        let mut statements = Statements::default();
+        statements.push(sql);
+        changes.write(&mut statements, prefix, slot);
+        statements
     }
 
     async fn look(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use tracking_core::{AffiliateId, CampaignId, Currency, NewClick, NewConversion, Timestamp};
 
-use crate::sql::{Sql, TablePrefix};
+use crate::sql::{Sql, Statements, TablePrefix};
 
 /// Milliseconds of a quarter of an hour, on which the days of every time zone begin.
 const QUARTER_HOUR: i64 = 15 * 60 * 1000;
@@ -50,24 +50,35 @@ impl Changes {
         change(self.totals.entry((affiliate, campaign, currency)).or_default());
     }
 
-    /// Writes the statements that make these changes, in rows of this slot.
-    pub(crate) fn write(&self, sql: &mut Sql, prefix: &TablePrefix, slot: u8) {
+    /// Adds the statements that make these changes, in rows of this slot.
+    pub(crate) fn write(&self, statements: &mut Statements, prefix: &TablePrefix, slot: u8) {
         let on_duplicate = " ON DUPLICATE KEY UPDATE clicks = clicks + VALUES(clicks), \
                             conversions = conversions + VALUES(conversions), amount = amount + VALUES(amount)";
-        sql.push("INSERT INTO ").table(prefix, "counters");
-        sql.push(" (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
-        sql.separated(", ", &self.by_quarter_hour, |sql, ((affiliate, quarter_hour, campaign, currency), change)| {
-            sql.push("(").number(affiliate.as_u64()).push(", ").time(*quarter_hour);
-            sql.push(", ").number(campaign.as_u64());
-            change.write(sql, *currency, slot);
-        });
-        sql.push(on_duplicate).push("; INSERT INTO ").table(prefix, "totals");
-        sql.push(" (affiliate_id, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
-        sql.separated(", ", &self.totals, |sql, ((affiliate, campaign, currency), change)| {
+        let mut counters = Sql::with_capacity(256 + 64 * self.by_quarter_hour.len());
+        counters.push("INSERT INTO ").table(prefix, "counters");
+        counters
+            .push(" (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
+        counters.separated(
+            ", ",
+            &self.by_quarter_hour,
+            |sql, ((affiliate, quarter_hour, campaign, currency), change)| {
+                sql.push("(").number(affiliate.as_u64()).push(", ").time(*quarter_hour);
+                sql.push(", ").number(campaign.as_u64());
+                change.write(sql, *currency, slot);
+            },
+        );
+        counters.push(on_duplicate);
+        statements.push(counters);
+
+        let mut totals = Sql::with_capacity(256 + 32 * self.totals.len());
+        totals.push("INSERT INTO ").table(prefix, "totals");
+        totals.push(" (affiliate_id, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
+        totals.separated(", ", &self.totals, |sql, ((affiliate, campaign, currency), change)| {
             sql.push("(").number(affiliate.as_u64()).push(", ").number(campaign.as_u64());
             change.write(sql, *currency, slot);
         });
-        sql.push(on_duplicate);
+        totals.push(on_duplicate);
+        statements.push(totals);
     }
 }
 

@@ -9,10 +9,10 @@ use sqlx::{Error, MySqlConnection, raw_sql};
 use tokio::time::Instant;
 use tracking_core::{AffiliateId, Batch, CampaignId, ClickId, ParseError, Recorded, StoreError, async_trait};
 
-use crate::attempt::{Failure, Lease, Patience, Reader, SharedError, store_error, transact, within};
+use crate::attempt::{Failure, Lease, Patience, Reader, SharedError, number_of, store_error, transact, within};
 use crate::numbers::{Sequence, slots};
-use crate::sql::Sql;
-use crate::store::Database;
+use crate::sql::Statements;
+use crate::store::{Database, Writer};
 
 /// What is particular to clicks, and to conversions.
 #[async_trait]
@@ -28,8 +28,8 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     fn identity(new: &Self::New) -> Self::Identity;
     fn record(new: Self::New, number: u64) -> Result<Self::Record, ParseError>;
 
-    /// Writes the statements that insert and count these rows. They fail if one of the rows can't be inserted.
-    fn write(&self, sql: &mut Sql, rows: &[Row<Self::New>], slot: u8);
+    /// The statements that insert and count these rows. They fail if one of the rows can't be inserted.
+    fn statements(&self, rows: &[Row<Self::New>], slot: u8) -> Statements;
 
     /// Looks which of these rows need not, or can't, be inserted, before a first attempt or after one that failed.
     async fn look(
@@ -142,21 +142,22 @@ impl<K: Kind> Inserts<K> {
     ) -> Result<Recorded<K::Record>, StoreError> {
         let error = |error| store_error(K::OPERATION, error);
         let deadline = Instant::now() + self.database.timeout;
+        let writer = self.database.writer(deadline).await.map_err(error)?;
         let numbers = self.kind.numbers().take(&self.database, deadline, 1).await.map_err(error)?;
         let row = Row { place: 0, number: numbers.into_iter().sum(), new };
         // Such a transaction may stay open for long. In slots of their own they don't hold up the batches.
-        let slot = slots::of_application(row.number);
-        self.insert_one(connection, &row, slot).await.map_err(error)?.into_result(K::OPERATION)
+        let writer = Writer { slot: slots::of_application(row.number), ..writer };
+        self.insert_one(connection, &row, writer).await.map_err(error)?.into_result(K::OPERATION)
     }
 
     /// Inserts records of different identities.
     async fn insert_all(&self, news: Vec<K::New>) -> Vec<Verdict<K::Record>> {
         let mut patience = Patience::new(self.database.timeout);
-        let (slot, numbers) = loop {
+        let (writer, numbers) = loop {
             let deadline = patience.deadline();
             let prepared = async {
-                let slot = self.database.slot(deadline).await?;
-                Ok((slot, self.kind.numbers().take(&self.database, deadline, news.len()).await?))
+                let writer = self.database.writer(deadline).await?;
+                Ok((writer, self.kind.numbers().take(&self.database, deadline, news.len()).await?))
             };
             match prepared.await {
                 Ok(prepared) => break prepared,
@@ -164,29 +165,29 @@ impl<K: Kind> Inserts<K> {
                 Err(error) => return vec![Verdict::Failed(error.into()); news.len()],
             }
         };
-        let mut work = Work::new(slot, numbers.into_iter().zip(news));
+        let mut work = Work::new(writer, numbers.into_iter().zip(news));
         let alone: Vec<_> = work.pending.extract_if(.., |row| K::goes_alone(&row.new)).collect();
         if let Err(stuck) = self.settle(&mut work, &mut patience).await {
             tracing::warn!(error = %stuck, operation = K::OPERATION, "a batch goes row by row");
             // One of them is in the way of all others, and the server does not say which.
             for row in std::mem::take(&mut work.pending) {
-                let mut single = Work::new(slot, [(row.number, row.new)]);
+                let mut single = Work::new(writer, [(row.number, row.new)]);
                 _ = self.settle(&mut single, &mut patience).await;
                 work.verdicts[row.place] = single.verdicts.remove(0);
             }
         }
         for row in alone {
-            work.verdicts[row.place] = Some(self.insert_alone(&row, slot, &mut patience).await);
+            work.verdicts[row.place] = Some(self.insert_alone(&row, writer, &mut patience).await);
         }
         let unsettled = || Verdict::Failed(Error::RowNotFound.into());
         work.verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(unsettled)).collect()
     }
 
-    async fn insert_alone(&self, row: &Row<K::New>, slot: u8, patience: &mut Patience) -> Verdict<K::Record> {
+    async fn insert_alone(&self, row: &Row<K::New>, writer: Writer, patience: &mut Patience) -> Verdict<K::Record> {
         loop {
             let attempt = async {
                 let mut lease = Lease::take(&self.database.pool, patience.deadline()).await?;
-                let verdict = within(patience.deadline(), self.insert_one(lease.connection(), row, slot)).await?;
+                let verdict = within(patience.deadline(), self.insert_one(lease.connection(), row, writer)).await?;
                 lease.give_back();
                 Ok(verdict)
             };
@@ -203,7 +204,7 @@ impl<K: Kind> Inserts<K> {
         &self,
         connection: &mut MySqlConnection,
         row: &Row<K::New>,
-        slot: u8,
+        Writer { slot, sending }: Writer,
     ) -> Result<Verdict<K::Record>, Error> {
         let scope = Scope::enter(connection).await?;
         if K::goes_alone(&row.new)
@@ -212,10 +213,9 @@ impl<K: Kind> Inserts<K> {
             scope.keep(connection).await?;
             return Ok(verdict);
         }
-        let mut sql = Sql::default();
-        self.kind.write(&mut sql, std::slice::from_ref(row), slot);
-        let error = match raw_sql(sql).execute(&mut *connection).await {
-            Ok(_) => {
+        let statements = self.kind.statements(std::slice::from_ref(row), slot);
+        let error = match sending.execute(&mut *connection, statements).await {
+            Ok(()) => {
                 scope.keep(connection).await?;
                 return K::record(row.new.clone(), row.number)
                     .map(Verdict::New)
@@ -241,11 +241,9 @@ impl<K: Kind> Inserts<K> {
             work.fail(error);
         }
         while !work.pending.is_empty() {
-            let mut sql = Sql::with_capacity(640 * (1 + work.pending.len()));
-            sql.begin();
-            self.kind.write(&mut sql, &work.pending, work.slot);
-            sql.commit();
-            let error = match transact(&self.database.pool, patience.deadline(), sql).await {
+            let Writer { slot, sending } = work.writer;
+            let statements = self.kind.statements(&work.pending, slot);
+            let error = match transact(&self.database.pool, patience.deadline(), sending, statements).await {
                 Ok(()) => {
                     work.succeed();
                     break;
@@ -315,6 +313,8 @@ impl<K: Kind> Inserts<K> {
     }
 }
 
+const ER_SP_DOES_NOT_EXIST: u16 = 1305;
+
 /// A transaction, or a part of one.
 enum Scope {
     /// A savepoint within the caller's transaction.
@@ -324,17 +324,16 @@ enum Scope {
 
 impl Scope {
     async fn enter(connection: &mut MySqlConnection) -> Result<Self, Error> {
-        // Outside of a transaction a savepoint ends with the statement that sets it. A transaction that was begun in
-        // plain SQL is known to nobody but the server.
-        match raw_sql("SAVEPOINT tracking_record; ROLLBACK TO SAVEPOINT tracking_record")
-            .execute(&mut *connection)
-            .await
-        {
+        raw_sql("SAVEPOINT tracking_record").execute(&mut *connection).await?;
+        // Outside of a transaction a savepoint ends with the statement that sets it. Of a transaction that was begun in
+        // plain SQL nobody knows but the server.
+        match raw_sql("ROLLBACK TO SAVEPOINT tracking_record").execute(&mut *connection).await {
             Ok(_) => Ok(Self::Savepoint),
-            Err(Error::Database(_)) => {
+            Err(error) if number_of(&error) == Some(ER_SP_DOES_NOT_EXIST) => {
                 raw_sql("START TRANSACTION").execute(connection).await?;
                 Ok(Self::Transaction)
             }
+            // Such as the end of the caller's transaction, which he has to hear of.
             Err(error) => Err(error),
         }
     }
@@ -362,16 +361,16 @@ fn is_passing(failure: Failure) -> bool {
 
 /// Rows on their way to a verdict.
 struct Work<K: Kind> {
-    slot: u8,
+    writer: Writer,
     verdicts: Vec<Option<Verdict<K::Record>>>,
     pending: Vec<Row<K::New>>,
 }
 
 impl<K: Kind> Work<K> {
-    fn new(slot: u8, rows: impl IntoIterator<Item = (u64, K::New)>) -> Self {
+    fn new(writer: Writer, rows: impl IntoIterator<Item = (u64, K::New)>) -> Self {
         let rows = rows.into_iter().enumerate();
         let pending: Vec<_> = rows.map(|(place, (number, new))| Row { place, number, new }).collect();
-        Self { slot, verdicts: pending.iter().map(|_| None).collect(), pending }
+        Self { writer, verdicts: pending.iter().map(|_| None).collect(), pending }
     }
 
     fn note(&mut self, verdicts: Vec<Option<Verdict<K::Record>>>) {

@@ -7,7 +7,7 @@
 use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
 use thiserror::Error;
 
-use crate::attempt::Failure;
+use crate::attempt::{Failure, number_of};
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
@@ -169,9 +169,7 @@ impl Migration<'_> {
 /// Whether the error says that a table, a column or a key is there, or gone, already.
 fn is_done_already(error: &Error) -> bool {
     // ER_TABLE_EXISTS_ERROR, ER_DUP_FIELDNAME, ER_DUP_KEYNAME, ER_CANT_DROP_FIELD_OR_KEY
-    matches!(error, Error::Database(error) if error
-        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-        .is_some_and(|error| matches!(error.number(), 1050 | 1060 | 1061 | 1091)))
+    matches!(number_of(error), Some(1050 | 1060 | 1061 | 1091))
 }
 
 /// The statements of a migration: what ends with a semicolon at the end of a line.

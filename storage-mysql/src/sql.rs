@@ -58,13 +58,13 @@ impl fmt::Display for TablePrefix {
     }
 }
 
-/// Begins a transaction in which no statement waits for longer than two seconds for a lock of somebody else's, such as
-/// the application's own transaction.
+/// The statements around a transaction in which none waits for longer than two seconds for a lock of somebody else's, such
+/// as the application's own transaction.
 const BEGIN: &str = "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout; \
-                     SET SESSION innodb_lock_wait_timeout = 2; START TRANSACTION; ";
-const COMMIT: &str = "; COMMIT; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
+                     SET SESSION innodb_lock_wait_timeout = 2; START TRANSACTION";
+const END: &str = "SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
 
-/// Ends what [`Sql::begin`] began, without effect.
+/// Ends such a transaction without effect.
 pub(crate) const ROLLBACK: &str = "ROLLBACK; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
 
 /// Has a query see what others have committed since this transaction began.
@@ -88,14 +88,6 @@ impl Sql {
     pub(crate) fn changes_schema(&self) -> bool {
         let first = self.0.lines().find(|line| !line.is_empty() && !line.starts_with("--")).unwrap_or_default();
         first.starts_with("CREATE ") || first.starts_with("ALTER ") || first.starts_with("DROP ")
-    }
-
-    pub(crate) fn begin(&mut self) -> &mut Self {
-        self.push(BEGIN)
-    }
-
-    pub(crate) fn commit(&mut self) -> &mut Self {
-        self.push(COMMIT)
     }
 
     pub(crate) fn push(&mut self, fragment: &'static str) -> &mut Self {
@@ -188,6 +180,37 @@ impl Sql {
 
     pub(crate) fn numbers(&mut self, numbers: impl IntoIterator<Item = u64>) -> &mut Self {
         self.separated(", ", numbers, |sql, number| _ = sql.number(number))
+    }
+}
+
+/// Statements that are executed one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Statements(Vec<Sql>);
+
+impl Statements {
+    pub(crate) fn push(&mut self, statement: Sql) {
+        self.0.push(statement);
+    }
+
+    /// These as a transaction of their own.
+    pub(crate) fn into_transaction(self) -> Self {
+        let constant = |text: &str| Sql(text.to_owned());
+        let begin = std::iter::once(constant(BEGIN));
+        Self(begin.chain(self.0).chain([constant("COMMIT"), constant(END)]).collect())
+    }
+
+    /// All of them, to be sent in one go.
+    pub(crate) fn together(self) -> Sql {
+        let mut together = String::with_capacity(self.0.iter().map(|statement| statement.0.len() + 2).sum());
+        for statement in self.0 {
+            together.push_str(&statement.0);
+            together.push_str("; ");
+        }
+        Sql(together)
+    }
+
+    pub(crate) fn one_by_one(self) -> impl Iterator<Item = Sql> {
+        self.0.into_iter()
     }
 }
 

@@ -11,7 +11,7 @@ use tracking_core::{
     NewCampaign, NewClick, NewConversion, Page, PageRequest, Recorded, Store, StoreError, Summary, async_trait,
 };
 
-use crate::attempt::{Failure, Lease, store_error, within};
+use crate::attempt::{Failure, Lease, Sending, store_error, within};
 use crate::clicks::Clicks;
 use crate::conversions::Conversions;
 use crate::directory::KnownIds;
@@ -84,17 +84,26 @@ pub(crate) struct Database {
     pub(crate) prefix: TablePrefix,
     pub(crate) timeout: Duration,
     pub(crate) known: KnownIds,
-    slot: OnceCell<u8>,
+    writer: OnceCell<Writer>,
+}
+
+/// How this process writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writer {
+    /// Of its counters.
+    pub(crate) slot: u8,
+    pub(crate) sending: Sending,
 }
 
 impl Database {
-    /// The slot of this process's counters.
-    pub(crate) async fn slot(&self, deadline: Instant) -> Result<u8, Error> {
-        let reserve = || async {
-            let writer = Sequence::new("writers", 1).take(self, deadline, 1).await?;
-            Ok(slots::of_process(writer.into_iter().sum()))
+    /// How this process writes, which is found out with the first write.
+    pub(crate) async fn writer(&self, deadline: Instant) -> Result<Writer, Error> {
+        let register = || async {
+            let numbers = Sequence::new("writers", 1).take(self, deadline, 1).await?;
+            let slot = slots::of_process(numbers.into_iter().sum());
+            Ok(Writer { slot, sending: Sending::to(&self.pool, deadline).await? })
         };
-        self.slot.get_or_try_init(reserve).await.copied()
+        self.writer.get_or_try_init(register).await.copied()
     }
 }
 
@@ -117,7 +126,7 @@ impl MySqlStore {
     pub fn with_options(pool: MySqlPool, options: Options) -> Self {
         let Options { table_prefix, capacity, timeout } = options;
         let known = KnownIds::default();
-        let database = Arc::new(Database { pool, prefix: table_prefix, timeout, known, slot: OnceCell::new() });
+        let database = Arc::new(Database { pool, prefix: table_prefix, timeout, known, writer: OnceCell::new() });
         let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };
         let share = || Arc::clone(&database);
         let clicks = Clicks { database: share(), numbers: Sequence::new("clicks", 10_000) };
