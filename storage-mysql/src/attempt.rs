@@ -189,10 +189,9 @@ pub(crate) enum Sending {
 }
 
 impl Sending {
-    /// What suits the server.
-    pub(crate) async fn to(pool: &MySqlPool, deadline: Instant) -> Result<Self, Error> {
-        let mut reader = Reader::Pool(pool, deadline);
-        let rows = reader.rows(|sql| _ = sql.push("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'")).await?;
+    /// What suits this server.
+    pub(crate) async fn to(connection: &mut MySqlConnection) -> Result<Self, Error> {
+        let rows = raw_sql("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").fetch_all(connection).await?;
         let is_cluster = rows.iter().any(|row| row.try_get::<&str, _>(1).is_ok_and(|value| value == "ON"));
         Ok(if is_cluster { Self::OneByOne } else { Self::Together })
     }

@@ -142,11 +142,11 @@ impl<K: Kind> Inserts<K> {
     ) -> Result<Recorded<K::Record>, StoreError> {
         let error = |error| store_error(K::OPERATION, error);
         let deadline = Instant::now() + self.database.timeout;
-        let writer = self.database.writer(deadline).await.map_err(error)?;
+        let sending = self.database.sending(connection).await.map_err(error)?;
         let numbers = self.kind.numbers().take(&self.database, deadline, 1).await.map_err(error)?;
         let row = Row { place: 0, number: numbers.into_iter().sum(), new };
         // Such a transaction may stay open for long. In slots of their own they don't hold up the batches.
-        let writer = Writer { slot: slots::of_application(row.number), ..writer };
+        let writer = Writer { slot: slots::of_application(row.number), sending };
         self.insert_one(connection, &row, writer).await.map_err(error)?.into_result(K::OPERATION)
     }
 

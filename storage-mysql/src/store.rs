@@ -84,7 +84,8 @@ pub(crate) struct Database {
     pub(crate) prefix: TablePrefix,
     pub(crate) timeout: Duration,
     pub(crate) known: KnownIds,
-    writer: OnceCell<Writer>,
+    sending: OnceCell<Sending>,
+    slot: OnceCell<u8>,
 }
 
 /// How this process writes.
@@ -96,14 +97,25 @@ pub(crate) struct Writer {
 }
 
 impl Database {
-    /// How this process writes, which is found out with the first write.
+    /// How this process writes, which is found out with its first write.
     pub(crate) async fn writer(&self, deadline: Instant) -> Result<Writer, Error> {
         let register = || async {
             let numbers = Sequence::new("writers", 1).take(self, deadline, 1).await?;
-            let slot = slots::of_process(numbers.into_iter().sum());
-            Ok(Writer { slot, sending: Sending::to(&self.pool, deadline).await? })
+            Ok::<_, Error>(slots::of_process(numbers.into_iter().sum()))
         };
-        self.writer.get_or_try_init(register).await.copied()
+        let slot = *self.slot.get_or_try_init(register).await?;
+        if let Some(sending) = self.sending.get() {
+            return Ok(Writer { slot, sending: *sending });
+        }
+        let mut lease = Lease::take(&self.pool, deadline).await?;
+        let sending = within(deadline, self.sending(lease.connection())).await?;
+        lease.give_back();
+        Ok(Writer { slot, sending })
+    }
+
+    /// How statements are sent on this connection.
+    pub(crate) async fn sending(&self, connection: &mut MySqlConnection) -> Result<Sending, Error> {
+        self.sending.get_or_try_init(|| Sending::to(connection)).await.copied()
     }
 }
 
@@ -126,7 +138,14 @@ impl MySqlStore {
     pub fn with_options(pool: MySqlPool, options: Options) -> Self {
         let Options { table_prefix, capacity, timeout } = options;
         let known = KnownIds::default();
-        let database = Arc::new(Database { pool, prefix: table_prefix, timeout, known, writer: OnceCell::new() });
+        let database = Arc::new(Database {
+            pool,
+            prefix: table_prefix,
+            timeout,
+            known,
+            sending: OnceCell::new(),
+            slot: OnceCell::new(),
+        });
         let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };
         let share = || Arc::clone(&database);
         let clicks = Clicks { database: share(), numbers: Sequence::new("clicks", 10_000) };
