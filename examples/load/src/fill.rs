@@ -1,0 +1,170 @@
+//! A database full of clicks, faster than one could record them.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::{Display, Write};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, raw_sql};
+use storage_mysql::{MySqlStore, Options};
+use tracking_core::Timestamp;
+
+/// 2025-01-01T00:00:00Z, in milliseconds.
+const FIRST: i64 = 1_735_689_600_000;
+const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
+const QUARTER_HOUR: i64 = 15 * 60 * 1000;
+/// So many affiliates and campaigns are there at least, so that lists of them have a whole page.
+const LISTED: u32 = 100;
+/// One statement's rows.
+const CHUNK: usize = 4000;
+
+/// Which clicks there will be. `scripts/load-mysql` knows how they are numbered, spread and named, too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clicks {
+    /// Click n is that of affiliate 1 + (n - 1) mod `affiliates`.
+    pub(crate) affiliates: u32,
+    /// The affiliate's first click is of campaign 1, his next one of campaign 2, and so on around.
+    pub(crate) campaigns: u32,
+    /// Evenly spread over a year.
+    pub(crate) count: u32,
+    /// How many of a hundred clicks convert.
+    pub(crate) percent: u32,
+}
+
+/// Creates the tables, and fills them as if all that had been recorded.
+pub(crate) async fn fill(url: &str, clicks: Clicks) -> Result<(), Box<dyn Error>> {
+    if clicks.affiliates == 0 || clicks.campaigns == 0 || clicks.percent > 100 {
+        return Err("clicks need an affiliate and a campaign, and convert up to 100 of 100".into());
+    }
+    let store = MySqlStore::connect(url, Options::default()).await?;
+    store.migrate().await?;
+    let mut connection = store.pool().acquire().await?.detach();
+    // Rows are made so that nothing of it can fail.
+    connection.execute("SET SESSION unique_checks = 0, foreign_key_checks = 0").await?;
+    let affiliates = (1..=clicks.affiliates.max(LISTED)).map(|id| format!("{id}, 'Affiliate {id}', '2024-12-01'"));
+    insert(&mut connection, "affiliates (id, name, created_at)", affiliates).await?;
+    let campaigns = (1..=clicks.campaigns.max(LISTED))
+        .map(|id| format!("{id}, 'Campaign {id}', 'https://shop.example/?ref={{click_id}}', '2024-12-01'"));
+    insert(&mut connection, "campaigns (id, name, destination_url, created_at)", campaigns).await?;
+
+    let mut counters = Counters::default();
+    let rows = (1..=clicks.count).map(|n| {
+        let click = clicks.click(n);
+        let Click { affiliate, campaign, millis, .. } = click;
+        counters.add(affiliate, campaign, millis, "", [1, 0, 0]);
+        format!("{n}, {affiliate}, {campaign}, '{}', '{}'", click.id(), time(millis))
+    });
+    insert(&mut connection, "clicks (id, affiliate_id, campaign_id, click_id, timestamp)", rows).await?;
+    let converted = (1..=clicks.count).filter(|n| n % 100 < clicks.percent);
+    let mut conversions = 0;
+    let rows = converted.map(|n| {
+        let Click { affiliate, campaign, millis, .. } = clicks.click(n);
+        let amount = u64::from(1 + n % 90);
+        conversions += 1;
+        counters.add(affiliate, campaign, millis, "USD", [0, 1, amount]);
+        let time = time(millis);
+        format!("{conversions}, {n}, {affiliate}, {campaign}, 'conversion', '', {amount}, 'USD', '{time}'")
+    });
+    let table =
+        "conversions (id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp)";
+    insert(&mut connection, table, rows).await?;
+
+    counters.insert(&mut connection).await?;
+    let sequences = format!(
+        "UPDATE sequences SET last = {} WHERE name = 'clicks'; \
+         UPDATE sequences SET last = {conversions} WHERE name = 'conversions'",
+        clicks.count
+    );
+    // Numbers only.
+    raw_sql(AssertSqlSafe(sequences)).execute(&mut connection).await?;
+    connection.execute("ANALYZE TABLE clicks, conversions, counters, totals").await?;
+    Ok(connection.close().await?)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Click {
+    number: u32,
+    affiliate: u32,
+    campaign: u32,
+    millis: i64,
+}
+
+impl Clicks {
+    fn click(self, number: u32) -> Click {
+        let index = number - 1;
+        Click {
+            number,
+            affiliate: 1 + index % self.affiliates,
+            campaign: 1 + index / self.affiliates % self.campaigns,
+            millis: FIRST + i64::from(index) * (YEAR / i64::from(self.count)),
+        }
+    }
+}
+
+impl Click {
+    /// Has the form of a UUID of version 7, as minted ones have: sorted by time, with bits behind it that are not.
+    fn id(self) -> String {
+        let n = u64::from(self.number);
+        let (high, low) = (self.millis >> 16, self.millis & 0xffff);
+        format!("{high:08x}-{low:04x}-7{:03x}-8{:03x}-{:012x}", n * 1597 % 4096, n * 977 % 4096, n * 25_214_903)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    by_quarter_hour: BTreeMap<(u32, i64, u32, &'static str), [u64; 3]>,
+    totals: BTreeMap<(u32, u32, &'static str), [u64; 3]>,
+}
+
+impl Counters {
+    fn add(&mut self, affiliate: u32, campaign: u32, millis: i64, currency: &'static str, by: [u64; 3]) {
+        let quarter_hour = millis - millis % QUARTER_HOUR;
+        let counter = self.by_quarter_hour.entry((affiliate, quarter_hour, campaign, currency)).or_default();
+        let total = self.totals.entry((affiliate, campaign, currency)).or_default();
+        for sums in [counter, total] {
+            sums.iter_mut().zip(by).for_each(|(sum, by)| *sum += by);
+        }
+    }
+
+    async fn insert(self, connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+        let rows = self.by_quarter_hour.into_iter().map(|((affiliate, quarter_hour, campaign, currency), sums)| {
+            let [clicks, conversions, amount] = sums;
+            let time = time(quarter_hour);
+            format!("{affiliate}, '{time}', {campaign}, '{currency}', 0, {clicks}, {conversions}, {amount}")
+        });
+        let table = "counters (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount)";
+        insert(connection, table, rows).await?;
+        let rows = self.totals.into_iter().map(|((affiliate, campaign, currency), [clicks, conversions, amount])| {
+            format!("{affiliate}, {campaign}, '{currency}', 0, {clicks}, {conversions}, {amount}")
+        });
+        let table = "totals (affiliate_id, campaign_id, currency, slot, clicks, conversions, amount)";
+        insert(connection, table, rows).await
+    }
+}
+
+/// As SQL has it.
+fn time(millis: i64) -> String {
+    let mut text = Timestamp::from_millis(millis).unwrap_or(Timestamp::MIN).to_string();
+    text.truncate("2025-01-01T00:00:00.000".len());
+    text
+}
+
+async fn insert(
+    connection: &mut MySqlConnection,
+    table: &str,
+    mut rows: impl Iterator<Item = impl Display>,
+) -> Result<(), sqlx::Error> {
+    loop {
+        let mut sql = format!("INSERT INTO {table} VALUES ");
+        let start = sql.len();
+        for row in rows.by_ref().take(CHUNK) {
+            let separator = if sql.len() == start { "" } else { ", " };
+            // Writing into a String can't fail.
+            _ = write!(sql, "{separator}({row})");
+        }
+        if sql.len() == start {
+            return Ok(());
+        }
+        // All of it is made above: numbers, times, and texts without quotes.
+        raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+    }
+}

@@ -1,0 +1,43 @@
+//! How long reports take, as the dashboard asks for them.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use storage_mysql::{MySqlStore, Options};
+use tracking_core::{AffiliateId, Limit, PageRequest, Store, StoreError};
+
+/// Not timed: they fill the caches.
+const WARM_UP: usize = 20;
+
+/// Prints for each report of affiliate 1 its name, and the median and the 99th percentile of so many calls in
+/// microseconds.
+pub(crate) async fn time_reports(url: &str, calls: usize) -> Result<(), Box<dyn Error>> {
+    let store = MySqlStore::connect(url, Options::default()).await?;
+    let affiliate = AffiliateId::new(1)?;
+    let first_page = PageRequest { limit: Limit::new(50)?, after: None };
+    let store = &store;
+    report("summary", calls, || async { store.summary(affiliate).await.map(drop) }).await?;
+    report("clicks", calls, || async { store.clicks(affiliate, first_page).await.map(drop) }).await?;
+    report("conversions", calls, || async { store.conversions(affiliate, first_page).await.map(drop) }).await?;
+    report("affiliates", calls, || async { store.affiliates(first_page).await.map(drop) }).await?;
+    report("campaigns", calls, || async { store.campaigns(first_page).await.map(drop) }).await?;
+    Ok(())
+}
+
+async fn report<F>(name: &str, calls: usize, call: impl Fn() -> F) -> Result<(), Box<dyn Error>>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut times = Vec::with_capacity(calls);
+    for _ in 0..WARM_UP + calls {
+        let start = Instant::now();
+        call().await?;
+        times.push(start.elapsed());
+    }
+    times.drain(..WARM_UP);
+    times.sort();
+    let [median, p99] = [50, 99].map(|percent| times.get(times.len() * percent / 100).map_or(0, Duration::as_micros));
+    writeln!(io::stdout(), "{name} {median} {p99}")?;
+    Ok(())
+}

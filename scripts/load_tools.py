@@ -1,0 +1,110 @@
+"""What the load scripts have in common: building the load servers, starting them, and driving them with wrk."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# How a script for wrk reports its run: requests, microseconds, errors, and latencies in microseconds.
+LUA_DONE = """
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration,
+    e.status + e.connect + e.read + e.write + e.timeout, latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+class Failure(Exception):
+    pass
+
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def run_script(name, main):
+    """Runs a script that may be told to stop, and says why it failed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main()
+    except (Failure, OSError, subprocess.SubprocessError) as failure:
+        sys.exit(f"{name}: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def build():
+    subprocess.run(["cargo", "build", "--release", "--package", "load"], cwd=ROOT, check=True)
+    metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    target = json.loads(subprocess.run(metadata, cwd=ROOT, check=True, capture_output=True).stdout)["target_directory"]
+    return Path(target) / "release" / "load"
+
+
+def cpu_seconds(pid):
+    # The fields after the name, which stands in parentheses and may have spaces.
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A load server, which prints its address when it listens."""
+
+    def __init__(self, command):
+        self.command = [str(word) for word in command]
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
+
+    def wait(self):
+        is_ready, _, _ = select.select([self.process.stdout], [], [], 10)
+        self.address = self.process.stdout.readline().strip() if is_ready else ""
+        if not self.address:
+            raise Failure(f"{' '.join(self.command)} did not start")
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=10) as response:
+            return json.load(response)
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.process.pid)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Wrk:
+    """A wrk under way, on one thread, with a script that ends with LUA_DONE."""
+
+    def __init__(self, server, lua, arguments, connections, seconds, prefix=(), options=()):
+        self.seconds = seconds
+        command = [
+            *prefix, "wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", *options,
+            f"--script={lua}", f"http://{server.address}", "--", *map(str, arguments),
+        ]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def result(self):
+        """Requests, seconds, and the latencies' median and 99th percentile in microseconds. Fails if a request did."""
+        try:
+            output, _ = self.process.communicate(timeout=self.seconds + 30)
+        finally:
+            self.kill()
+        found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)$", output, re.MULTILINE)
+        if not found:
+            raise Failure(f"wrk failed:\n{output}")
+        requests, micros, errors, median, p99 = map(int, found.groups())
+        if errors or not requests:
+            raise Failure(f"{errors} of {requests} requests failed")
+        return requests, micros / 1e6, median, p99
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
