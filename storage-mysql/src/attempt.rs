@@ -12,7 +12,8 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tracking_core::StoreError;
 
-use crate::sql::{self, Sql, Statements};
+use crate::sql::{LOCK_SHARED, LockWait, Sql, Statements};
+use crate::store::Database;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,9 +154,9 @@ impl Lease {
     }
 
     /// The same after an error in a transaction, which has to be undone before.
-    async fn undo_after(mut self, error: &Error, deadline: Instant) {
+    async fn undo_after(mut self, error: &Error, lock_wait: LockWait, deadline: Instant) {
         if Failure::of(error) != Failure::Unavailable
-            && within(deadline, raw_sql(sql::ROLLBACK).execute(self.connection())).await.is_ok()
+            && within(deadline, raw_sql(lock_wait.rollback()).execute(self.connection())).await.is_ok()
         {
             self.give_back();
         }
@@ -212,19 +213,20 @@ impl Sending {
 /// Runs these statements as one transaction. Of an error that says that nothing happened nothing is left: what had been
 /// begun is rolled back.
 pub(crate) async fn transact(
-    pool: &MySqlPool,
-    deadline: Instant,
+    database: &Database,
     sending: Sending,
     statements: Statements,
+    deadline: Instant,
 ) -> Result<(), Error> {
-    let mut lease = Lease::take(pool, deadline).await?;
-    match within(deadline, sending.execute(lease.connection(), statements.into_transaction())).await {
+    let mut lease = Lease::take(&database.pool, deadline).await?;
+    let transaction = statements.into_transaction(database.lock_wait);
+    match within(deadline, sending.execute(lease.connection(), transaction)).await {
         Ok(()) => {
             lease.give_back();
             Ok(())
         }
         Err(error) => {
-            lease.undo_after(&error, deadline).await;
+            lease.undo_after(&error, database.lock_wait, deadline).await;
             Err(error)
         }
     }
@@ -247,7 +249,7 @@ impl Reader<'_> {
             Self::Transaction(connection) => {
                 let mut sql = Sql::default();
                 query(&mut sql);
-                sql.push(sql::LOCK_SHARED);
+                sql.push(LOCK_SHARED);
                 return raw_sql(sql).fetch_all(&mut **connection).await;
             }
         };

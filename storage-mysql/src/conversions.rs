@@ -14,6 +14,7 @@ use crate::attempt::{Failure, Reader};
 use crate::clicks;
 use crate::counters::Changes;
 use crate::inserts::{Kind, Row, Verdict, Verdicts};
+use crate::lookups::is_same;
 use crate::numbers::Sequence;
 use crate::rows;
 use crate::sql::{LOCK_SHARED, Sql, Statements, TablePrefix};
@@ -54,14 +55,8 @@ impl Kind for Conversions {
         let mut sql = Sql::with_capacity(256 + 320 * rows.len());
         sql.push("INSERT INTO ").table(prefix, "conversions").push(" (").push(COLUMNS).push(") VALUES ");
         sql.separated(", ", rows, |sql, Row { number, new, .. }| {
-            // Of a click that is not exactly as the caller says the number becomes NULL, or zero where the server is not
-            // strict, and neither can be stored.
-            sql.push("(").number(*number).push(", (SELECT id FROM ").table(prefix, "clicks");
-            sql.push(" WHERE id = ").number(new.click.id.as_u64());
-            sql.push(" AND affiliate_id = ").number(new.click.affiliate_id.as_u64());
-            sql.push(" AND campaign_id = ").number(new.click.campaign_id.as_u64());
-            sql.push(" AND click_id = ").ascii(new.click.click_id.as_str());
-            sql.push("), ").number(new.click.affiliate_id.as_u64()).push(", ").number(new.click.campaign_id.as_u64());
+            sql.push("(").number(*number).push(", ").number(new.click.id.as_u64());
+            sql.push(", ").number(new.click.affiliate_id.as_u64()).push(", ").number(new.click.campaign_id.as_u64());
             sql.push(", ").ascii(new.event.as_str()).push(", ").ascii(transaction_id(new));
             sql.push(", ").decimal(new.amount.as_decimal()).push(", ").ascii(new.currency.code());
             sql.push(", ").time(new.created_at).push(")");
@@ -80,10 +75,10 @@ impl Kind for Conversions {
         rows: &[Row<NewConversion>],
         failed: Option<Failure>,
     ) -> Result<Verdicts<Self>, Error> {
-        if failed.is_none() {
+        let prefix = &self.database.prefix;
+        if failed.is_none() && self.database.seen_clicks.take_all(rows.iter().map(|row| &row.new.click)) {
             return Ok(Vec::new());
         }
-        let prefix = &self.database.prefix;
         let mut clicks = HashMap::new();
         let by_number = |sql: &mut Sql| {
             sql.push("SELECT ").push(rows::CLICK).push(" FROM ").table(prefix, "clicks");
@@ -93,15 +88,17 @@ impl Kind for Conversions {
             let click = rows::click(&row)?;
             clicks.insert(click.id, click);
         }
-        let is_there = |click: &Click| clicks.get(&click.id).is_some_and(|found| is_same_click(found, click));
+        let is_there = |click: &Click| clicks.get(&click.id).is_some_and(|found| is_same(found, click));
         let absent = rows.iter().map(|row| &row.new.click).filter(|click| !is_there(click));
         let ids = absent.map(|click| (click.affiliate_id, click.campaign_id));
         self.database.known.forget(ids.clone());
         let missing = self.database.known.missing(reader, prefix, ids).await?;
 
         let mut found: HashMap<Identity, MySqlRow> = HashMap::new();
-        for row in reader.rows(|sql| select(sql, prefix, rows.iter().map(|row| &row.new))).await? {
-            found.insert(identity_of(&row)?, row);
+        if failed.is_some() {
+            for row in reader.rows(|sql| select(sql, prefix, rows.iter().map(|row| &row.new))).await? {
+                found.insert(identity_of(&row)?, row);
+            }
         }
         let verdict = |row: &Row<NewConversion>| {
             let click = &row.new.click;
@@ -137,8 +134,8 @@ impl Kind for Conversions {
         sql.push(" ORDER BY id FOR UPDATE");
         let clicks = raw_sql(sql).fetch_all(&mut *connection).await?;
         let clicks: Vec<Click> = clicks.iter().map(rows::click).collect::<Result<_, _>>()?;
-        if !clicks.iter().any(|found| is_same_click(found, &new.click)) {
-            // The insert fails, and tells what is missing.
+        if !clicks.iter().any(|found| is_same(found, &new.click)) {
+            // It will be seen what is missing.
             return Ok(None);
         }
         let is_meant = |click: &&Click| click.id == new.click.id || new.alternatives.contains(&click.campaign_id);
@@ -156,12 +153,6 @@ impl Kind for Conversions {
 /// What it means to find this one: it is the caller's own if it has his number.
 fn verdict_of(found: Conversion, number: u64) -> Verdict<Conversion> {
     if found.id.as_u64() == number { Verdict::New(found) } else { Verdict::Duplicate(found) }
-}
-
-/// Whether this click, which is there, is the one that a caller names. When it was does not matter.
-fn is_same_click(found: &Click, named: &Click) -> bool {
-    (found.id, found.affiliate_id, found.campaign_id, &found.click_id)
-        == (named.id, named.affiliate_id, named.campaign_id, &named.click_id)
 }
 
 fn identity(new: &NewConversion) -> Identity {

@@ -207,13 +207,20 @@ impl<K: Kind> Inserts<K> {
         Writer { slot, sending }: Writer,
     ) -> Result<Verdict<K::Record>, Error> {
         let scope = Scope::enter(connection).await?;
-        if K::goes_alone(&row.new)
-            && let Some(verdict) = self.kind.lock(connection, row).await?
-        {
+        let rows = std::slice::from_ref(row);
+        let mut verdict = None;
+        if K::goes_alone(&row.new) {
+            verdict = self.kind.lock(connection, row).await?;
+        }
+        if verdict.is_none() {
+            let verdicts = self.kind.look(&mut Reader::Transaction(connection), rows, None).await?;
+            verdict = verdicts.into_iter().next().flatten();
+        }
+        if let Some(verdict) = verdict {
             scope.keep(connection).await?;
             return Ok(verdict);
         }
-        let statements = self.kind.statements(std::slice::from_ref(row), slot);
+        let statements = self.kind.statements(rows, slot);
         let error = match sending.execute(&mut *connection, statements).await {
             Ok(()) => {
                 scope.keep(connection).await?;
@@ -230,8 +237,7 @@ impl<K: Kind> Inserts<K> {
             return Err(error);
         }
         scope.undo(connection).await?;
-        let verdicts =
-            self.kind.look(&mut Reader::Transaction(connection), std::slice::from_ref(row), Some(failure)).await?;
+        let verdicts = self.kind.look(&mut Reader::Transaction(connection), rows, Some(failure)).await?;
         verdicts.into_iter().next().flatten().ok_or(error)
     }
 
@@ -243,7 +249,7 @@ impl<K: Kind> Inserts<K> {
         while !work.pending.is_empty() {
             let Writer { slot, sending } = work.writer;
             let statements = self.kind.statements(&work.pending, slot);
-            let error = match transact(&self.database.pool, patience.deadline(), sending, statements).await {
+            let error = match transact(&self.database, sending, statements, patience.deadline()).await {
                 Ok(()) => {
                     work.succeed();
                     break;

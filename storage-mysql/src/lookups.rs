@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sqlx::Error;
 use tokio::time::Instant;
-use tracking_core::{AffiliateId, Batch, Campaign, CampaignId, Click, ClickId, StoreError, async_trait};
+use tracking_core::{AffiliateId, Batch, Campaign, CampaignId, Click, ClickId, ClickRecordId, StoreError, async_trait};
 
 use crate::attempt::{Reader, SharedError};
 use crate::sql::Sql;
@@ -30,6 +31,7 @@ impl Batch for FindClicks {
                 let click = rows::click(&row)?;
                 found.entry((click.affiliate_id, click.click_id.clone())).or_default().push(click);
             }
+            self.0.seen_clicks.note_all(found.values().flatten());
             Ok(found)
         };
         answer(&calls, found.await, "find clicks", |found, call| Ok(found.get(call).cloned().unwrap_or_default()))
@@ -63,6 +65,40 @@ impl Batch for FindCampaigns {
             found.get(id).cloned().ok_or(StoreError::UnknownCampaign(*id))
         })
     }
+}
+
+/// Clicks that were found a moment ago, most of them for the sake of a conversion.
+///
+/// It spares the question whether a conversion names its click right. No row of a click ever changes, nor is its number
+/// given to another; that it is there still is proved by the foreign key.
+#[derive(Debug, Default)]
+pub(crate) struct SeenClicks(Mutex<HashMap<ClickRecordId, Click>>);
+
+impl SeenClicks {
+    /// How many are remembered. All are forgotten beyond that.
+    const CAPACITY: usize = 10_000;
+
+    fn note_all<'a>(&self, clicks: impl Iterator<Item = &'a Click>) {
+        let mut seen = self.0.lock();
+        for click in clicks {
+            if seen.len() >= Self::CAPACITY {
+                seen.clear();
+            }
+            seen.insert(click.id, click.clone());
+        }
+    }
+
+    /// Whether all of these have been seen as they are here. They are forgotten.
+    pub(crate) fn take_all<'a>(&self, mut clicks: impl Iterator<Item = &'a Click>) -> bool {
+        let mut seen = self.0.lock();
+        clicks.all(|click| seen.remove(&click.id).is_some_and(|found| is_same(&found, click)))
+    }
+}
+
+/// Whether the click that was found is the one that a caller names. When it was does not matter.
+pub(crate) fn is_same(found: &Click, named: &Click) -> bool {
+    (found.id, found.affiliate_id, found.campaign_id, &found.click_id)
+        == (named.id, named.affiliate_id, named.campaign_id, &named.click_id)
 }
 
 fn reader(database: &Database) -> Reader<'_> {

@@ -58,14 +58,43 @@ impl fmt::Display for TablePrefix {
     }
 }
 
-/// The statements around a transaction in which none waits for longer than two seconds for a lock of somebody else's, such
-/// as the application's own transaction.
-const BEGIN: &str = "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout; \
-                     SET SESSION innodb_lock_wait_timeout = 2; START TRANSACTION";
-const END: &str = "SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
+/// How it is that no statement of a batch waits for longer than two seconds for a lock of somebody else's, such as the
+/// application's own transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockWait {
+    /// [`SHORT_LOCK_WAIT`] has been executed on every connection.
+    OfSession,
+    /// Each transaction sets it, and then puts back what the application has set.
+    OfTransaction,
+}
 
-/// Ends such a transaction without effect.
-pub(crate) const ROLLBACK: &str = "ROLLBACK; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait";
+pub(crate) const SHORT_LOCK_WAIT: &str = "SET SESSION innodb_lock_wait_timeout = 2";
+
+impl LockWait {
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::OfSession => "START TRANSACTION",
+            Self::OfTransaction => {
+                "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout; \
+                 SET SESSION innodb_lock_wait_timeout = 2; START TRANSACTION"
+            }
+        }
+    }
+
+    const fn commit(self) -> [&'static str; 2] {
+        match self {
+            Self::OfSession => ["COMMIT", ""],
+            Self::OfTransaction => ["COMMIT", "SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait"],
+        }
+    }
+
+    pub(crate) const fn rollback(self) -> &'static str {
+        match self {
+            Self::OfSession => "ROLLBACK",
+            Self::OfTransaction => "ROLLBACK; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait",
+        }
+    }
+}
 
 /// Has a query see what others have committed since this transaction began.
 pub(crate) const LOCK_SHARED: &str = " LOCK IN SHARE MODE";
@@ -193,10 +222,10 @@ impl Statements {
     }
 
     /// These as a transaction of their own.
-    pub(crate) fn into_transaction(self) -> Self {
+    pub(crate) fn into_transaction(self, lock_wait: LockWait) -> Self {
         let constant = |text: &str| Sql(text.to_owned());
-        let begin = std::iter::once(constant(BEGIN));
-        Self(begin.chain(self.0).chain([constant("COMMIT"), constant(END)]).collect())
+        let end = lock_wait.commit().into_iter().filter(|text| !text.is_empty()).map(constant);
+        Self(std::iter::once(constant(lock_wait.begin())).chain(self.0).chain(end).collect())
     }
 
     /// All of them, to be sent in one go.

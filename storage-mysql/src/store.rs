@@ -16,11 +16,11 @@ use crate::clicks::Clicks;
 use crate::conversions::Conversions;
 use crate::directory::KnownIds;
 use crate::inserts::Inserts;
-use crate::lookups::{FindCampaigns, FindClicks};
+use crate::lookups::{FindCampaigns, FindClicks, SeenClicks};
 use crate::migrate::{self, MigrateError};
 use crate::numbers::{Sequence, slots};
 use crate::rows;
-use crate::sql::{Sql, TablePrefix};
+use crate::sql::{LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
 
 /// A [`Store`] on MySQL or MariaDB. See [the crate's documentation](crate) for what it promises.
 ///
@@ -84,6 +84,8 @@ pub(crate) struct Database {
     pub(crate) prefix: TablePrefix,
     pub(crate) timeout: Duration,
     pub(crate) known: KnownIds,
+    pub(crate) seen_clicks: SeenClicks,
+    pub(crate) lock_wait: LockWait,
     sending: OnceCell<Sending>,
     slot: OnceCell<u8>,
 }
@@ -136,13 +138,18 @@ impl MySqlStore {
     /// The same with these options.
     #[must_use]
     pub fn with_options(pool: MySqlPool, options: Options) -> Self {
+        Self::on(pool, LockWait::OfTransaction, options)
+    }
+
+    fn on(pool: MySqlPool, lock_wait: LockWait, options: Options) -> Self {
         let Options { table_prefix, capacity, timeout } = options;
-        let known = KnownIds::default();
         let database = Arc::new(Database {
             pool,
             prefix: table_prefix,
             timeout,
-            known,
+            lock_wait,
+            known: KnownIds::default(),
+            seen_clicks: SeenClicks::default(),
             sending: OnceCell::new(),
             slot: OnceCell::new(),
         });
@@ -171,8 +178,11 @@ impl MySqlStore {
             .max_connections(Self::POOL_SIZE)
             .acquire_timeout(options.timeout)
             // A connection that is broken is noticed when it is used, and nothing is lost: no need to ask it before.
-            .test_before_acquire(false);
-        Ok(Self::with_options(pool.connect_with(connect).await?, options))
+            .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move { raw_sql(SHORT_LOCK_WAIT).execute(connection).await.map(drop) })
+            });
+        Ok(Self::on(pool.connect_with(connect).await?, LockWait::OfSession, options))
     }
 
     /// Creates the tables, or brings those of an earlier version up to date. Does nothing where they are.
