@@ -76,6 +76,13 @@ impl Failure {
     }
 }
 
+/// Whether an error means that the database can't be reached, is overloaded, or had somebody else in the way, so that the
+/// same may succeed later: for an application that waits for a database which is still starting.
+#[must_use]
+pub fn is_unavailable(error: &Error) -> bool {
+    matches!(Failure::of(error), Failure::Unavailable | Failure::Conflict | Failure::LockWait)
+}
+
 /// The number of an error that the server sent.
 pub(crate) fn number_of(error: &Error) -> Option<u16> {
     let error = error.as_database_error()?;

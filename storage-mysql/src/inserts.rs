@@ -9,7 +9,9 @@ use sqlx::{Error, MySqlConnection, raw_sql};
 use tokio::time::Instant;
 use tracking_core::{AffiliateId, Batch, CampaignId, ClickId, ParseError, Recorded, StoreError, async_trait};
 
-use crate::attempt::{Failure, Lease, Patience, Reader, SharedError, number_of, store_error, transact, within};
+use crate::attempt::{
+    Failure, Lease, Patience, Reader, SharedError, is_unavailable, number_of, store_error, transact, within,
+};
 use crate::numbers::{Sequence, slots};
 use crate::sql::Statements;
 use crate::store::{Database, Writer};
@@ -161,7 +163,7 @@ impl<K: Kind> Inserts<K> {
             };
             match prepared.await {
                 Ok(prepared) => break prepared,
-                Err(error) if is_passing(Failure::of(&error)) && patience.pause().await => {}
+                Err(error) if is_unavailable(&error) && patience.pause().await => {}
                 Err(error) => return vec![Verdict::Failed(error.into()); news.len()],
             }
         };
@@ -193,7 +195,7 @@ impl<K: Kind> Inserts<K> {
             };
             match attempt.await {
                 Ok(verdict) => return verdict,
-                Err(error) if is_passing(Failure::of(&error)) && patience.pause().await => {}
+                Err(error) if is_unavailable(&error) && patience.pause().await => {}
                 Err(error) => return Verdict::Failed(error.into()),
             }
         }
@@ -301,7 +303,7 @@ impl<K: Kind> Inserts<K> {
                     work.note(verdicts);
                     return Ok(());
                 }
-                Err(error) if is_passing(Failure::of(&error)) && patience.pause().await => {}
+                Err(error) if is_unavailable(&error) && patience.pause().await => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -359,10 +361,6 @@ impl Scope {
         };
         raw_sql(statement).execute(connection).await.map(drop)
     }
-}
-
-fn is_passing(failure: Failure) -> bool {
-    matches!(failure, Failure::Conflict | Failure::Unavailable | Failure::LockWait)
 }
 
 /// Rows on their way to a verdict.

@@ -16,6 +16,7 @@ mod store;
 
 pub use sqlx;
 
-pub use crate::migrate::MigrateError;
+pub use crate::attempt::is_unavailable;
+pub use crate::migrate::{MigrateError, Migrated};
 pub use crate::sql::{InvalidPrefix, TablePrefix};
 pub use crate::store::{MySqlStore, Options};

@@ -7,7 +7,7 @@
 use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
 use thiserror::Error;
 
-use crate::attempt::{Failure, number_of};
+use crate::attempt::{Failure, is_unavailable, number_of};
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
@@ -18,6 +18,15 @@ const MIGRATIONS: &[&str] =
 
 const NOTES: &str = "tracking_migrations";
 const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters", "totals"];
+
+/// What a migration has done: `from` equals `to` where there was nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version of the tables before; 0 if there were none.
+    pub from: u32,
+    /// Their version now.
+    pub to: u32,
+}
 
 /// Why the tables are not as they have to be.
 #[derive(Debug, Error)]
@@ -49,7 +58,24 @@ pub enum MigrateError {
     Version(#[source] Error),
 }
 
-pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
+impl MigrateError {
+    /// Whether the database was not there, so that the same may succeed later.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.database_error().is_some_and(is_unavailable)
+    }
+
+    /// What the database said, if it was the database that failed.
+    #[must_use]
+    pub fn database_error(&self) -> Option<&Error> {
+        match self {
+            Self::Statement { source, .. } | Self::Version(source) => Some(source),
+            Self::ForeignTable(_) | Self::TooNew { .. } => None,
+        }
+    }
+}
+
+pub(crate) async fn migrate(database: &Database) -> Result<Migrated, MigrateError> {
     let mut connection = database.pool.acquire().await.map_err(MigrateError::Version)?;
     let migration = Migration { database, connection: &mut connection };
     migration.run().await
@@ -61,7 +87,7 @@ struct Migration<'a> {
 }
 
 impl Migration<'_> {
-    async fn run(mut self) -> Result<(), MigrateError> {
+    async fn run(mut self) -> Result<Migrated, MigrateError> {
         if !self.has_notes().await? {
             self.create_notes().await.map_err(MigrateError::Version)?;
         }
@@ -71,17 +97,20 @@ impl Migration<'_> {
             return Err(MigrateError::TooNew { found, known });
         }
         let bytewise = self.bytewise().await.map_err(MigrateError::Version)?;
+        let mut from = found;
         for (version, migration) in (1..).zip(MIGRATIONS) {
             for (step, statement) in (1..).zip(statements(migration)) {
                 let failed = |source| MigrateError::Statement { version, step, source };
                 if !self.is_done(version, step).await.map_err(failed)? {
+                    // One that was broken off is not what the tables had.
+                    from = from.min(version - 1);
                     tracing::info!(version, step, "migrating");
                     let statement = Sql::of_migration(statement, &self.database.prefix, bytewise);
                     self.do_step(version, step, statement).await.map_err(failed)?;
                 }
             }
         }
-        Ok(())
+        Ok(Migrated { from, to: known })
     }
 
     /// Whether a migration has begun here. If not, there must be no table of ours either.

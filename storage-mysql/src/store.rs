@@ -17,7 +17,7 @@ use crate::conversions::Conversions;
 use crate::directory::KnownIds;
 use crate::inserts::Inserts;
 use crate::lookups::{FindCampaigns, FindClicks, SeenClicks};
-use crate::migrate::{self, MigrateError};
+use crate::migrate::{self, MigrateError, Migrated};
 use crate::numbers::{Sequence, slots};
 use crate::rows;
 use crate::sql::{LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
@@ -185,7 +185,7 @@ impl MySqlStore {
         Ok(Self::on(pool.connect_with(connect).await?, LockWait::OfSession, options))
     }
 
-    /// Creates the tables, or brings those of an earlier version up to date. Does nothing where they are.
+    /// Creates the tables, or brings those of an earlier version up to date, and tells which. Does nothing where they are.
     ///
     /// Any number of processes may call it at once, and one that is killed half-way is caught up with by the next. An
     /// upgrade expects that no earlier version writes meanwhile.
@@ -193,7 +193,7 @@ impl MySqlStore {
     /// # Errors
     /// If tables of such names are there which are not ours, if a newer version has been at work, or if the database
     /// fails, for instance because its user may not create tables.
-    pub async fn migrate(&self) -> Result<(), MigrateError> {
+    pub async fn migrate(&self) -> Result<Migrated, MigrateError> {
         migrate::migrate(&self.database).await
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{ConnectOptions, Connection, Error};
-use storage_mysql::{MigrateError, MySqlStore, Options};
+use storage_mysql::{MigrateError, Migrated, MySqlStore, Options, is_unavailable};
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -62,13 +62,13 @@ pub(crate) enum Unavailable {
     Migration(MigrateError),
 }
 
-/// A store in this database, with its tables. Waits for a database that is still starting.
-pub(crate) async fn open(database: &Database) -> Result<MySqlStore, DatabaseError> {
+/// A store in this database, with its tables, and what was done to these. Waits for a database that is still starting.
+pub(crate) async fn open(database: &Database) -> Result<(MySqlStore, Migrated), DatabaseError> {
     let (url, started) = (&database.url, Instant::now());
     let mut told: Option<Instant> = None;
     loop {
         let source = match attempt(database).await {
-            Ok(store) => {
+            Ok(opened) => {
                 if told.is_some() {
                     tracing::info!(
                         "the database at {} is there, after {} s",
@@ -76,7 +76,7 @@ pub(crate) async fn open(database: &Database) -> Result<MySqlStore, DatabaseErro
                         started.elapsed().as_secs()
                     );
                 }
-                return Ok(store);
+                return Ok(opened);
             }
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Passing(source)) => source,
@@ -101,10 +101,10 @@ enum Failure {
     Final(DatabaseError),
 }
 
-async fn attempt(database: &Database) -> Result<MySqlStore, Failure> {
+async fn attempt(database: &Database) -> Result<(MySqlStore, Migrated), Failure> {
     let Database { url, setting, table_prefix, .. } = database;
     let failed = |source: Error| match number(&source) {
-        _ if is_passing(&source) => Failure::Passing(Unavailable::Failed(source)),
+        _ if is_unavailable(&source) => Failure::Passing(Unavailable::Failed(source)),
         number => Failure::Final({
             let (url, setting) = (url.clone(), *setting);
             match number {
@@ -127,13 +127,12 @@ async fn attempt(database: &Database) -> Result<MySqlStore, Failure> {
     let options = Options::default().table_prefix(table_prefix.clone());
     let store = MySqlStore::connect(url.expose(), options).await.map_err(failed)?;
     match store.migrate().await {
-        Ok(()) => Ok(store),
+        Ok(migrated) => Ok((store, migrated)),
         Err(source) => {
-            let error = sqlx_error(&source);
-            let (is_passing, number) = (error.is_some_and(is_passing), error.and_then(number));
+            let number = source.database_error().and_then(number);
             let url = url.clone();
             Err(match number {
-                _ if is_passing => Failure::Passing(Unavailable::Migration(source)),
+                _ if source.is_unavailable() => Failure::Passing(Unavailable::Migration(source)),
                 // ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR
                 Some(1044 | 1142) => Failure::Final(DatabaseError::MayNotMigrate { url, source }),
                 _ => Failure::Final(DatabaseError::Tables { url, source }),
@@ -142,29 +141,9 @@ async fn attempt(database: &Database) -> Result<MySqlStore, Failure> {
     }
 }
 
-/// Whether the database is perhaps still starting, or just stopping.
-fn is_passing(error: &Error) -> bool {
-    match error {
-        Error::Io(_) | Error::Protocol(_) | Error::PoolTimedOut => true,
-        // ER_CON_COUNT_ERROR, ER_OUT_OF_RESOURCES, WSREP not ready (ER_UNKNOWN_COM_ERROR), ER_SERVER_SHUTDOWN,
-        // ER_NORMAL_SHUTDOWN, ER_ABORTING_CONNECTION, ER_NEW_ABORTING_CONNECTION, ER_TOO_MANY_USER_CONNECTIONS,
-        // ER_OPTION_PREVENTS_STATEMENT and ER_READ_ONLY_MODE (a replica on its way to be the primary),
-        // ER_CONNECTION_KILLED, and a migration that another process is at: ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
-        Error::Database(_) => matches!(
-            number(error),
-            Some(1040 | 1041 | 1047 | 1053 | 1077 | 1152 | 1184 | 1203 | 1290 | 1836 | 1927 | 1205 | 1213)
-        ),
-        _ => false,
-    }
-}
-
 fn number(error: &Error) -> Option<u16> {
     let Error::Database(error) = error else { return None };
     error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
-}
-
-fn sqlx_error(error: &MigrateError) -> Option<&Error> {
-    error.source()?.downcast_ref()
 }
 
 /// The error at the bottom, which is what happened; those above it tell what it was good for.

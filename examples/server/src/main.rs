@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use storage_memory::MemoryStore;
-use storage_mysql::MySqlStore;
+use storage_mysql::{Migrated, MySqlStore};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -93,8 +93,8 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
     let (tracker, database) = match &settings.store {
         Store::Memory => (Tracker::new(MemoryStore::bounded(settings.memory_capacity)), None),
         Store::Database(database) => {
-            let store = tokio::select! {
-                store = database::open(database) => store?,
+            let (store, _) = tokio::select! {
+                opened = database::open(database) => opened?,
                 signal = signals.next() => {
                     tracing::info!(signal, "stopped, before the database was there");
                     return Ok(());
@@ -183,14 +183,19 @@ async fn until_interrupted(task: impl Future<Output = Result<(), StartError>>) -
 }
 
 async fn migrate(database: Database) -> Result<(), StartError> {
-    let store = database::open(&database).await?;
+    let (store, migrated) = database::open(&database).await?;
     close(&store).await;
-    say(format_args!("The tables in the database {} are up to date.", database.url));
+    let Migrated { from, to } = migrated;
+    say(match from {
+        from if from == to => format!("The tables in the database {} have version {to} already.", database.url),
+        0 => format!("The tables in the database {} were created, with version {to}.", database.url),
+        from => format!("The tables in the database {} were upgraded from version {from} to {to}.", database.url),
+    });
     Ok(())
 }
 
 async fn insert_demo_data(settings: Settings, database: Database, clicks: u32) -> Result<(), StartError> {
-    let store = database::open(&database).await?;
+    let (store, _) = database::open(&database).await?;
     let tracker = Tracker::new(store.clone());
     sample::insert(&tracker, &settings.base_url(settings.listen)).await?;
     let inserted = demo_data::insert(&tracker, clicks).await?;

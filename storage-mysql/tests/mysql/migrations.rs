@@ -2,7 +2,7 @@
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, MySqlPool, Row};
-use storage_mysql::{MigrateError, MySqlStore, Options, sqlx};
+use storage_mysql::{MigrateError, Migrated, MySqlStore, Options, sqlx};
 use test_server::Kind;
 use tracking_core::Store;
 
@@ -24,7 +24,7 @@ async fn migrating_again_does_nothing(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
     a_click(&store, place, "abc123").await;
-    store.migrate().await.unwrap();
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 2 });
     assert_eq!(recount(&store, place.0).await.clicks, 1);
 }
 
@@ -117,7 +117,8 @@ async fn version_1_is_upgraded_with_its_data(kind: Kind) {
     let Some(url) = database(kind).await else { return };
     let pool = pool(&url).await;
     version_1(&pool, kind).await;
-    let store = store_on(pool, Options::default()).await;
+    let store = MySqlStore::new(pool);
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 1, to: 2 });
     let summary = recount(&store, parse("1")).await;
     assert_eq!((summary.clicks, summary.conversions), (5, 4));
     let revenue: Vec<String> = summary.revenue.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();

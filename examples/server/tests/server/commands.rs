@@ -11,10 +11,11 @@ use crate::support::{Server, program};
 #[test]
 fn migrate_creates_the_tables_and_ends() {
     on_each_database(|database| {
-        for _ in 0..2 {
+        for said in ["were created, with version", "already"] {
             let done = run(database, &["migrate", "--table-prefix", "aff_"]);
             assert_eq!(stdout(&done).lines().count(), 1, "{done:?}");
             assert!(stdout(&done).contains(&database.name), "{done:?}");
+            assert!(stdout(&done).contains(said), "{done:?}");
         }
         // The same from a file, and at the same place.
         let directory = tempfile::tempdir().unwrap();
