@@ -1,7 +1,11 @@
--- What has been counted, by affiliate, campaign and quarter-hour; and from the beginning.
+-- What has been counted, by affiliate, campaign and quarter-hour.
 --
--- Clicks are counted where the currency is empty. Each process that writes has a slot of its own, so that none waits for
--- the rows that another has changed and not committed yet: a count is the sum over all slots.
+-- Clicks are counted where the currency is empty. An affiliate's total, over all campaigns and all times, is where the
+-- campaign is 0 and the quarter-hour is '1000-01-01', which is before anything that can be recorded: it is in the same
+-- table so that one statement changes both.
+--
+-- Each process that writes has a slot of its own, so that none waits for the rows that another has changed and not
+-- committed yet: a count is the sum over all slots.
 
 CREATE TABLE {prefix}counters (
     affiliate_id INT NOT NULL,
@@ -13,17 +17,6 @@ CREATE TABLE {prefix}counters (
     conversions BIGINT NOT NULL,
     amount DECIMAL(38, 6) NOT NULL,
     PRIMARY KEY (affiliate_id, quarter_hour, campaign_id, currency, slot)
-) ENGINE = InnoDB;
-
-CREATE TABLE {prefix}totals (
-    affiliate_id INT NOT NULL,
-    campaign_id INT NOT NULL,
-    currency VARCHAR(10) {bytewise} NOT NULL,
-    slot TINYINT NOT NULL,
-    clicks BIGINT NOT NULL,
-    conversions BIGINT NOT NULL,
-    amount DECIMAL(38, 6) NOT NULL,
-    PRIMARY KEY (affiliate_id, campaign_id, currency, slot)
 ) ENGINE = InnoDB;
 
 INSERT INTO {prefix}counters
@@ -44,8 +37,11 @@ SELECT
 FROM {prefix}conversions
 GROUP BY affiliate_id, quarter_hour, campaign_id, currency;
 
-INSERT INTO {prefix}totals
-    (affiliate_id, campaign_id, currency, slot, clicks, conversions, amount)
-SELECT affiliate_id, campaign_id, currency, 0, SUM(clicks), SUM(conversions), SUM(amount)
-FROM {prefix}counters
-GROUP BY affiliate_id, campaign_id, currency;
+INSERT INTO {prefix}counters
+    (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount)
+SELECT affiliate_id, '1000-01-01', 0, '', 0, COUNT(*), 0, 0 FROM {prefix}clicks GROUP BY affiliate_id;
+
+INSERT INTO {prefix}counters
+    (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount)
+SELECT affiliate_id, '1000-01-01', 0, currency, 0, 0, COUNT(*), SUM(amount) FROM {prefix}conversions
+GROUP BY affiliate_id, currency;

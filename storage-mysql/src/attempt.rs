@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tracking_core::StoreError;
 
-use crate::sql::{LOCK_SHARED, LockWait, Sql, Statements};
+use crate::sql::{LOCK_SHARED, LockWait, Sql};
 use crate::store::Database;
 
 /// Why an attempt failed.
@@ -186,34 +186,59 @@ pub(crate) async fn within<T>(deadline: Instant, call: impl Future<Output = Resu
 }
 
 /// How the statements of a transaction go to the server.
+///
+/// On a Galera cluster a transaction that is in the way of another node's is rolled back even between two statements of one
+/// packet, and the rest of the packet is executed all the same, outside of any transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sending {
-    /// In one round trip. The first that fails is the last that is executed.
-    Together,
-    /// Each for itself. On a Galera cluster a transaction that is in the way of another node's is rolled back even between
-    /// two statements, and only the next packet is answered with an error: what comes later in the same packet is
-    /// executed, outside of any transaction.
+    /// As one compound statement, which MariaDB has: one answer, and the first error ends it, that of a cluster included.
+    Compound,
+    /// In one packet. The first error ends it.
+    Packet,
+    /// Each in a packet of its own.
     OneByOne,
 }
 
 impl Sending {
     /// What suits this server.
     pub(crate) async fn to(connection: &mut MySqlConnection) -> Result<Self, Error> {
+        let row = raw_sql("SELECT VERSION() AS version, @@sql_mode AS mode").fetch_one(&mut *connection).await?;
+        let (version, mode): (&str, &str) = (row.try_get("version")?, row.try_get("mode")?);
+        // Where MariaDB plays Oracle, compound statements have another form.
+        if version.to_ascii_lowercase().contains("mariadb") && !mode.contains("ORACLE") {
+            return Ok(Self::Compound);
+        }
         let rows = raw_sql("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").fetch_all(connection).await?;
         let is_cluster = rows.iter().any(|row| row.try_get::<&str, _>(1).is_ok_and(|value| value == "ON"));
-        Ok(if is_cluster { Self::OneByOne } else { Self::Together })
+        Ok(if is_cluster { Self::OneByOne } else { Self::Packet })
     }
 
-    pub(crate) async fn execute(self, connection: &mut MySqlConnection, statements: Statements) -> Result<(), Error> {
+    async fn execute(
+        self,
+        connection: &mut MySqlConnection,
+        statements: [Sql; 2],
+        lock_wait: LockWait,
+    ) -> Result<(), Error> {
+        let [insert, count] = statements;
+        let (begin, commit) = (lock_wait.begin(), lock_wait.commit());
+        let mut together = Sql::with_capacity(insert.len() + count.len() + 512);
         match self {
-            Self::Together => raw_sql(statements.together()).execute(connection).await.map(drop),
             Self::OneByOne => {
-                for statement in statements.one_by_one() {
-                    raw_sql(statement).execute(&mut *connection).await?;
-                }
-                Ok(())
+                raw_sql(begin).execute(&mut *connection).await?;
+                raw_sql(insert).execute(&mut *connection).await?;
+                raw_sql(count).execute(&mut *connection).await?;
+                return raw_sql(commit).execute(connection).await.map(drop);
+            }
+            Self::Packet => {
+                together.push(begin).push("; ").statement(&insert).push("; ").statement(&count);
+                together.push("; ").push(commit);
+            }
+            Self::Compound => {
+                together.push("BEGIN NOT ATOMIC ").push(begin).push("; ").statement(&insert);
+                together.push("; ").statement(&count).push("; ").push(commit).push("; END");
             }
         }
+        raw_sql(together).execute(connection).await.map(drop)
     }
 }
 
@@ -222,12 +247,11 @@ impl Sending {
 pub(crate) async fn transact(
     database: &Database,
     sending: Sending,
-    statements: Statements,
+    statements: [Sql; 2],
     deadline: Instant,
 ) -> Result<(), Error> {
     let mut lease = Lease::take(&database.pool, deadline).await?;
-    let transaction = statements.into_transaction(database.lock_wait);
-    match within(deadline, sending.execute(lease.connection(), transaction)).await {
+    match within(deadline, sending.execute(lease.connection(), statements, database.lock_wait)).await {
         Ok(()) => {
             lease.give_back();
             Ok(())

@@ -11,7 +11,7 @@ use crate::counters::Changes;
 use crate::inserts::{Kind, Row, Verdict, Verdicts};
 use crate::numbers::Sequence;
 use crate::rows;
-use crate::sql::{Sql, Statements, TablePrefix};
+use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Kind for Clicks {
         Ok(new.into_click(ClickRecordId::new(number)?))
     }
 
-    fn statements(&self, rows: &[Row<NewClick>], slot: u8) -> Statements {
+    fn statements(&self, rows: &[Row<NewClick>], slot: u8) -> [Sql; 2] {
         let prefix = &self.database.prefix;
         let mut sql = Sql::with_capacity(256 + 128 * rows.len());
         sql.push("INSERT INTO ").table(prefix, "clicks");
@@ -51,10 +51,7 @@ impl Kind for Clicks {
         });
         let mut changes = Changes::default();
         rows.iter().for_each(|row| changes.count_click(&row.new));
-        let mut statements = Statements::default();
-        statements.push(sql);
-        changes.write(&mut statements, prefix, slot);
-        statements
+        [sql, changes.statement(prefix, slot)]
     }
 
     async fn look(

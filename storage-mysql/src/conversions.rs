@@ -17,7 +17,7 @@ use crate::inserts::{Kind, Row, Verdict, Verdicts};
 use crate::lookups::is_same;
 use crate::numbers::Sequence;
 use crate::rows;
-use crate::sql::{LOCK_SHARED, Sql, Statements, TablePrefix};
+use crate::sql::{LOCK_SHARED, Sql, TablePrefix};
 use crate::store::Database;
 
 const COLUMNS: &str = "id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp";
@@ -50,7 +50,7 @@ impl Kind for Conversions {
         Ok(new.into_conversion(ConversionId::new(number)?))
     }
 
-    fn statements(&self, rows: &[Row<NewConversion>], slot: u8) -> Statements {
+    fn statements(&self, rows: &[Row<NewConversion>], slot: u8) -> [Sql; 2] {
         let prefix = &self.database.prefix;
         let mut sql = Sql::with_capacity(256 + 320 * rows.len());
         sql.push("INSERT INTO ").table(prefix, "conversions").push(" (").push(COLUMNS).push(") VALUES ");
@@ -63,10 +63,7 @@ impl Kind for Conversions {
         });
         let mut changes = Changes::default();
         rows.iter().for_each(|row| changes.count_conversion(&row.new));
-        let mut statements = Statements::default();
-        statements.push(sql);
-        changes.write(&mut statements, prefix, slot);
-        statements
+        [sql, changes.statement(prefix, slot)]
     }
 
     async fn look(

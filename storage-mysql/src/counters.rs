@@ -5,17 +5,26 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use tracking_core::{AffiliateId, CampaignId, Currency, NewClick, NewConversion, Timestamp};
 
-use crate::sql::{Sql, Statements, TablePrefix};
+use crate::sql::{Sql, TablePrefix};
 
 /// Milliseconds of a quarter of an hour, on which the days of every time zone begin.
 const QUARTER_HOUR: i64 = 15 * 60 * 1000;
 
 /// By how much the counters change. Sorted, so that every transaction takes its locks in the same order.
 #[derive(Debug, Default)]
-pub(crate) struct Changes {
-    by_quarter_hour: BTreeMap<(AffiliateId, Timestamp, CampaignId, Option<Currency>), Change>,
-    totals: BTreeMap<(AffiliateId, CampaignId, Option<Currency>), Change>,
+pub(crate) struct Changes(BTreeMap<Counter, Change>);
+
+/// What tells one counter from another, in the order of the primary key.
+type Counter = (AffiliateId, Period, Option<CampaignId>, Option<Currency>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Period {
+    AllTimes,
+    QuarterHour(Timestamp),
 }
+
+/// The quarter-hour of what is counted over all campaigns and all times.
+pub(crate) const ALL_TIMES: &str = "'1000-01-01'";
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Change {
@@ -45,48 +54,30 @@ impl Changes {
         currency: Option<Currency>,
         change: impl Fn(&mut Change),
     ) {
-        let quarter_hour = quarter_hour(time);
-        change(self.by_quarter_hour.entry((affiliate, quarter_hour, campaign, currency)).or_default());
-        change(self.totals.entry((affiliate, campaign, currency)).or_default());
+        let quarter_hour = Period::QuarterHour(quarter_hour(time));
+        change(self.0.entry((affiliate, quarter_hour, Some(campaign), currency)).or_default());
+        change(self.0.entry((affiliate, Period::AllTimes, None, currency)).or_default());
     }
 
-    /// Adds the statements that make these changes, in rows of this slot.
-    pub(crate) fn write(&self, statements: &mut Statements, prefix: &TablePrefix, slot: u8) {
-        let on_duplicate = " ON DUPLICATE KEY UPDATE clicks = clicks + VALUES(clicks), \
-                            conversions = conversions + VALUES(conversions), amount = amount + VALUES(amount)";
-        let mut counters = Sql::with_capacity(256 + 64 * self.by_quarter_hour.len());
-        counters.push("INSERT INTO ").table(prefix, "counters");
-        counters
-            .push(" (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
-        counters.separated(
-            ", ",
-            &self.by_quarter_hour,
-            |sql, ((affiliate, quarter_hour, campaign, currency), change)| {
-                sql.push("(").number(affiliate.as_u64()).push(", ").time(*quarter_hour);
-                sql.push(", ").number(campaign.as_u64());
-                change.write(sql, *currency, slot);
-            },
-        );
-        counters.push(on_duplicate);
-        statements.push(counters);
-
-        let mut totals = Sql::with_capacity(256 + 32 * self.totals.len());
-        totals.push("INSERT INTO ").table(prefix, "totals");
-        totals.push(" (affiliate_id, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
-        totals.separated(", ", &self.totals, |sql, ((affiliate, campaign, currency), change)| {
-            sql.push("(").number(affiliate.as_u64()).push(", ").number(campaign.as_u64());
-            change.write(sql, *currency, slot);
+    /// The statement that makes these changes, in rows of this slot.
+    pub(crate) fn statement(&self, prefix: &TablePrefix, slot: u8) -> Sql {
+        let mut sql = Sql::with_capacity(512 + 64 * self.0.len());
+        sql.push("INSERT INTO ").table(prefix, "counters");
+        sql.push(" (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
+        sql.separated(", ", &self.0, |sql, ((affiliate, period, campaign, currency), change)| {
+            sql.push("(").number(affiliate.as_u64()).push(", ");
+            match period {
+                Period::AllTimes => sql.push(ALL_TIMES),
+                Period::QuarterHour(start) => sql.time(*start),
+            };
+            sql.push(", ").number(campaign.map_or(0, CampaignId::as_u64));
+            sql.push(", ").ascii(currency.map_or("", Currency::code)).push(", ").number(slot.into());
+            sql.push(", ").number(change.clicks).push(", ").number(change.conversions);
+            sql.push(", ").decimal(change.amount).push(")");
         });
-        totals.push(on_duplicate);
-        statements.push(totals);
-    }
-}
-
-impl Change {
-    fn write(&self, sql: &mut Sql, currency: Option<Currency>, slot: u8) {
-        sql.push(", ").ascii(currency.map_or("", Currency::code));
-        sql.push(", ").number(slot.into()).push(", ").number(self.clicks).push(", ").number(self.conversions);
-        sql.push(", ").decimal(self.amount).push(")");
+        sql.push(" ON DUPLICATE KEY UPDATE clicks = clicks + VALUES(clicks), ");
+        sql.push("conversions = conversions + VALUES(conversions), amount = amount + VALUES(amount)");
+        sql
     }
 }
 

@@ -13,7 +13,7 @@ use crate::attempt::{
     Failure, Lease, Patience, Reader, SharedError, is_unavailable, number_of, store_error, transact, within,
 };
 use crate::numbers::{Sequence, slots};
-use crate::sql::Statements;
+use crate::sql::Sql;
 use crate::store::{Database, Writer};
 
 /// What is particular to clicks, and to conversions.
@@ -31,7 +31,7 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     fn record(new: Self::New, number: u64) -> Result<Self::Record, ParseError>;
 
     /// The statements that insert and count these rows. They fail if one of the rows can't be inserted.
-    fn statements(&self, rows: &[Row<Self::New>], slot: u8) -> Statements;
+    fn statements(&self, rows: &[Row<Self::New>], slot: u8) -> [Sql; 2];
 
     /// Looks which of these rows need not, or can't, be inserted, before a first attempt or after one that failed.
     async fn look(
@@ -144,12 +144,11 @@ impl<K: Kind> Inserts<K> {
     ) -> Result<Recorded<K::Record>, StoreError> {
         let error = |error| store_error(K::OPERATION, error);
         let deadline = Instant::now() + self.database.timeout;
-        let sending = self.database.sending(connection).await.map_err(error)?;
         let numbers = self.kind.numbers().take(&self.database, deadline, 1).await.map_err(error)?;
         let row = Row { place: 0, number: numbers.into_iter().sum(), new };
         // Such a transaction may stay open for long. In slots of their own they don't hold up the batches.
-        let writer = Writer { slot: slots::of_application(row.number), sending };
-        self.insert_one(connection, &row, writer).await.map_err(error)?.into_result(K::OPERATION)
+        let slot = slots::of_application(row.number);
+        self.insert_one(connection, &row, slot).await.map_err(error)?.into_result(K::OPERATION)
     }
 
     /// Inserts records of different identities.
@@ -179,17 +178,17 @@ impl<K: Kind> Inserts<K> {
             }
         }
         for row in alone {
-            work.verdicts[row.place] = Some(self.insert_alone(&row, writer, &mut patience).await);
+            work.verdicts[row.place] = Some(self.insert_alone(&row, writer.slot, &mut patience).await);
         }
         let unsettled = || Verdict::Failed(Error::RowNotFound.into());
         work.verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(unsettled)).collect()
     }
 
-    async fn insert_alone(&self, row: &Row<K::New>, writer: Writer, patience: &mut Patience) -> Verdict<K::Record> {
+    async fn insert_alone(&self, row: &Row<K::New>, slot: u8, patience: &mut Patience) -> Verdict<K::Record> {
         loop {
             let attempt = async {
                 let mut lease = Lease::take(&self.database.pool, patience.deadline()).await?;
-                let verdict = within(patience.deadline(), self.insert_one(lease.connection(), row, writer)).await?;
+                let verdict = within(patience.deadline(), self.insert_one(lease.connection(), row, slot)).await?;
                 lease.give_back();
                 Ok(verdict)
             };
@@ -206,7 +205,7 @@ impl<K: Kind> Inserts<K> {
         &self,
         connection: &mut MySqlConnection,
         row: &Row<K::New>,
-        Writer { slot, sending }: Writer,
+        slot: u8,
     ) -> Result<Verdict<K::Record>, Error> {
         let scope = Scope::enter(connection).await?;
         let rows = std::slice::from_ref(row);
@@ -222,8 +221,7 @@ impl<K: Kind> Inserts<K> {
             scope.keep(connection).await?;
             return Ok(verdict);
         }
-        let statements = self.kind.statements(rows, slot);
-        let error = match sending.execute(&mut *connection, statements).await {
+        let error = match execute_all(connection, self.kind.statements(rows, slot)).await {
             Ok(()) => {
                 scope.keep(connection).await?;
                 return K::record(row.new.clone(), row.number)
@@ -319,6 +317,13 @@ impl<K: Kind> Inserts<K> {
         }
         Ok(())
     }
+}
+
+async fn execute_all(connection: &mut MySqlConnection, statements: [Sql; 2]) -> Result<(), Error> {
+    for statement in statements {
+        raw_sql(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 const ER_SP_DOES_NOT_EXIST: u16 = 1305;

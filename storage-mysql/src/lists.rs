@@ -9,6 +9,7 @@ use tracking_core::{
 };
 
 use crate::attempt::{Reader, store_error};
+use crate::counters::ALL_TIMES;
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
@@ -79,8 +80,8 @@ impl Database {
         let query = |sql: &mut Sql| {
             sql.push("SELECT currency, CAST(SUM(clicks) AS SIGNED) AS clicks, ");
             sql.push("CAST(SUM(conversions) AS SIGNED) AS conversions, SUM(amount) AS amount FROM ");
-            sql.table(&self.prefix, "totals").push(" WHERE affiliate_id = ").number(affiliate.as_u64());
-            sql.push(" GROUP BY currency");
+            sql.table(&self.prefix, "counters").push(" WHERE affiliate_id = ").number(affiliate.as_u64());
+            sql.push(" AND quarter_hour = ").push(ALL_TIMES).push(" GROUP BY currency");
         };
         let to_total = |row: &MySqlRow| {
             let (clicks, conversions) = (rows::number(row, "clicks")?, rows::number(row, "conversions")?);

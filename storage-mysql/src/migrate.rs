@@ -17,7 +17,7 @@ const MIGRATIONS: &[&str] =
     &[include_str!("../migrations/1_records.sql"), include_str!("../migrations/2_counters.sql")];
 
 const NOTES: &str = "tracking_migrations";
-const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters", "totals"];
+const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters"];
 
 /// What a migration has done: `from` equals `to` where there was nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

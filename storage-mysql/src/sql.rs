@@ -71,7 +71,7 @@ pub(crate) enum LockWait {
 pub(crate) const SHORT_LOCK_WAIT: &str = "SET SESSION innodb_lock_wait_timeout = 2";
 
 impl LockWait {
-    const fn begin(self) -> &'static str {
+    pub(crate) const fn begin(self) -> &'static str {
         match self {
             Self::OfSession => "START TRANSACTION",
             Self::OfTransaction => {
@@ -81,10 +81,10 @@ impl LockWait {
         }
     }
 
-    const fn commit(self) -> [&'static str; 2] {
+    pub(crate) const fn commit(self) -> &'static str {
         match self {
-            Self::OfSession => ["COMMIT", ""],
-            Self::OfTransaction => ["COMMIT", "SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait"],
+            Self::OfSession => "COMMIT",
+            Self::OfTransaction => "COMMIT; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait",
         }
     }
 
@@ -117,6 +117,16 @@ impl Sql {
     pub(crate) fn changes_schema(&self) -> bool {
         let first = self.0.lines().find(|line| !line.is_empty() && !line.starts_with("--")).unwrap_or_default();
         first.starts_with("CREATE ") || first.starts_with("ALTER ") || first.starts_with("DROP ")
+    }
+
+    /// Another statement, whole.
+    pub(crate) fn statement(&mut self, statement: &Self) -> &mut Self {
+        self.0.push_str(&statement.0);
+        self
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn push(&mut self, fragment: &'static str) -> &mut Self {
@@ -209,37 +219,6 @@ impl Sql {
 
     pub(crate) fn numbers(&mut self, numbers: impl IntoIterator<Item = u64>) -> &mut Self {
         self.separated(", ", numbers, |sql, number| _ = sql.number(number))
-    }
-}
-
-/// Statements that are executed one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Statements(Vec<Sql>);
-
-impl Statements {
-    pub(crate) fn push(&mut self, statement: Sql) {
-        self.0.push(statement);
-    }
-
-    /// These as a transaction of their own.
-    pub(crate) fn into_transaction(self, lock_wait: LockWait) -> Self {
-        let constant = |text: &str| Sql(text.to_owned());
-        let end = lock_wait.commit().into_iter().filter(|text| !text.is_empty()).map(constant);
-        Self(std::iter::once(constant(lock_wait.begin())).chain(self.0).chain(end).collect())
-    }
-
-    /// All of them, to be sent in one go.
-    pub(crate) fn together(self) -> Sql {
-        let mut together = String::with_capacity(self.0.iter().map(|statement| statement.0.len() + 2).sum());
-        for statement in self.0 {
-            together.push_str(&statement.0);
-            together.push_str("; ");
-        }
-        Sql(together)
-    }
-
-    pub(crate) fn one_by_one(self) -> impl Iterator<Item = Sql> {
-        self.0.into_iter()
     }
 }
 

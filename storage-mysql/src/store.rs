@@ -86,8 +86,7 @@ pub(crate) struct Database {
     pub(crate) known: KnownIds,
     pub(crate) seen_clicks: SeenClicks,
     pub(crate) lock_wait: LockWait,
-    sending: OnceCell<Sending>,
-    slot: OnceCell<u8>,
+    writer: OnceCell<Writer>,
 }
 
 /// How this process writes.
@@ -99,25 +98,16 @@ pub(crate) struct Writer {
 }
 
 impl Database {
-    /// How this process writes, which is found out with its first write.
+    /// How this process writes, which is found out with its first batch.
     pub(crate) async fn writer(&self, deadline: Instant) -> Result<Writer, Error> {
         let register = || async {
+            let mut lease = Lease::take(&self.pool, deadline).await?;
+            let sending = within(deadline, Sending::to(lease.connection())).await?;
+            lease.give_back();
             let numbers = Sequence::new("writers", 1).take(self, deadline, 1).await?;
-            Ok::<_, Error>(slots::of_process(numbers.into_iter().sum()))
+            Ok(Writer { slot: slots::of_process(numbers.into_iter().sum()), sending })
         };
-        let slot = *self.slot.get_or_try_init(register).await?;
-        if let Some(sending) = self.sending.get() {
-            return Ok(Writer { slot, sending: *sending });
-        }
-        let mut lease = Lease::take(&self.pool, deadline).await?;
-        let sending = within(deadline, self.sending(lease.connection())).await?;
-        lease.give_back();
-        Ok(Writer { slot, sending })
-    }
-
-    /// How statements are sent on this connection.
-    pub(crate) async fn sending(&self, connection: &mut MySqlConnection) -> Result<Sending, Error> {
-        self.sending.get_or_try_init(|| Sending::to(connection)).await.copied()
+        self.writer.get_or_try_init(register).await.copied()
     }
 }
 
@@ -150,8 +140,7 @@ impl MySqlStore {
             lock_wait,
             known: KnownIds::default(),
             seen_clicks: SeenClicks::default(),
-            sending: OnceCell::new(),
-            slot: OnceCell::new(),
+            writer: OnceCell::new(),
         });
         let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };
         let share = || Arc::clone(&database);

@@ -76,7 +76,7 @@ pub(crate) async fn fill(url: &str, clicks: Clicks) -> Result<(), Box<dyn Error>
     );
     // Numbers only.
     raw_sql(AssertSqlSafe(sequences)).execute(&mut connection).await?;
-    connection.execute("ANALYZE TABLE clicks, conversions, counters, totals").await?;
+    connection.execute("ANALYZE TABLE clicks, conversions, counters").await?;
     Ok(connection.close().await?)
 }
 
@@ -112,14 +112,14 @@ impl Click {
 #[derive(Debug, Default)]
 struct Counters {
     by_quarter_hour: BTreeMap<(u32, i64, u32, &'static str), [u64; 3]>,
-    totals: BTreeMap<(u32, u32, &'static str), [u64; 3]>,
+    totals: BTreeMap<(u32, &'static str), [u64; 3]>,
 }
 
 impl Counters {
     fn add(&mut self, affiliate: u32, campaign: u32, millis: i64, currency: &'static str, by: [u64; 3]) {
         let quarter_hour = millis - millis % QUARTER_HOUR;
         let counter = self.by_quarter_hour.entry((affiliate, quarter_hour, campaign, currency)).or_default();
-        let total = self.totals.entry((affiliate, campaign, currency)).or_default();
+        let total = self.totals.entry((affiliate, currency)).or_default();
         for sums in [counter, total] {
             sums.iter_mut().zip(by).for_each(|(sum, by)| *sum += by);
         }
@@ -133,10 +133,9 @@ impl Counters {
         });
         let table = "counters (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount)";
         insert(connection, table, rows).await?;
-        let rows = self.totals.into_iter().map(|((affiliate, campaign, currency), [clicks, conversions, amount])| {
-            format!("{affiliate}, {campaign}, '{currency}', 0, {clicks}, {conversions}, {amount}")
+        let rows = self.totals.into_iter().map(|((affiliate, currency), [clicks, conversions, amount])| {
+            format!("{affiliate}, '1000-01-01', 0, '{currency}', 0, {clicks}, {conversions}, {amount}")
         });
-        let table = "totals (affiliate_id, campaign_id, currency, slot, clicks, conversions, amount)";
         insert(connection, table, rows).await
     }
 }

@@ -50,7 +50,7 @@ impl Findings {
         self.check_clicks(rows, notes);
         self.check_conversions(rows, notes);
         self.check_counts("counters", &rows.counters, &rows.recount(quarter_hour));
-        self.check_counts("totals", &rows.totals, &rows.recount(|_| String::new()));
+        self.check_counts("totals", &rows.totals, &rows.recount_totals());
     }
 
     fn check_clicks(&mut self, rows: &Rows, notes: &[Notes]) {
@@ -130,7 +130,7 @@ impl Findings {
     /// Compares the database with the lists and summaries of this server.
     pub(crate) async fn check_http(&mut self, rows: &Rows, server: SocketAddr, affiliates: &[i64]) {
         let mut connection = Connection::open(server).await.unwrap();
-        let totals = rows.recount(|_| String::new());
+        let totals = rows.recount_totals();
         for &affiliate in affiliates {
             let listed = list(&mut connection, &format!("/affiliates/{affiliate}/clicks")).await;
             let mut listed: Vec<Click> = listed.iter().map(|click| Click::of_json(affiliate, click)).collect();
@@ -305,14 +305,14 @@ impl Rows {
             "SELECT affiliate_id, campaign_id, currency, DATE_FORMAT(quarter_hour, '%Y-%m-%dT%H:%i') AS quarter_hour,
                 CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
                 CAST(SUM(amount) * 1000000 AS SIGNED) AS amount
-             FROM counters GROUP BY affiliate_id, campaign_id, currency, quarter_hour",
+             FROM counters WHERE campaign_id > 0 GROUP BY affiliate_id, campaign_id, currency, quarter_hour",
         );
         let counters = counters.fetch_all(&mut connection).await.unwrap();
         let totals = raw_sql(
-            "SELECT affiliate_id, campaign_id, currency, '' AS quarter_hour,
+            "SELECT affiliate_id, 0 AS campaign_id, currency, '' AS quarter_hour,
                 CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
                 CAST(SUM(amount) * 1000000 AS SIGNED) AS amount
-             FROM totals GROUP BY affiliate_id, campaign_id, currency",
+             FROM counters WHERE campaign_id = 0 GROUP BY affiliate_id, currency",
         );
         let totals = totals.fetch_all(&mut connection).await.unwrap();
         connection.close().await.unwrap();
@@ -340,6 +340,18 @@ impl Rows {
             counters: counters.iter().map(count).collect(),
             totals: totals.iter().map(count).collect(),
         }
+    }
+
+    /// Over all campaigns and times.
+    fn recount_totals(&self) -> Counts {
+        let mut totals = Counts::new();
+        for (key, count) in self.recount(|_| String::new()) {
+            let total = totals.entry(CountKey { campaign: 0, ..key }).or_default();
+            total.clicks += count.clicks;
+            total.conversions += count.conversions;
+            total.amount += count.amount;
+        }
+        totals
     }
 
     fn recount(&self, period: impl Fn(&str) -> String) -> Counts {
@@ -404,7 +416,7 @@ mod tests {
         let (clicks, conversions) = (vec![click], vec![conversion]);
         let mut rows = Rows { clicks, conversions, counters: Counts::new(), totals: Counts::new() };
         rows.counters = rows.recount(quarter_hour);
-        rows.totals = rows.recount(|_| String::new());
+        rows.totals = rows.recount_totals();
 
         let told = vec![
             ClickTold { is_new: true, timestamp: timestamp() },
@@ -430,7 +442,7 @@ mod tests {
 
     fn recount(rows: &mut Rows) {
         rows.counters = rows.recount(quarter_hour);
-        rows.totals = rows.recount(|_| String::new());
+        rows.totals = rows.recount_totals();
     }
 
     #[test]
