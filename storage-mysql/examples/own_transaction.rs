@@ -54,12 +54,14 @@ async fn order(
     item: &str,
     sale: ConversionRequest,
 ) -> Result<()> {
+    // Before the transaction, because it takes another connection of the pool.
+    let attribution = tracker.attribute(sale).await?;
+
     let mut transaction = pool.begin().await?;
     let done = sqlx::query("INSERT INTO shop_orders (item) VALUES (?)").bind(item).execute(&mut *transaction).await?;
-
-    let sale = sale.transaction_id(format!("order-{}", done.last_insert_id()).parse()?);
-    let outcome = match tracker.attribute(sale).await? {
-        Attribution::Found(conversion) => {
+    let outcome = match attribution {
+        Attribution::Found(mut conversion) => {
+            conversion.transaction_id = Some(format!("order-{}", done.last_insert_id()).parse()?);
             let (amount, currency) = (conversion.amount, conversion.currency);
             let recorded = store.insert_conversion_on(&mut transaction, conversion).await?;
             Outcome::of(recorded, amount, currency)

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tracking_core::StoreError;
 
-use crate::sql::{LOCK_SHARED, LockWait, Sql};
+use crate::sql::{LockWait, Sql};
 use crate::store::Database;
 
 /// Why an attempt failed.
@@ -39,12 +40,9 @@ impl Failure {
                 Some(error) => Self::of_number(error.number(), error.code()),
                 None => Self::Broken,
             },
-            Error::Io(_)
-            | Error::Tls(_)
-            | Error::Protocol(_)
-            | Error::PoolTimedOut
-            | Error::PoolClosed
-            | Error::WorkerCrashed => Self::Unavailable,
+            Error::Io(_) | Error::Protocol(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => {
+                Self::Unavailable
+            }
             _ => Self::Broken,
         }
     }
@@ -56,20 +54,24 @@ impl Failure {
         match number {
             // ER_DUP_ENTRY, ER_DUP_ENTRY_WITH_KEY_NAME
             1062 | 1586 => Self::Duplicate,
-            // ER_BAD_NULL_ERROR, ER_NO_REFERENCED_ROW, ER_NO_REFERENCED_ROW_2
-            1048 | 1216 | 1452 => Self::MissingReference,
+            // ER_NO_REFERENCED_ROW, ER_NO_REFERENCED_ROW_2
+            1216 | 1452 => Self::MissingReference,
             // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_NOWAIT
             1205 | 3572 => Self::LockWait,
-            // ER_LOCK_DEADLOCK, ER_CHECKREAD
-            1213 | 1020 => Self::Conflict,
+            // ER_LOCK_DEADLOCK, ER_CHECKREAD, ER_TRANSACTION_ROLLBACK_DURING_COMMIT; and ER_SP_DOES_NOT_EXIST, of a savepoint
+            // that went with its transaction
+            1213 | 1020 | 3101 | 1305 => Self::Conflict,
             // ER_CON_COUNT_ERROR, ER_OUT_OF_RESOURCES, WSREP not ready (ER_UNKNOWN_COM_ERROR), ER_SERVER_SHUTDOWN,
-            // ER_NORMAL_SHUTDOWN, ER_ABORTING_CONNECTION, ER_NEW_ABORTING_CONNECTION, ER_TOO_MANY_USER_CONNECTIONS,
-            // ER_OPTION_PREVENTS_STATEMENT and ER_READ_ONLY_MODE (a former primary), ER_QUERY_INTERRUPTED,
-            // ER_CONNECTION_KILLED, ER_CLIENT_INTERACTION_TIMEOUT
-            1040 | 1041 | 1047 | 1053 | 1077 | 1152 | 1184 | 1203 | 1290 | 1836 | 1317 | 1927 | 4031 => {
-                Self::Unavailable
-            }
-            _ if sql_state == Some("40001") => Self::Conflict,
+            // ER_NORMAL_SHUTDOWN, ER_HOST_IS_BLOCKED, ER_ABORTING_CONNECTION, ER_NEW_ABORTING_CONNECTION,
+            // ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED
+            1040 | 1041 | 1047 | 1053 | 1077 | 1129 | 1152 | 1184 | 1203 | 1226 => Self::Unavailable,
+            // ER_OPTION_PREVENTS_STATEMENT and ER_READ_ONLY_MODE (a former primary), ER_SERVER_OFFLINE_MODE,
+            // ER_RUN_HOOK_ERROR (a cluster without a majority)
+            1290 | 1836 | 3032 | 3100 => Self::Unavailable,
+            // ER_QUERY_INTERRUPTED, ER_CONNECTION_KILLED, ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT, ER_SESSION_WAS_KILLED,
+            // ER_CLIENT_INTERACTION_TIMEOUT
+            1317 | 1927 | 1969 | 3024 | 3169 | 4031 => Self::Unavailable,
+            _ if sql_state.is_some_and(|state| state.starts_with("40")) => Self::Conflict,
             _ if sql_state.is_some_and(|state| state.starts_with("08")) => Self::Unavailable,
             _ => Self::Broken,
         }
@@ -129,6 +131,11 @@ pub(crate) fn store_error(operation: &'static str, error: Error) -> StoreError {
 #[error("the database has not answered in time")]
 struct Late;
 
+/// In such a session nothing would ever be committed.
+#[derive(Debug, Error)]
+#[error("the connections of the pool have autocommit off, which the store needs to be on")]
+struct NoAutocommit;
+
 /// A connection of the pool that goes back there only in a known state: unless it is [given back](Self::give_back) it is
 /// closed, and with it ends whatever was under way.
 pub(crate) struct Lease {
@@ -161,7 +168,7 @@ impl Lease {
     }
 
     /// The same after an error in a transaction, which has to be undone before.
-    async fn undo_after(mut self, error: &Error, lock_wait: LockWait, deadline: Instant) {
+    pub(crate) async fn undo_after(mut self, error: &Error, lock_wait: LockWait, deadline: Instant) {
         if Failure::of(error) != Failure::Unavailable
             && within(deadline, raw_sql(lock_wait.rollback()).execute(self.connection())).await.is_ok()
         {
@@ -178,39 +185,40 @@ impl Drop for Lease {
     }
 }
 
-/// Waits no longer than until the deadline.
+/// Waits no longer than until the deadline, and begins nothing after it.
 pub(crate) async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout_at(deadline, call)
-        .await
-        .unwrap_or_else(|_| Err(Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, Late))))
+    let late = || Error::Io(io::Error::new(io::ErrorKind::TimedOut, Late));
+    if Instant::now() >= deadline {
+        return Err(late());
+    }
+    timeout_at(deadline, call).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// How the statements of a transaction go to the server.
 ///
-/// On a Galera cluster a transaction that is in the way of another node's is rolled back even between two statements of one
-/// packet, and the rest of the packet is executed all the same, outside of any transaction.
+/// Not as several statements in one packet: on a Galera cluster a transaction that is in the way of another node's is rolled
+/// back even between two of them, and the rest of the packet is executed all the same, outside of any transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sending {
-    /// As one compound statement, which MariaDB has: one answer, and the first error ends it, that of a cluster included.
+    /// As one compound statement, which MariaDB has: one round trip, and the first error ends it, that of a cluster
+    /// included.
     Compound,
-    /// In one packet. The first error ends it.
-    Packet,
-    /// Each in a packet of its own.
+    /// Each by itself.
     OneByOne,
 }
 
 impl Sending {
     /// What suits this server.
     pub(crate) async fn to(connection: &mut MySqlConnection) -> Result<Self, Error> {
-        let row = raw_sql("SELECT VERSION() AS version, @@sql_mode AS mode").fetch_one(&mut *connection).await?;
+        let query = "SELECT VERSION() AS version, @@sql_mode AS mode, IF(@@autocommit, 'on', 'off') AS autocommit";
+        let row = raw_sql(query).fetch_one(connection).await?;
         let (version, mode): (&str, &str) = (row.try_get("version")?, row.try_get("mode")?);
-        // Where MariaDB plays Oracle, compound statements have another form.
-        if version.to_ascii_lowercase().contains("mariadb") && !mode.contains("ORACLE") {
-            return Ok(Self::Compound);
+        if row.try_get::<&str, _>("autocommit")? != "on" {
+            return Err(Error::Configuration(NoAutocommit.into()));
         }
-        let rows = raw_sql("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").fetch_all(connection).await?;
-        let is_cluster = rows.iter().any(|row| row.try_get::<&str, _>(1).is_ok_and(|value| value == "ON"));
-        Ok(if is_cluster { Self::OneByOne } else { Self::Packet })
+        // Where MariaDB plays Oracle, compound statements have another form.
+        let has_compounds = version.to_ascii_lowercase().contains("mariadb") && !mode.contains("ORACLE");
+        Ok(if has_compounds { Self::Compound } else { Self::OneByOne })
     }
 
     async fn execute(
@@ -221,24 +229,20 @@ impl Sending {
     ) -> Result<(), Error> {
         let [insert, count] = statements;
         let (begin, commit) = (lock_wait.begin(), lock_wait.commit());
-        let mut together = Sql::with_capacity(insert.len() + count.len() + 512);
         match self {
             Self::OneByOne => {
                 raw_sql(begin).execute(&mut *connection).await?;
                 raw_sql(insert).execute(&mut *connection).await?;
                 raw_sql(count).execute(&mut *connection).await?;
-                return raw_sql(commit).execute(connection).await.map(drop);
-            }
-            Self::Packet => {
-                together.push(begin).push("; ").statement(&insert).push("; ").statement(&count);
-                together.push("; ").push(commit);
+                raw_sql(commit).execute(connection).await.map(drop)
             }
             Self::Compound => {
-                together.push("BEGIN NOT ATOMIC ").push(begin).push("; ").statement(&insert);
-                together.push("; ").statement(&count).push("; ").push(commit).push("; END");
+                let mut compound = Sql::with_capacity(insert.len() + count.len() + 512);
+                compound.push("BEGIN NOT ATOMIC ").push(begin).push("; ").statement(&insert);
+                compound.push("; ").statement(&count).push("; ").push(commit).push("; END");
+                raw_sql(compound).execute(connection).await.map(drop)
             }
         }
-        raw_sql(together).execute(connection).await.map(drop)
     }
 }
 
@@ -267,7 +271,7 @@ pub(crate) async fn transact(
 pub(crate) enum Reader<'a> {
     /// From what has been committed.
     Pool(&'a MySqlPool, Instant),
-    /// In a transaction: from what has been committed by others, even after it began, and from what it has done itself.
+    /// From what this connection sees, in its transaction if it is in one.
     Transaction(&'a mut MySqlConnection),
 }
 
@@ -280,7 +284,6 @@ impl Reader<'_> {
             Self::Transaction(connection) => {
                 let mut sql = Sql::default();
                 query(&mut sql);
-                sql.push(LOCK_SHARED);
                 return raw_sql(sql).fetch_all(&mut **connection).await;
             }
         };
@@ -297,7 +300,8 @@ impl Reader<'_> {
                 Err(error) => {
                     lease.give_back_after(&error);
                     broken += 1;
-                    if Failure::of(&error) != Failure::Unavailable || broken > pool.options().get_max_connections() {
+                    let may_be_broken = Failure::of(&error) == Failure::Unavailable && Instant::now() < deadline;
+                    if !may_be_broken || broken > pool.options().get_max_connections() {
                         return Err(error);
                     }
                 }
@@ -307,7 +311,7 @@ impl Reader<'_> {
 }
 
 /// Repeats what may succeed next time, with growing pauses, until there is no time left.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     deadline: Instant,
     pause: Duration,

@@ -90,7 +90,17 @@ impl Kind for Clicks {
         false
     }
 
-    async fn lock(&self, _: &mut MySqlConnection, _: &Row<NewClick>) -> Result<Option<Verdict<Click>>, Error> {
+    async fn to_lock(&self, _: &mut Reader<'_>, _: &NewClick) -> Result<Vec<u64>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn lock(
+        &self,
+        _: &mut MySqlConnection,
+        _: &[u64],
+        _: Option<&mut Reader<'_>>,
+        _: &Row<NewClick>,
+    ) -> Result<Option<Verdict<Click>>, Error> {
         Ok(None)
     }
 }

@@ -17,7 +17,7 @@ use crate::inserts::{Kind, Row, Verdict, Verdicts};
 use crate::lookups::is_same;
 use crate::numbers::Sequence;
 use crate::rows;
-use crate::sql::{LOCK_SHARED, Sql, TablePrefix};
+use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 
 const COLUMNS: &str = "id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp";
@@ -118,32 +118,48 @@ impl Kind for Conversions {
         !new.alternatives.is_empty()
     }
 
+    async fn to_lock(&self, reader: &mut Reader<'_>, new: &NewConversion) -> Result<Vec<u64>, Error> {
+        let click = [(new.click.affiliate_id, &new.click.click_id)];
+        let found = reader.rows(|sql| clicks::select(sql, &self.database.prefix, click.into_iter())).await?;
+        let found: Vec<Click> = found.iter().map(rows::click).collect::<Result<_, _>>()?;
+        let is_meant = |click: &&Click| click.id == new.click.id || new.alternatives.contains(&click.campaign_id);
+        Ok(found.iter().filter(is_meant).map(|click| click.id.as_u64()).collect())
+    }
+
     /// Two calls that name each other's campaigns lock the same clicks in the same order. So one of them sees what the
     /// other has inserted.
     async fn lock(
         &self,
         connection: &mut MySqlConnection,
+        numbers: &[u64],
+        committed: Option<&mut Reader<'_>>,
         row: &Row<NewConversion>,
     ) -> Result<Option<Verdict<Conversion>>, Error> {
         let (prefix, new) = (&self.database.prefix, &row.new);
         let mut sql = Sql::default();
-        clicks::select(&mut sql, prefix, [(new.click.affiliate_id, &new.click.click_id)].into_iter());
-        sql.push(" ORDER BY id FOR UPDATE");
+        sql.push("SELECT ").push(rows::CLICK).push(" FROM ").table(prefix, "clicks").push(" WHERE id IN (");
+        sql.numbers(numbers.iter().copied()).push(") ORDER BY id FOR UPDATE");
         let clicks = raw_sql(sql).fetch_all(&mut *connection).await?;
         let clicks: Vec<Click> = clicks.iter().map(rows::click).collect::<Result<_, _>>()?;
         if !clicks.iter().any(|found| is_same(found, &new.click)) {
             // It will be seen what is missing.
             return Ok(None);
         }
-        let is_meant = |click: &&Click| click.id == new.click.id || new.alternatives.contains(&click.campaign_id);
-        let meant = clicks.iter().filter(is_meant).map(|click| NewConversion { click: click.clone(), ..new.clone() });
-        let meant: Vec<NewConversion> = meant.collect();
-        let mut sql = Sql::default();
-        select(&mut sql, prefix, meant.iter());
-        sql.push(" ORDER BY timestamp, id LIMIT 1").push(LOCK_SHARED);
-        let found = raw_sql(sql).fetch_optional(connection).await?;
-        let found = found.map(|found| rows::conversion(&found, new.click.click_id.clone())).transpose()?;
-        Ok(found.map(|found| verdict_of(found, row.number)))
+        let meant: Vec<NewConversion> =
+            clicks.into_iter().map(|click| NewConversion { click, ..new.clone() }).collect();
+        let query = |sql: &mut Sql| {
+            select(sql, prefix, meant.iter());
+            sql.push(" ORDER BY timestamp, id LIMIT 1");
+        };
+        // In a transaction that has just begun this is its first look, so it sees all that was there before the lock.
+        let mut found = Reader::Transaction(connection).rows(query).await?;
+        if let Some(committed) = committed {
+            found.extend(committed.rows(query).await?);
+        }
+        let found: Result<Vec<_>, _> =
+            found.iter().map(|found| rows::conversion(found, new.click.click_id.clone())).collect();
+        let earliest = found?.into_iter().min_by_key(|found| (found.created_at, found.id));
+        Ok(earliest.map(|found| verdict_of(found, row.number)))
     }
 }
 

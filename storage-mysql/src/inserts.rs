@@ -5,14 +5,12 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use sqlx::{Error, MySqlConnection, raw_sql};
-use tokio::time::Instant;
+use futures_util::stream::{self, StreamExt};
+use sqlx::{Error, MySqlConnection};
 use tracking_core::{AffiliateId, Batch, CampaignId, ClickId, ParseError, Recorded, StoreError, async_trait};
 
-use crate::attempt::{
-    Failure, Lease, Patience, Reader, SharedError, is_unavailable, number_of, store_error, transact, within,
-};
-use crate::numbers::{Sequence, slots};
+use crate::attempt::{Failure, Patience, Reader, SharedError, is_unavailable, transact};
+use crate::numbers::Sequence;
 use crate::sql::Sql;
 use crate::store::{Database, Writer};
 
@@ -41,13 +39,18 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
         failed: Option<Failure>,
     ) -> Result<Verdicts<Self>, Error>;
 
-    /// Whether this one needs a transaction of its own.
+    /// Whether this one needs a transaction of its own, in which others are kept away while it looks.
     fn goes_alone(new: &Self::New) -> bool;
 
-    /// What has to be looked at, and locked, before one that goes alone is inserted in the same transaction.
+    /// The numbers of the rows that one which goes alone has to lock.
+    async fn to_lock(&self, reader: &mut Reader<'_>, new: &Self::New) -> Result<Vec<u64>, Error>;
+
+    /// Locks these, and looks whether there is a need to insert it then.
     async fn lock(
         &self,
         connection: &mut MySqlConnection,
+        numbers: &[u64],
+        committed: Option<&mut Reader<'_>>,
         row: &Row<Self::New>,
     ) -> Result<Option<Verdict<Self::Record>>, Error>;
 }
@@ -59,7 +62,7 @@ pub(crate) type Verdicts<K> = Vec<Option<Verdict<<K as Kind>::Record>>>;
 #[derive(Debug)]
 pub(crate) struct Row<N> {
     /// Where its verdict belongs.
-    place: usize,
+    pub(crate) place: usize,
     pub(crate) number: u64,
     pub(crate) new: N,
 }
@@ -135,22 +138,10 @@ impl<K: Kind> Batch for Inserts<K> {
     }
 }
 
-impl<K: Kind> Inserts<K> {
-    /// Inserts a record in the application's own transaction, or in one of its own if the connection is in none.
-    pub(crate) async fn insert_on(
-        &self,
-        connection: &mut MySqlConnection,
-        new: K::New,
-    ) -> Result<Recorded<K::Record>, StoreError> {
-        let error = |error| store_error(K::OPERATION, error);
-        let deadline = Instant::now() + self.database.timeout;
-        let numbers = self.kind.numbers().take(&self.database, deadline, 1).await.map_err(error)?;
-        let row = Row { place: 0, number: numbers.into_iter().sum(), new };
-        // Such a transaction may stay open for long. In slots of their own they don't hold up the batches.
-        let slot = slots::of_application(row.number);
-        self.insert_one(connection, &row, slot).await.map_err(error)?.into_result(K::OPERATION)
-    }
+/// How many rows are tried at once when a batch goes row by row.
+const AT_ONCE: usize = 4;
 
+impl<K: Kind> Inserts<K> {
     /// Inserts records of different identities.
     async fn insert_all(&self, news: Vec<K::New>) -> Vec<Verdict<K::Record>> {
         let mut patience = Patience::new(self.database.timeout);
@@ -168,77 +159,40 @@ impl<K: Kind> Inserts<K> {
         };
         let mut work = Work::new(writer, numbers.into_iter().zip(news));
         let alone: Vec<_> = work.pending.extract_if(.., |row| K::goes_alone(&row.new)).collect();
-        if let Err(stuck) = self.settle(&mut work, &mut patience).await {
-            tracing::warn!(error = %stuck, operation = K::OPERATION, "a batch goes row by row");
-            // One of them is in the way of all others, and the server does not say which.
-            for row in std::mem::take(&mut work.pending) {
-                let mut single = Work::new(writer, [(row.number, row.new)]);
-                _ = self.settle(&mut single, &mut patience).await;
-                work.verdicts[row.place] = single.verdicts.remove(0);
-            }
+        let stuck = self.settle(&mut work, &mut patience).await.err();
+        if let Some(error) = &stuck {
+            tracing::warn!(%error, operation = K::OPERATION, "a batch goes row by row");
         }
-        for row in alone {
-            work.verdicts[row.place] = Some(self.insert_alone(&row, writer.slot, &mut patience).await);
-        }
-        let unsettled = || Verdict::Failed(Error::RowNotFound.into());
-        work.verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(unsettled)).collect()
-    }
-
-    async fn insert_alone(&self, row: &Row<K::New>, slot: u8, patience: &mut Patience) -> Verdict<K::Record> {
-        loop {
-            let attempt = async {
-                let mut lease = Lease::take(&self.database.pool, patience.deadline()).await?;
-                let verdict = within(patience.deadline(), self.insert_one(lease.connection(), row, slot)).await?;
-                lease.give_back();
-                Ok(verdict)
-            };
-            match attempt.await {
-                Ok(verdict) => return verdict,
-                Err(error) if is_unavailable(&error) && patience.pause().await => {}
-                Err(error) => return Verdict::Failed(error.into()),
-            }
-        }
-    }
-
-    /// All of it or nothing, whether the connection is in a transaction or not.
-    async fn insert_one(
-        &self,
-        connection: &mut MySqlConnection,
-        row: &Row<K::New>,
-        slot: u8,
-    ) -> Result<Verdict<K::Record>, Error> {
-        let scope = Scope::enter(connection).await?;
-        let rows = std::slice::from_ref(row);
-        let mut verdict = None;
-        if K::goes_alone(&row.new) {
-            verdict = self.kind.lock(connection, row).await?;
-        }
-        if verdict.is_none() {
-            let verdicts = self.kind.look(&mut Reader::Transaction(connection), rows, None).await?;
-            verdict = verdicts.into_iter().next().flatten();
-        }
-        if let Some(verdict) = verdict {
-            scope.keep(connection).await?;
-            return Ok(verdict);
-        }
-        let error = match execute_all(connection, self.kind.statements(rows, slot)).await {
-            Ok(()) => {
-                scope.keep(connection).await?;
-                return K::record(row.new.clone(), row.number)
-                    .map(Verdict::New)
-                    .map_err(|error| Error::Decode(error.into()));
-            }
-            Err(error) => error,
+        // One of those that are left is in the way of all others, and the server does not say which.
+        let singles = std::mem::take(&mut work.pending).into_iter().chain(alone);
+        let patience = Patience::new(self.database.timeout);
+        let single = |row: Row<K::New>| async move {
+            (
+                row.place,
+                if K::goes_alone(&row.new) {
+                    self.insert_alone(&row, writer.slot, patience).await
+                } else {
+                    self.insert_single(row, writer, patience).await
+                },
+            )
         };
-        let failure = Failure::of(&error);
-        if !matches!(failure, Failure::Duplicate | Failure::MissingReference) {
-            // After a deadlock there is nothing left to undo, and the savepoint is gone.
-            _ = scope.undo(connection).await;
-            return Err(error);
+        let singles: Vec<_> = stream::iter(singles).map(single).buffer_unordered(AT_ONCE).collect().await;
+        for (place, verdict) in singles {
+            work.verdicts[place] = Some(verdict);
         }
-        scope.undo(connection).await?;
-        let verdicts = self.kind.look(&mut Reader::Transaction(connection), rows, Some(failure)).await?;
-        verdicts.into_iter().next().flatten().ok_or(error)
+        // Each row has been given one by now.
+        let forgotten = || Verdict::Failed(Error::WorkerCrashed.into());
+        work.verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(forgotten)).collect()
+    }
+
+    async fn insert_single(&self, row: Row<K::New>, writer: Writer, mut patience: Patience) -> Verdict<K::Record> {
+        let mut work = Work::new(writer, [(row.number, row.new)]);
+        let settled = self.settle(&mut work, &mut patience).await;
+        match (work.verdicts.pop().flatten(), settled) {
+            (Some(verdict), _) => verdict,
+            (None, Err(error)) => Verdict::Failed(error),
+            (None, Ok(())) => Verdict::Failed(Error::WorkerCrashed.into()),
+        }
     }
 
     /// Goes on until each row has its verdict. Fails if one of several rows is in the way of the others.
@@ -257,32 +211,29 @@ impl<K: Kind> Inserts<K> {
                 Err(error) => error,
             };
             let failure = Failure::of(&error);
-            match failure {
-                Failure::Duplicate | Failure::MissingReference => {}
-                Failure::Conflict | Failure::Unavailable => {
-                    if !patience.pause().await {
-                        work.fail(error.into());
-                        break;
-                    }
+            if matches!(failure, Failure::LockWait | Failure::Broken) {
+                if work.pending.len() > 1 {
+                    return Err(error.into());
                 }
-                Failure::LockWait | Failure::Broken => {
-                    if work.pending.len() > 1 {
-                        return Err(error.into());
-                    }
-                    work.fail(error.into());
-                    break;
-                }
+                work.fail(error.into());
+                break;
             }
             let before = work.pending.len();
             if let Err(error) = self.look(work, Some(failure), patience).await {
                 work.fail(error);
             }
-            // Somebody else's row has one of the numbers, or has just gone.
+            // Others are in the way, or nothing explains the refusal yet.
+            if work.pending.len() == before && !patience.pause().await {
+                work.fail(error.into());
+                break;
+            }
+            // Somebody else's row has one of the numbers.
             if failure == Failure::Duplicate
                 && work.pending.len() == before
+                && error.to_string().contains("PRIMARY")
                 && let Err(error) = self.renumber(work, patience).await
             {
-                work.fail(error);
+                work.fail(error.into());
             }
         }
         Ok(())
@@ -307,64 +258,12 @@ impl<K: Kind> Inserts<K> {
         }
     }
 
-    async fn renumber(&self, work: &mut Work<K>, patience: &mut Patience) -> Result<(), SharedError> {
-        if !patience.pause().await {
-            return Err(Error::PoolTimedOut.into());
-        }
+    async fn renumber(&self, work: &mut Work<K>, patience: &Patience) -> Result<(), Error> {
         let numbers = self.kind.numbers().take(&self.database, patience.deadline(), work.pending.len()).await?;
         for (row, number) in work.pending.iter_mut().zip(numbers) {
             row.number = number;
         }
         Ok(())
-    }
-}
-
-async fn execute_all(connection: &mut MySqlConnection, statements: [Sql; 2]) -> Result<(), Error> {
-    for statement in statements {
-        raw_sql(statement).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-const ER_SP_DOES_NOT_EXIST: u16 = 1305;
-
-/// A transaction, or a part of one.
-enum Scope {
-    /// A savepoint within the caller's transaction.
-    Savepoint,
-    Transaction,
-}
-
-impl Scope {
-    async fn enter(connection: &mut MySqlConnection) -> Result<Self, Error> {
-        raw_sql("SAVEPOINT tracking_record").execute(&mut *connection).await?;
-        // Outside of a transaction a savepoint ends with the statement that sets it. Of a transaction that was begun in
-        // plain SQL nobody knows but the server.
-        match raw_sql("ROLLBACK TO SAVEPOINT tracking_record").execute(&mut *connection).await {
-            Ok(_) => Ok(Self::Savepoint),
-            Err(error) if number_of(&error) == Some(ER_SP_DOES_NOT_EXIST) => {
-                raw_sql("START TRANSACTION").execute(connection).await?;
-                Ok(Self::Transaction)
-            }
-            // Such as the end of the caller's transaction, which he has to hear of.
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn keep(self, connection: &mut MySqlConnection) -> Result<(), Error> {
-        let statement = match self {
-            Self::Savepoint => "RELEASE SAVEPOINT tracking_record",
-            Self::Transaction => "COMMIT",
-        };
-        raw_sql(statement).execute(connection).await.map(drop)
-    }
-
-    async fn undo(self, connection: &mut MySqlConnection) -> Result<(), Error> {
-        let statement = match self {
-            Self::Savepoint => "ROLLBACK TO SAVEPOINT tracking_record",
-            Self::Transaction => "ROLLBACK",
-        };
-        raw_sql(statement).execute(connection).await.map(drop)
     }
 }
 

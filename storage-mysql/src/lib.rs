@@ -13,6 +13,7 @@ mod numbers;
 mod rows;
 mod sql;
 mod store;
+mod transactions;
 
 pub use sqlx;
 

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use parking_lot::Mutex;
-use sqlx::{ConnectOptions, Connection, Error, raw_sql};
+use sqlx::{ConnectOptions, Connection, Error, MySqlConnection, raw_sql};
+use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::attempt::{Lease, within};
+use crate::attempt::{Failure, Lease, within};
 use crate::sql::Sql;
 use crate::store::Database;
 
@@ -43,35 +44,52 @@ impl Sequence {
     }
 
     async fn reserve(&self, database: &Database, deadline: Instant, count: u64) -> Result<Range<u64>, Error> {
+        // All connections of the pool may be held by transactions of the application which wait for this.
+        let done = match database.pool.try_acquire() {
+            Some(connection) => {
+                let mut lease = Lease::of(connection);
+                let done = within(deadline, self.update(database, lease.connection(), count)).await;
+                if done.is_ok() {
+                    lease.give_back();
+                }
+                done
+            }
+            None => Err(Error::PoolTimedOut),
+        };
+        let last = match done {
+            // It may have been idle for too long.
+            Err(error) if Failure::of(&error) == Failure::Unavailable => {
+                within(deadline, async {
+                    let mut connection = database.pool.connect_options().connect().await?;
+                    let done = self.update(database, &mut connection, count).await?;
+                    _ = connection.close().await;
+                    Ok(done)
+                })
+                .await?
+            }
+            done => done?,
+        };
+        let start = last.checked_sub(count).ok_or_else(|| Error::Decode(NoSequence(self.name).into()))?;
+        Ok(start + 1..last + 1)
+    }
+
+    async fn update(&self, database: &Database, connection: &mut MySqlConnection, count: u64) -> Result<u64, Error> {
         let mut sql = Sql::default();
         sql.push("UPDATE ").table(&database.prefix, "sequences");
         sql.push(" SET last = LAST_INSERT_ID(last + ").number(count);
         sql.push(") WHERE name = ").ascii(self.name);
-        let done = within(deadline, async {
-            match database.pool.try_acquire() {
-                Some(connection) => {
-                    let mut lease = Lease::of(connection);
-                    let done = raw_sql(sql).execute(lease.connection()).await?;
-                    lease.give_back();
-                    Ok(done)
-                }
-                // All of them may be held by transactions of the application which wait for this.
-                None => {
-                    let mut connection = database.pool.connect_options().connect().await?;
-                    let done = raw_sql(sql).execute(&mut connection).await?;
-                    _ = connection.close().await;
-                    Ok(done)
-                }
-            }
-        })
-        .await?;
-        if done.rows_affected() == 0 {
-            return Err(Error::RowNotFound);
+        let done = raw_sql(sql).execute(connection).await?;
+        match done.rows_affected() {
+            0 => Err(Error::Decode(NoSequence(self.name).into())),
+            _ => Ok(done.last_insert_id()),
         }
-        let end = done.last_insert_id() + 1;
-        Ok(end - count..end)
     }
 }
+
+/// The table of sequences is not as the migrations have made it.
+#[derive(Debug, Error)]
+#[error("the sequence {0} is missing, or gives no numbers")]
+struct NoSequence(&'static str);
 
 /// Slots of counters.
 ///

@@ -12,8 +12,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use thiserror::Error;
 use tracking_core::Timestamp;
 
-/// What the names of all tables start with: up to 32 ASCII letters, digits and underscores; empty if nothing else is
-/// said.
+/// What the names of all tables start with: up to 32 ASCII letters, digits and underscores, and no digit first; empty if
+/// nothing else is said.
 ///
 /// ```
 /// use storage_mysql::TablePrefix;
@@ -26,7 +26,7 @@ pub struct TablePrefix(String);
 
 /// A text that no table prefix can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a table prefix has up to {} ASCII letters, digits and underscores", TablePrefix::MAX_LEN)]
+#[error("a table prefix has up to {} ASCII letters, digits and underscores, and no digit first", TablePrefix::MAX_LEN)]
 pub struct InvalidPrefix;
 
 impl TablePrefix {
@@ -45,7 +45,8 @@ impl FromStr for TablePrefix {
 
     fn from_str(text: &str) -> Result<Self, InvalidPrefix> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if text.len() > Self::MAX_LEN || !text.bytes().all(is_allowed) {
+        let starts_with_digit = text.starts_with(|c: char| c.is_ascii_digit());
+        if text.len() > Self::MAX_LEN || starts_with_digit || !text.bytes().all(is_allowed) {
             return Err(InvalidPrefix);
         }
         Ok(Self(text.to_owned()))
@@ -95,9 +96,6 @@ impl LockWait {
         }
     }
 }
-
-/// Has a query see what others have committed since this transaction began.
-pub(crate) const LOCK_SHARED: &str = " LOCK IN SHARE MODE";
 
 /// A statement under construction. It grows by fragments from the source code and by values that are written here.
 #[derive(Debug, Default)]

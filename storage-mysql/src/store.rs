@@ -11,7 +11,7 @@ use tracking_core::{
     NewCampaign, NewClick, NewConversion, Page, PageRequest, Recorded, Store, StoreError, Summary, async_trait,
 };
 
-use crate::attempt::{Failure, Lease, Sending, store_error, within};
+use crate::attempt::{Failure, Lease, Reader, Sending, store_error, within};
 use crate::clicks::Clicks;
 use crate::conversions::Conversions;
 use crate::directory::KnownIds;
@@ -197,8 +197,9 @@ impl MySqlStore {
     /// On a connection that is in no transaction it commits at once.
     ///
     /// # Errors
-    /// As [`Store::insert_click`]. Nothing of the click is left in the transaction then, and the transaction can go on;
-    /// unless the server has ended it, as after a deadlock, which makes the error one of [`StoreError::Unavailable`].
+    /// As [`Store::insert_click`]. Nothing of the click is left in the transaction then, and the transaction can go on.
+    /// Not so after [`StoreError::Unavailable`], nor when the future has been dropped: then roll back, and repeat the whole
+    /// transaction, which the server may have ended.
     pub async fn insert_click_on(
         &self,
         connection: &mut MySqlConnection,
@@ -214,8 +215,8 @@ impl MySqlStore {
     ///
     /// # Errors
     /// As [`Store::insert_conversion`]. Nothing of the conversion is left in the transaction then, and the transaction can
-    /// go on; unless the server has ended it, as after a deadlock, which makes the error one of
-    /// [`StoreError::Unavailable`].
+    /// go on. Not so after [`StoreError::Unavailable`], nor when the future has been dropped: then roll back, and repeat the
+    /// whole transaction, which the server may have ended.
     pub async fn insert_conversion_on(
         &self,
         connection: &mut MySqlConnection,
@@ -254,16 +255,11 @@ impl MySqlStore {
 #[async_trait]
 impl Store for MySqlStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        let mut sql = Sql::default();
-        sql.push("SELECT 1 FROM ").table(&self.database.prefix, "sequences").push(" LIMIT 1");
-        let deadline = Instant::now() + self.database.timeout;
-        let pinged = async {
-            let mut lease = Lease::take(&self.database.pool, deadline).await?;
-            within(deadline, raw_sql(sql).execute(lease.connection())).await?;
-            lease.give_back();
-            Ok(())
+        let mut reader = Reader::Pool(&self.database.pool, Instant::now() + self.database.timeout);
+        let table = |sql: &mut Sql| {
+            sql.push("SELECT 1 FROM ").table(&self.database.prefix, "sequences").push(" LIMIT 1");
         };
-        pinged.await.map_err(|error| store_error("ping", error))
+        reader.rows(table).await.map(drop).map_err(|error| store_error("ping", error))
     }
 
     async fn insert_affiliate(&self, new: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {

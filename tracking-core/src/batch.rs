@@ -86,11 +86,12 @@ pub struct Batcher<B: Batch>(Arc<Shared<B>>);
 /// How much a [`Batcher`] takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// How many calls go into one batch at the most; 500 if nothing else is said.
+    /// How many calls go into one batch at the most, at least 1; 500 if nothing else is said.
     pub batch: usize,
     /// How many calls may wait; 10,000 if nothing else is said.
     pub capacity: usize,
-    /// How long a call may wait for its batch to start; 5 s if nothing else is said.
+    /// How long a call may have waited when its batch starts; 5 s if nothing else is said. It is told so then, and not
+    /// before.
     pub patience: Duration,
 }
 
@@ -151,6 +152,8 @@ impl<B: Batch> Batcher<B> {
     }
 
     fn enqueue(&self, call: B::Call) -> Result<oneshot::Receiver<Result<B::Answer, StoreError>>, Refused> {
+        // Before anything is queued: it panics outside of a runtime.
+        let runtime = Handle::current();
         let (answer, receiver) = oneshot::channel();
         let mut queue = self.0.queue();
         if queue.is_closed {
@@ -164,7 +167,7 @@ impl<B: Batch> Batcher<B> {
             queue.is_running = true;
             self.0.idle.send_replace(false);
             drop(queue);
-            Turn::start(&self.0, &Handle::current());
+            Turn::start(&self.0, &runtime);
         }
         Ok(receiver)
     }
@@ -223,7 +226,7 @@ impl<B: Batch> Shared<B> {
                     self.end(&mut queue);
                     return Vec::new();
                 }
-                let len = queue.waiting.len().min(self.limits.batch);
+                let len = queue.waiting.len().min(self.limits.batch.max(1));
                 queue.waiting.drain(..len).collect()
             };
             calls.retain(|call| !call.answer.is_closed());

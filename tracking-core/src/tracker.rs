@@ -120,7 +120,9 @@ impl Tracker {
     ///
     /// It is the first of three steps for an application that records a conversion in its own database transaction: then
     /// it hands the conversion to its store, in that transaction, and makes an [`Outcome::of`] what that returns. When the
-    /// transaction has been committed, [`announce`](Self::announce) tells of it.
+    /// transaction has been committed, [`announce`](Self::announce) tells of it. Attribute before the transaction begins: the
+    /// store reads on a connection of its own, and where each waits for a second one while it holds its first, a pool
+    /// runs dry.
     ///
     /// # Errors
     /// If the store fails.

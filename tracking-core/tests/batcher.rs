@@ -289,3 +289,18 @@ fn any_number_of_callers_on_any_number_of_threads_are_all_answered() {
         });
     }
 }
+
+#[test]
+fn call_outside_of_a_runtime_leaves_nothing_behind() {
+    let batcher = doubles(BatchLimits { batch: 0, ..BatchLimits::default() });
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let outside = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let mut call = Box::pin(batcher.call(1));
+        _ = call.as_mut().poll(&mut context);
+    }));
+    assert!(outside.is_err());
+    let_through(&batcher, 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(batcher.call(2)).unwrap(), 4);
+    runtime.block_on(batcher.close());
+}

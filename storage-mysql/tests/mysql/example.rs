@@ -20,5 +20,13 @@ async fn own_transaction_records_order_and_conversion(kind: Kind) {
         let row = pool.fetch_one("SELECT COUNT(*) AS count FROM tracking_conversions").await.unwrap();
         assert_eq!(row.get::<i64, _>("count"), orders);
     }
+    // As many orders as the pool has connections, and more.
+    let shops = (0..20).map(|_| {
+        let pool = pool.clone();
+        tokio::spawn(async move { own_transaction::shop(&pool).await.unwrap() })
+    });
+    for shop in shops.collect::<Vec<_>>() {
+        shop.await.unwrap();
+    }
     assert_counters(&pool, "tracking_").await;
 }

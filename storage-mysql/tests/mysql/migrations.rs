@@ -16,6 +16,8 @@ on_both_servers! {
     newer_tables_are_left_alone
     migration_that_was_broken_off_is_finished
     version_1_is_upgraded_with_its_data
+    upgrade_that_was_broken_off_is_finished
+    sessions_without_autocommit_are_refused
     sessions_of_the_application_are_left_as_they_were
     store_does_not_depend_on_the_session
 }
@@ -133,6 +135,34 @@ async fn version_1_is_upgraded_with_its_data(kind: Kind) {
     assert_eq!(recount(&store, parse("1")).await.clicks, 6);
 }
 
+async fn upgrade_that_was_broken_off_is_finished(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    version_1(&pool, kind).await;
+    let finished = store_on(self::pool(&database(kind).await.unwrap()).await, Options::default()).await;
+    // Killed after the first statement, which created the table, and before the note of it.
+    let row = finished.pool().fetch_one("SHOW CREATE TABLE counters").await.unwrap();
+    let create: String = row.get(1);
+    pool.execute(AssertSqlSafe(create)).await.unwrap();
+    let store = MySqlStore::new(pool);
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 1, to: 2 });
+    assert_eq!(recount(&store, parse("1")).await.clicks, 5);
+}
+
+async fn sessions_without_autocommit_are_refused(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let connect = store.pool().connect_options();
+    let pool = MySqlPoolOptions::new().max_connections(2).after_connect(|connection, _| {
+        Box::pin(async move { connection.execute("SET autocommit = 0").await.map(drop) })
+    });
+    let careless = MySqlStore::new(pool.connect_with((*connect).clone()).await.unwrap());
+    let error = careless.insert_click(new_click(place, "abc123")).await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("autocommit"), "got {source}");
+    assert_eq!(recount(&store, place.0).await.clicks, 0);
+}
+
 async fn sessions_of_the_application_are_left_as_they_were(kind: Kind) {
     let Some(url) = database(kind).await else { return };
     let pool = MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
@@ -143,6 +173,10 @@ async fn sessions_of_the_application_are_left_as_they_were(kind: Kind) {
     store.insert_click(new_click(place, "abc123")).await.unwrap();
     store.insert_conversion(new_conversion(&click)).await.unwrap();
     store.insert_conversion(new_conversion(&click)).await.unwrap();
+    // By way of a transaction of its own.
+    let mut alone = new_conversion(&click);
+    alone.alternatives = vec![parse("999")];
+    store.insert_conversion(alone).await.unwrap();
     let session =
         "SELECT CAST(@@SESSION.innodb_lock_wait_timeout AS SIGNED) AS wait, CAST(@@autocommit AS SIGNED) AS autocommit";
     let row = store.pool().fetch_one(session).await.unwrap();

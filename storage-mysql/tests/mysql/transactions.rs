@@ -6,7 +6,7 @@ use sqlx::{Executor, MySqlPool, Row};
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::Kind;
 use tokio::time::timeout;
-use tracking_core::{Attribution, ConversionRequest, Outcome, Recorded, Store, StoreError, Tracker};
+use tracking_core::{Attribution, Click, ConversionRequest, Outcome, Recorded, Store, StoreError, Tracker};
 
 use crate::support::*;
 
@@ -19,6 +19,9 @@ on_both_servers! {
     what_others_have_committed_meanwhile_is_a_duplicate
     refusals_leave_the_transaction_as_it_was
     alternatives_are_looked_at
+    transaction_that_the_server_has_ended_is_not_replaced
+    failure_leaves_no_transaction_open
+    refusal_in_an_open_transaction_holds_up_nobody
     open_transaction_holds_up_nobody_else
     last_connection_of_the_pool_is_enough
     tracker_finds_the_click
@@ -161,13 +164,79 @@ async fn alternatives_are_looked_at(kind: Kind) {
     transaction.commit().await.unwrap();
 }
 
-async fn open_transaction_holds_up_nobody_else(kind: Kind) {
+async fn transaction_that_the_server_has_ended_is_not_replaced(kind: Kind) {
     let Some(store) = shop(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
     let click = a_click(&store, place, "abc123").await;
     let mut transaction = store.pool().begin().await.unwrap();
+    transaction.execute(ORDER).await.unwrap();
+    // As after a deadlock: the order is gone, and only the server knows.
+    transaction.execute("ROLLBACK").await.unwrap();
+    let error = store.insert_conversion_on(&mut transaction, new_conversion(&click)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "got {error:?}");
+    transaction.commit().await.unwrap();
+    let summary = recount(&store, place.0).await;
+    assert_eq!((orders(store.pool()).await, summary.conversions), (0, 0), "neither without the other");
+}
+
+async fn failure_leaves_no_transaction_open(kind: Kind) {
+    let Some(store) = shop(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let click = a_click(&store, place, "abc123").await;
+    let mut unknown = new_conversion(&click);
+    unknown.click.click_id = parse("another");
+    let mut holder = store.pool().begin().await.unwrap();
+    holder.execute("SELECT * FROM clicks FOR UPDATE").await.unwrap();
+    let mut connection = store.pool().acquire().await.unwrap();
+    connection.execute("SET SESSION innodb_lock_wait_timeout = 1").await.unwrap();
+    for (failing, expected) in [(unknown, 1), (new_conversion(&click), 2)] {
+        store.insert_conversion_on(&mut connection, failing).await.unwrap_err();
+        connection.execute(ORDER).await.unwrap();
+        assert_eq!(orders(store.pool()).await, expected, "the order is committed at once, as it was before");
+    }
+    holder.rollback().await.unwrap();
+}
+
+async fn refusal_in_an_open_transaction_holds_up_nobody(kind: Kind) {
+    let Some(store) = shop(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let (_, other) = affiliate_and_campaign(&store).await;
+    let (one, two) = (a_click(&store, place, "abc123").await, a_click(&store, (place.0, other), "abc123").await);
+    let mut transaction = store.pool().begin().await.unwrap();
+    let mut unknown = new_conversion(&one);
+    unknown.click.id = tracking_core::ClickRecordId::new(999_999_999).unwrap();
+    store.insert_conversion_on(&mut transaction, unknown).await.unwrap_err();
+    let nobody = (parse("999999"), parse("999999"));
+    store.insert_click_on(&mut transaction, new_click(nobody, "x")).await.unwrap_err();
+    let mut with_alternatives = new_conversion(&two);
+    with_alternatives.alternatives = vec![one.campaign_id];
+    store.insert_conversion_on(&mut transaction, with_alternatives).await.unwrap();
+
+    // All that would be next to what was not there.
+    let quick = Duration::from_millis(1500);
+    for id in ["abc122", "abc1234", "zzz"] {
+        let click = timeout(quick, store.insert_click(new_click(place, id))).await.unwrap().unwrap().into_record();
+        timeout(quick, store.insert_conversion(new_conversion(&click))).await.unwrap().unwrap();
+    }
+    timeout(quick, affiliate_and_campaign(&store)).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(recount(&store, place.0).await.conversions, 4);
+}
+
+async fn open_transaction_holds_up_nobody_else(kind: Kind) {
+    let Some(store) = shop(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let click = a_click(&store, place, "abc123").await;
+    let sale = |click: &Click, order: &str| {
+        let mut new = new_conversion(click);
+        new.transaction_id = Some(parse(order));
+        new
+    };
+    let mut transaction = store.pool().begin().await.unwrap();
     store.insert_click_on(&mut transaction, new_click(place, "in-the-transaction")).await.unwrap();
-    store.insert_conversion_on(&mut transaction, new_conversion(&click)).await.unwrap();
+    for order in ["held-1", "held-2", "held-3"] {
+        store.insert_conversion_on(&mut transaction, sale(&click, order)).await.unwrap();
+    }
 
     // The counters are the same ones, and yet nobody waits.
     let quick = Duration::from_millis(1500);
@@ -175,26 +244,27 @@ async fn open_transaction_holds_up_nobody_else(kind: Kind) {
     timeout(quick, store.insert_conversion(new_conversion(&other))).await.unwrap().unwrap();
 
     // Who asks about the very same conversion has to wait, and is sent away in the end. Those beside him are not.
+    let held = |call: usize| [3, 7, 11].iter().position(|held| *held == call).map(|held| format!("held-{}", held + 1));
     let calls: Vec<_> = (0..20)
         .map(|call| {
             let store = store.clone();
-            let mut new = new_conversion(if call == 7 { &click } else { &other });
-            if call != 7 {
-                new.transaction_id = Some(parse(&format!("order-{call}")));
-            }
+            let new = match held(call) {
+                Some(order) => sale(&click, &order),
+                None => sale(&other, &format!("order-{call}")),
+            };
             tokio::spawn(async move { store.insert_conversion(new).await })
         })
         .collect();
     for (index, call) in calls.into_iter().enumerate() {
         let result = call.await.unwrap();
-        match index {
-            7 => assert!(matches!(result, Err(StoreError::Unavailable { .. })), "got {result:?}"),
-            _ => assert!(!result.unwrap().is_duplicate()),
+        match held(index) {
+            Some(_) => assert!(matches!(result, Err(StoreError::Unavailable { .. })), "got {result:?}"),
+            None => assert!(!result.unwrap().is_duplicate()),
         }
     }
     transaction.commit().await.unwrap();
-    assert!(store.insert_conversion(new_conversion(&click)).await.unwrap().is_duplicate());
-    assert_eq!(recount(&store, place.0).await.conversions, 1 + 1 + 19);
+    assert!(store.insert_conversion(sale(&click, "held-1")).await.unwrap().is_duplicate());
+    assert_eq!(recount(&store, place.0).await.conversions, 3 + 1 + 17);
 }
 
 async fn last_connection_of_the_pool_is_enough(kind: Kind) {

@@ -1,0 +1,183 @@
+//! One record in a transaction of several statements: the application's own, or one that locks what it looks at.
+
+use sqlx::{Connection, Error, MySqlConnection, raw_sql};
+use tracking_core::{Recorded, StoreError};
+
+use crate::attempt::{Failure, Lease, Patience, Reader, is_unavailable, number_of, store_error, within};
+use crate::inserts::{Inserts, Kind, Row, Verdict};
+use crate::numbers::slots;
+use crate::sql::Sql;
+
+impl<K: Kind> Inserts<K> {
+    /// Inserts a record in the application's own transaction, or in one of its own if the connection is in none.
+    pub(crate) async fn insert_on(
+        &self,
+        connection: &mut MySqlConnection,
+        new: K::New,
+    ) -> Result<Recorded<K::Record>, StoreError> {
+        let error = |error| store_error(K::OPERATION, error);
+        let mut patience = Patience::new(self.database.timeout);
+        let number = loop {
+            match self.kind.numbers().take(&self.database, patience.deadline(), 1).await {
+                Ok(numbers) => break numbers.into_iter().sum(),
+                Err(error) if is_unavailable(&error) && patience.pause().await => {}
+                Err(failed) => return Err(error(failed)),
+            }
+        };
+        let row = Row { place: 0, number, new };
+        self.insert_in_scope(connection, &row, &patience).await.map_err(error)?.into_result(K::OPERATION)
+    }
+
+    async fn insert_in_scope(
+        &self,
+        connection: &mut MySqlConnection,
+        row: &Row<K::New>,
+        patience: &Patience,
+    ) -> Result<Verdict<K::Record>, Error> {
+        let mut committed = Reader::Pool(&self.database.pool, patience.deadline());
+        // Such a transaction may stay open for long. In slots of their own they don't hold up the batches.
+        let slot = slots::of_application(row.number);
+        let is_in_transaction = is_in_transaction(connection).await?;
+        let mut to_lock = Vec::new();
+        if K::goes_alone(&row.new) {
+            to_lock = self.kind.to_lock(&mut Reader::Transaction(connection), &row.new).await?;
+            to_lock.extend(self.kind.to_lock(&mut committed, &row.new).await?);
+        }
+        if !is_in_transaction {
+            // It is rolled back when it is dropped.
+            let mut transaction = connection.begin().await?;
+            let verdict = self.insert_within(&mut transaction, row, &to_lock, slot, Some(committed)).await?;
+            transaction.commit().await?;
+            return Ok(verdict);
+        }
+        let result = self.insert_within(connection, row, &to_lock, slot, Some(committed)).await;
+        let end = match &result {
+            Ok(_) => "RELEASE SAVEPOINT tracking_record",
+            Err(_) => "ROLLBACK TO SAVEPOINT tracking_record",
+        };
+        let ended = raw_sql(end).execute(connection).await;
+        match result {
+            Ok(verdict) => ended.map(|_| verdict),
+            // After a deadlock the savepoint is gone, and there is nothing left to undo.
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Inserts a record that goes alone.
+    pub(crate) async fn insert_alone(&self, row: &Row<K::New>, slot: u8, mut patience: Patience) -> Verdict<K::Record> {
+        loop {
+            let error = match self.try_alone(row, slot, &patience).await {
+                Ok(verdict) => return verdict,
+                Err(error) => error,
+            };
+            if !matches!(Failure::of(&error), Failure::Conflict | Failure::Unavailable) || !patience.pause().await {
+                return Verdict::Failed(error.into());
+            }
+        }
+    }
+
+    async fn try_alone(&self, row: &Row<K::New>, slot: u8, patience: &Patience) -> Result<Verdict<K::Record>, Error> {
+        let (database, deadline) = (&self.database, patience.deadline());
+        let mut lease = Lease::take(&database.pool, deadline).await?;
+        let transaction = async {
+            let to_lock = self.kind.to_lock(&mut Reader::Transaction(lease.connection()), &row.new).await?;
+            raw_sql(database.lock_wait.begin()).execute(lease.connection()).await?;
+            let verdict = self.insert_within(lease.connection(), row, &to_lock, slot, None).await?;
+            raw_sql(database.lock_wait.commit()).execute(lease.connection()).await?;
+            Ok(verdict)
+        };
+        match within(deadline, transaction).await {
+            Ok(verdict) => {
+                lease.give_back();
+                Ok(verdict)
+            }
+            Err(error) => {
+                lease.undo_after(&error, database.lock_wait, deadline).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Inserts a record in a transaction. `committed` is where to look for what others have committed since an
+    /// application's transaction first read something; one that has just begun sees it.
+    ///
+    /// Nothing is read under a lock that is not there: a lock on what is absent holds up whoever inserts beside it, for as
+    /// long as the transaction is open.
+    async fn insert_within(
+        &self,
+        connection: &mut MySqlConnection,
+        row: &Row<K::New>,
+        to_lock: &[u64],
+        slot: u8,
+        mut committed: Option<Reader<'_>>,
+    ) -> Result<Verdict<K::Record>, Error> {
+        if !to_lock.is_empty()
+            && let Some(verdict) = self.kind.lock(connection, to_lock, committed.as_mut(), row).await?
+        {
+            return Ok(verdict);
+        }
+        if let Some(verdict) = self.judge(connection, &mut committed, row, None).await? {
+            return Ok(verdict);
+        }
+        let statements = self.kind.statements(std::slice::from_ref(row), slot);
+        let error = match execute_all(connection, statements).await {
+            Ok(()) => {
+                let record = K::record(row.new.clone(), row.number);
+                return record.map(Verdict::New).map_err(|error| Error::Decode(error.into()));
+            }
+            Err(error) => error,
+        };
+        match Failure::of(&error) {
+            failure @ (Failure::Duplicate | Failure::MissingReference) => {
+                self.judge(connection, &mut committed, row, Some(failure)).await?.ok_or(error)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Looks at what the transaction sees, and, where that does not settle it, at what others have committed.
+    async fn judge(
+        &self,
+        connection: &mut MySqlConnection,
+        committed: &mut Option<Reader<'_>>,
+        row: &Row<K::New>,
+        failed: Option<Failure>,
+    ) -> Result<Option<Verdict<K::Record>>, Error> {
+        let row = std::slice::from_ref(row);
+        let seen = self.kind.look(&mut Reader::Transaction(connection), row, failed).await?;
+        let seen = seen.into_iter().next().flatten();
+        let is_settled = match &seen {
+            Some(Verdict::New(_) | Verdict::Duplicate(_)) => true,
+            Some(_) => false,
+            None => failed.is_none(),
+        };
+        match committed {
+            Some(committed) if !is_settled => {
+                Ok(self.kind.look(committed, row, failed).await?.into_iter().next().flatten())
+            }
+            _ => Ok(seen),
+        }
+    }
+}
+
+async fn execute_all(connection: &mut MySqlConnection, statements: [Sql; 2]) -> Result<(), Error> {
+    for statement in statements {
+        raw_sql(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+const ER_SP_DOES_NOT_EXIST: u16 = 1305;
+
+/// Whether the connection is in a transaction of the application's, which then has a savepoint.
+async fn is_in_transaction(connection: &mut MySqlConnection) -> Result<bool, Error> {
+    raw_sql("SAVEPOINT tracking_record").execute(&mut *connection).await?;
+    // Outside of a transaction a savepoint ends with the statement that sets it. Of a transaction that was begun in plain
+    // SQL nobody knows but the server.
+    match raw_sql("ROLLBACK TO SAVEPOINT tracking_record").execute(&mut *connection).await {
+        Ok(_) => Ok(true),
+        // Unless it is the server that has ended a transaction, of which the application has to hear.
+        Err(error) if number_of(&error) == Some(ER_SP_DOES_NOT_EXIST) && !connection.is_in_transaction() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
