@@ -1,8 +1,11 @@
 //! The tables, from version to version.
 //!
 //! Neither server can undo the creation of a table, so a migration is a list of statements, each of which is noted when
-//! it is done, and does no harm when it is repeated. No lock is held, which not every cluster has: processes that
-//! migrate at the same time do the same work.
+//! it is done. One that creates or alters a table does no harm when it is repeated; one that changes rows is noted in the
+//! same transaction. No lock is held, which not every cluster has: processes that migrate at the same time do the same
+//! work, and wait for each other's rows.
+
+use std::time::Duration;
 
 use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
 use thiserror::Error;
@@ -15,6 +18,12 @@ use crate::store::Database;
 /// In order; versions count from one.
 const MIGRATIONS: &[&str] =
     &[include_str!("../migrations/1_records.sql"), include_str!("../migrations/2_counters.sql")];
+
+/// How often, and after which pause, a step is tried that another process is at.
+const ATTEMPTS: u32 = 600;
+const PAUSE: Duration = Duration::from_millis(100);
+
+const ER_NO_SUCH_TABLE: u16 = 1146;
 
 const NOTES: &str = "tracking_migrations";
 const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters"];
@@ -101,12 +110,19 @@ impl Migration<'_> {
         for (version, migration) in (1..).zip(MIGRATIONS) {
             for (step, statement) in (1..).zip(statements(migration)) {
                 let failed = |source| MigrateError::Statement { version, step, source };
-                if !self.is_done(version, step).await.map_err(failed)? {
+                let mut attempts = 0;
+                while !self.is_done(version, step).await.map_err(failed)? {
                     // One that was broken off is not what the tables had.
                     from = from.min(version - 1);
                     tracing::info!(version, step, "migrating");
                     let statement = Sql::of_migration(statement, &self.database.prefix, bytewise);
-                    self.do_step(version, step, statement).await.map_err(failed)?;
+                    let Err(error) = self.do_step(version, step, statement).await else { break };
+                    // Somebody else may be at the same step.
+                    attempts += 1;
+                    if !matches!(Failure::of(&error), Failure::Conflict | Failure::LockWait) || attempts == ATTEMPTS {
+                        return Err(failed(error));
+                    }
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
@@ -115,23 +131,30 @@ impl Migration<'_> {
 
     /// Whether a migration has begun here. If not, there must be no table of ours either.
     async fn has_notes(&mut self) -> Result<bool, MigrateError> {
-        let mut sql = Sql::default();
-        // MySQL names the column in capitals.
-        sql.push("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN (");
-        sql.separated(", ", TABLES.iter().chain([&NOTES]), |sql, name| {
-            sql.push("'").table(&self.database.prefix, name).push("'");
-        });
-        sql.push(")");
-        let rows = raw_sql(sql).fetch_all(&mut *self.connection).await.map_err(MigrateError::Version)?;
-        let names: Result<Vec<String>, Error> = rows.iter().map(|row| row.try_get("name")).collect();
-        let names = names.map_err(MigrateError::Version)?;
-        let notes = format!("{}{NOTES}", self.database.prefix);
-        if names.contains(&notes) {
+        let mut foreign = None;
+        for name in TABLES {
+            if foreign.is_none() && self.is_there(name).await.map_err(MigrateError::Version)? {
+                foreign = Some(name);
+            }
+        }
+        // Last, because another process that has begun meanwhile has made the notes first.
+        if self.is_there(NOTES).await.map_err(MigrateError::Version)? {
             return Ok(true);
         }
-        match names.into_iter().next() {
-            Some(foreign) => Err(MigrateError::ForeignTable(foreign)),
+        match foreign {
+            Some(name) => Err(MigrateError::ForeignTable(format!("{}{name}", self.database.prefix))),
             None => Ok(false),
+        }
+    }
+
+    /// Whether there is a table of this name, by whatever rules the server has for names.
+    async fn is_there(&mut self, name: &'static str) -> Result<bool, Error> {
+        let mut sql = Sql::default();
+        sql.push("SELECT 1 FROM ").table(&self.database.prefix, name).push(" LIMIT 0");
+        match raw_sql(sql).execute(&mut *self.connection).await {
+            Ok(_) => Ok(true),
+            Err(error) if number_of(&error) == Some(ER_NO_SUCH_TABLE) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
