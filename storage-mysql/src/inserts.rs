@@ -101,8 +101,8 @@ impl<R> Verdict<R> {
 
 /// Inserts records of this kind.
 ///
-/// First all rows go in one transaction and one round trip, in the hope that each can be inserted. If the server says
-/// no, then nothing has happened, and a look at what is there tells which rows it was; the others go again.
+/// First all rows go in one transaction, in the hope that each can be inserted. If the server says no, then nothing has
+/// happened, and a look at what is there tells which rows it was; the others go again.
 #[derive(Debug)]
 pub(crate) struct Inserts<K> {
     pub(crate) kind: K,
