@@ -71,6 +71,10 @@ pub(crate) enum LockWait {
 
 pub(crate) const SHORT_LOCK_WAIT: &str = "SET SESSION innodb_lock_wait_timeout = 2";
 
+/// On a Galera cluster, has a read wait for what was committed on other nodes before: a postback has to find its click,
+/// whichever node it comes to.
+pub(crate) const CAUSAL_READS: &str = "SET SESSION wsrep_sync_wait = @@SESSION.wsrep_sync_wait | 1";
+
 impl LockWait {
     pub(crate) const fn begin(self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use crate::lookups::{FindCampaigns, FindClicks, SeenClicks};
 use crate::migrate::{self, MigrateError, Migrated};
 use crate::numbers::{Sequence, slots};
 use crate::rows;
-use crate::sql::{LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
+use crate::sql::{CAUSAL_READS, LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
 
 /// A [`Store`] on MySQL or MariaDB. See [the crate's documentation](crate) for what it promises.
 ///
@@ -168,9 +168,7 @@ impl MySqlStore {
             .acquire_timeout(options.timeout)
             // A connection that is broken is noticed when it is used, and nothing is lost: no need to ask it before.
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                Box::pin(async move { raw_sql(SHORT_LOCK_WAIT).execute(connection).await.map(drop) })
-            });
+            .after_connect(|connection, _| Box::pin(prepare(connection)));
         Ok(Self::on(pool.connect_with(connect).await?, LockWait::OfSession, options))
     }
 
@@ -249,6 +247,16 @@ impl MySqlStore {
             }
         };
         inserted.await.map_err(|error| store_error(operation, error))
+    }
+}
+
+/// Sets up a connection of the store's own pool.
+async fn prepare(connection: &mut MySqlConnection) -> Result<(), Error> {
+    raw_sql(SHORT_LOCK_WAIT).execute(&mut *connection).await?;
+    match raw_sql(CAUSAL_READS).execute(connection).await {
+        // A server that can't be a node of such a cluster does not know the setting.
+        Ok(_) | Err(Error::Database(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

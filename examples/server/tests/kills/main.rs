@@ -180,7 +180,7 @@ impl Stage {
         let start = |(index, url): (usize, &String)| Server::start(index, url, random);
         let servers: Vec<Server> = databases.iter().enumerate().map(start).collect();
         let addresses = servers.iter().map(|server| server.address).collect();
-        let load = Arc::new(runtime.block_on(Load::prepare(addresses, is_cluster)));
+        let load = Arc::new(runtime.block_on(Load::prepare(addresses)));
         let guard = runtime.enter();
         let clients = load.start(CLIENTS, random);
         drop(guard);
