@@ -194,6 +194,11 @@ pub(crate) async fn within<T>(deadline: Instant, call: impl Future<Output = Resu
     timeout_at(deadline, call).await.unwrap_or_else(|_| Err(late()))
 }
 
+/// Whether the server of this version is a MariaDB.
+pub(crate) fn is_mariadb(version: &str) -> bool {
+    version.to_ascii_lowercase().contains("mariadb")
+}
+
 /// How the statements of a transaction go to the server.
 ///
 /// Not as several statements in one packet: on a Galera cluster a transaction that is in the way of another node's is rolled
@@ -217,7 +222,7 @@ impl Sending {
             return Err(Error::Configuration(NoAutocommit.into()));
         }
         // Where MariaDB plays Oracle, compound statements have another form.
-        let has_compounds = version.to_ascii_lowercase().contains("mariadb") && !mode.contains("ORACLE");
+        let has_compounds = is_mariadb(version) && !mode.contains("ORACLE");
         Ok(if has_compounds { Self::Compound } else { Self::OneByOne })
     }
 

@@ -81,7 +81,7 @@ impl Kind for Clicks {
                 return Some(Verdict::UnknownCampaign(row.new.campaign_id));
             }
             let click = found.get(&Self::identity(&row.new))?.clone();
-            Some(if click.id.as_u64() == row.number { Verdict::New(click) } else { Verdict::Duplicate(click) })
+            Some(row.meets(click.id.as_u64(), click))
         };
         Ok(rows.iter().map(verdict).collect())
     }
@@ -103,6 +103,12 @@ impl Kind for Clicks {
     ) -> Result<Option<Verdict<Click>>, Error> {
         Ok(None)
     }
+}
+
+/// Writes the query for the clicks with these record numbers.
+pub(crate) fn select_numbers(sql: &mut Sql, prefix: &TablePrefix, numbers: impl Iterator<Item = u64>) {
+    sql.push("SELECT ").push(rows::CLICK).push(" FROM ").table(prefix, "clicks");
+    sql.push(" WHERE id IN (").numbers(numbers).push(")");
 }
 
 /// Writes the query for the clicks with these ids, in any campaign.

@@ -77,11 +77,8 @@ impl Kind for Conversions {
             return Ok(Vec::new());
         }
         let mut clicks = HashMap::new();
-        let by_number = |sql: &mut Sql| {
-            sql.push("SELECT ").push(rows::CLICK).push(" FROM ").table(prefix, "clicks");
-            sql.push(" WHERE id IN (").numbers(rows.iter().map(|row| row.new.click.id.as_u64())).push(")");
-        };
-        for row in reader.rows(by_number).await? {
+        let numbers = rows.iter().map(|row| row.new.click.id.as_u64());
+        for row in reader.rows(|sql| clicks::select_numbers(sql, prefix, numbers.clone())).await? {
             let click = rows::click(&row)?;
             clicks.insert(click.id, click);
         }
@@ -106,7 +103,8 @@ impl Kind for Conversions {
             } else if !is_there(click) {
                 Some(Verdict::UnknownClick(click.click_id.clone()))
             } else if let Some(found) = found.get(&identity(&row.new)) {
-                Some(verdict_of(rows::conversion(found, click.click_id.clone())?, row.number))
+                let found = rows::conversion(found, click.click_id.clone())?;
+                Some(row.meets(found.id.as_u64(), found))
             } else {
                 None
             })
@@ -137,8 +135,8 @@ impl Kind for Conversions {
     ) -> Result<Option<Verdict<Conversion>>, Error> {
         let (prefix, new) = (&self.database.prefix, &row.new);
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(rows::CLICK).push(" FROM ").table(prefix, "clicks").push(" WHERE id IN (");
-        sql.numbers(numbers.iter().copied()).push(") ORDER BY id FOR UPDATE");
+        clicks::select_numbers(&mut sql, prefix, numbers.iter().copied());
+        sql.push(" ORDER BY id FOR UPDATE");
         let clicks = raw_sql(sql).fetch_all(&mut *connection).await?;
         let clicks: Vec<Click> = clicks.iter().map(rows::click).collect::<Result<_, _>>()?;
         if !clicks.iter().any(|found| is_same(found, &new.click)) {
@@ -159,13 +157,8 @@ impl Kind for Conversions {
         let found: Result<Vec<_>, _> =
             found.iter().map(|found| rows::conversion(found, new.click.click_id.clone())).collect();
         let earliest = found?.into_iter().min_by_key(|found| (found.created_at, found.id));
-        Ok(earliest.map(|found| verdict_of(found, row.number)))
+        Ok(earliest.map(|found| row.meets(found.id.as_u64(), found)))
     }
-}
-
-/// What it means to find this one: it is the caller's own if it has his number.
-fn verdict_of(found: Conversion, number: u64) -> Verdict<Conversion> {
-    if found.id.as_u64() == number { Verdict::New(found) } else { Verdict::Duplicate(found) }
 }
 
 fn identity(new: &NewConversion) -> Identity {
@@ -176,10 +169,7 @@ fn identity_of(row: &MySqlRow) -> Result<Identity, Error> {
     Ok((
         rows::parse("click_id", ClickRecordId::new(rows::number(row, "click_id")?))?,
         rows::parse("event", rows::text(row, "event")?.parse())?,
-        match rows::text(row, "transaction_id")? {
-            "" => None,
-            text => Some(rows::parse("transaction_id", text.parse())?),
-        },
+        rows::transaction_id(row)?,
     ))
 }
 

@@ -67,6 +67,13 @@ pub(crate) struct Row<N> {
     pub(crate) new: N,
 }
 
+impl<N> Row<N> {
+    /// What it means that this record, of this number, is there: it is the row's own if it has the row's number.
+    pub(crate) fn meets<R>(&self, number: u64, found: R) -> Verdict<R> {
+        if number == self.number { Verdict::New(found) } else { Verdict::Duplicate(found) }
+    }
+}
+
 /// What became of a row.
 #[derive(Debug, Clone)]
 pub(crate) enum Verdict<R> {
@@ -159,8 +166,7 @@ impl<K: Kind> Inserts<K> {
         };
         let mut work = Work::new(writer, numbers.into_iter().zip(news));
         let alone: Vec<_> = work.pending.extract_if(.., |row| K::goes_alone(&row.new)).collect();
-        let stuck = self.settle(&mut work, &mut patience).await.err();
-        if let Some(error) = &stuck {
+        if let Err(error) = self.settle(&mut work, &mut patience).await {
             tracing::warn!(%error, operation = K::OPERATION, "a batch goes row by row");
         }
         // One of those that are left is in the way of all others, and the server does not say which.

@@ -3,12 +3,11 @@
 use rust_decimal::Decimal;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Error, Row};
-use tokio::time::Instant;
 use tracking_core::{
     Affiliate, AffiliateId, Campaign, Click, Conversion, Cursor, Page, PageRequest, StoreError, Summary,
 };
 
-use crate::attempt::{Reader, store_error};
+use crate::attempt::store_error;
 use crate::counters::ALL_TIMES;
 use crate::rows;
 use crate::sql::Sql;
@@ -116,8 +115,7 @@ impl Database {
         query: impl Fn(&mut Sql),
         to_record: impl Fn(&MySqlRow) -> Result<T, Error>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut reader = Reader::Pool(&self.pool, Instant::now() + self.timeout);
-        let records = async { reader.rows(query).await?.iter().map(to_record).collect::<Result<_, _>>() };
+        let records = async { self.reader().rows(query).await?.iter().map(to_record).collect::<Result<_, _>>() };
         records.await.map_err(|error| store_error(operation, error))
     }
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sqlx::Error;
-use tokio::time::Instant;
 use tracking_core::{AffiliateId, Batch, Campaign, CampaignId, Click, ClickId, ClickRecordId, StoreError, async_trait};
 
-use crate::attempt::{Reader, SharedError};
+use crate::attempt::SharedError;
 use crate::sql::Sql;
 use crate::store::Database;
 use crate::{clicks, rows};
@@ -27,7 +26,7 @@ impl Batch for FindClicks {
         let found = async {
             let keys = || calls.iter().map(|(affiliate, click_id)| (*affiliate, click_id));
             let mut found: HashMap<_, Vec<Click>> = HashMap::new();
-            for row in reader(&self.0).rows(|sql| clicks::select(sql, &self.0.prefix, keys())).await? {
+            for row in self.0.reader().rows(|sql| clicks::select(sql, &self.0.prefix, keys())).await? {
                 let click = rows::click(&row)?;
                 found.entry((click.affiliate_id, click.click_id.clone())).or_default().push(click);
             }
@@ -55,7 +54,7 @@ impl Batch for FindCampaigns {
                 sql.push(" WHERE id IN (").numbers(ids.iter().map(|id| id.as_u64())).push(")");
             };
             let mut found = HashMap::new();
-            for row in reader(&self.0).rows(query).await? {
+            for row in self.0.reader().rows(query).await? {
                 let campaign = rows::campaign(&row)?;
                 found.insert(campaign.id, campaign);
             }
@@ -99,10 +98,6 @@ impl SeenClicks {
 pub(crate) fn is_same(found: &Click, named: &Click) -> bool {
     (found.id, found.affiliate_id, found.campaign_id, &found.click_id)
         == (named.id, named.affiliate_id, named.campaign_id, &named.click_id)
-}
-
-fn reader(database: &Database) -> Reader<'_> {
-    Reader::Pool(&database.pool, Instant::now() + database.timeout)
 }
 
 fn answer<C, F, A>(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
 use thiserror::Error;
 
-use crate::attempt::{Failure, is_unavailable, number_of};
+use crate::attempt::{Failure, is_mariadb, is_unavailable, number_of};
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
@@ -131,20 +131,19 @@ impl Migration<'_> {
 
     /// Whether a migration has begun here. If not, there must be no table of ours either.
     async fn has_notes(&mut self) -> Result<bool, MigrateError> {
-        let mut foreign = None;
-        for name in TABLES {
-            if foreign.is_none() && self.is_there(name).await.map_err(MigrateError::Version)? {
-                foreign = Some(name);
-            }
-        }
-        // Last, because another process that has begun meanwhile has made the notes first.
         if self.is_there(NOTES).await.map_err(MigrateError::Version)? {
             return Ok(true);
         }
-        match foreign {
-            Some(name) => Err(MigrateError::ForeignTable(format!("{}{name}", self.database.prefix))),
-            None => Ok(false),
+        for name in TABLES {
+            if self.is_there(name).await.map_err(MigrateError::Version)? {
+                // Unless another process has begun meanwhile, which makes the notes first.
+                return match self.is_there(NOTES).await.map_err(MigrateError::Version)? {
+                    true => Ok(true),
+                    false => Err(MigrateError::ForeignTable(format!("{}{name}", self.database.prefix))),
+                };
+            }
         }
+        Ok(false)
     }
 
     /// Whether there is a table of this name, by whatever rules the server has for names.
@@ -177,7 +176,7 @@ impl Migration<'_> {
     async fn bytewise(&mut self) -> Result<&'static str, Error> {
         let row = raw_sql("SELECT VERSION() AS version").fetch_one(&mut *self.connection).await?;
         let version: &str = row.try_get("version")?;
-        Ok(if version.to_ascii_lowercase().contains("mariadb") {
+        Ok(if is_mariadb(version) {
             "CHARACTER SET ascii COLLATE ascii_nopad_bin"
         } else {
             "CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin"

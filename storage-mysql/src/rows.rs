@@ -6,7 +6,7 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{Error, Row};
 use tracking_core::{
     Affiliate, AffiliateId, Amount, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId,
-    ParseError, PostbackKeyHash, Timestamp,
+    ParseError, PostbackKeyHash, Timestamp, TransactionId,
 };
 
 pub(crate) const AFFILIATE: &str = "id, name, created_at";
@@ -48,7 +48,6 @@ pub(crate) fn click(row: &MySqlRow) -> Result<Click, Error> {
 
 /// A row of `conversions`, and the text of the click id, which is in another table.
 pub(crate) fn conversion(row: &MySqlRow, click_id: ClickId) -> Result<Conversion, Error> {
-    let transaction_id = text(row, "transaction_id")?;
     let amount: Decimal = row.try_get("amount")?;
     Ok(Conversion {
         id: parse("id", ConversionId::new(number(row, "id")?))?,
@@ -56,14 +55,19 @@ pub(crate) fn conversion(row: &MySqlRow, click_id: ClickId) -> Result<Conversion
         campaign_id: parse("campaign_id", CampaignId::new(number(row, "campaign_id")?))?,
         click_id,
         event: parse("event", text(row, "event")?.parse())?,
-        transaction_id: match transaction_id {
-            "" => None,
-            text => Some(parse("transaction_id", text.parse())?),
-        },
+        transaction_id: transaction_id(row)?,
         amount: parse("amount", Amount::new(amount))?,
         currency: parse("currency", text(row, "currency")?.parse())?,
         created_at: time(row, "timestamp")?,
     })
+}
+
+/// The transaction id of a row of `conversions`, where an empty text says that there is none.
+pub(crate) fn transaction_id(row: &MySqlRow) -> Result<Option<TransactionId>, Error> {
+    match text(row, "transaction_id")? {
+        "" => Ok(None),
+        text => parse("transaction_id", text.parse()).map(Some),
+    }
 }
 
 /// A whole number that is not negative, from a column of any width.

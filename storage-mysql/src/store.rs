@@ -98,6 +98,11 @@ pub(crate) struct Writer {
 }
 
 impl Database {
+    /// Reads what has been committed, for as long as a call may take.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader::Pool(&self.pool, Instant::now() + self.timeout)
+    }
+
     /// How this process writes, which is found out with its first batch.
     pub(crate) async fn writer(&self, deadline: Instant) -> Result<Writer, Error> {
         let register = || async {
@@ -263,11 +268,10 @@ async fn prepare(connection: &mut MySqlConnection) -> Result<(), Error> {
 #[async_trait]
 impl Store for MySqlStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        let mut reader = Reader::Pool(&self.database.pool, Instant::now() + self.database.timeout);
         let table = |sql: &mut Sql| {
             sql.push("SELECT 1 FROM ").table(&self.database.prefix, "sequences").push(" LIMIT 1");
         };
-        reader.rows(table).await.map(drop).map_err(|error| store_error("ping", error))
+        self.database.reader().rows(table).await.map(drop).map_err(|error| store_error("ping", error))
     }
 
     async fn insert_affiliate(&self, new: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
