@@ -2,14 +2,16 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::hash::{BuildHasher, Hash};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 use tracking_core::{
-    Affiliate, AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor, EventName,
-    NewClick, NewConversion, Page, PageRequest, Recorded, StoreError, Summary, Timestamp, Totals, TransactionId,
+    Affiliate, AffiliateId, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
+    EventName, NewClick, NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, StoreError, Summary,
+    Timestamp, TransactionId, VisitorHashes,
 };
+
+use crate::table::{Row, Table};
+use crate::user_agents::UserAgents;
 
 /// An affiliate with his records. Calls for different affiliates never meet here.
 pub(crate) struct Ledger {
@@ -21,15 +23,24 @@ pub(crate) struct Ledger {
 struct Entries {
     clicks: Table<ClickRow>,
     conversions: Table<Conversion>,
-    revenue: Totals,
+    /// Of all records that ever were.
+    summary: Summary,
+    user_agents: UserAgents,
 }
 
-/// A click without the affiliate, which is known from the ledger: 40 bytes and the text of the click id.
+/// A click without the affiliate, which is known from the ledger: 48 bytes, the text of the click id, and the details if
+/// there are any.
 struct ClickRow {
     id: ClickRecordId,
     created_at: Timestamp,
     click_id: ClickId,
     campaign_id: CampaignId,
+    has_conversion: bool,
+    details: Option<Box<ClickDetails>>,
+}
+
+fn boxed(details: ClickDetails) -> Option<Box<ClickDetails>> {
+    (details != ClickDetails::default()).then(|| Box::new(details))
 }
 
 impl ClickRow {
@@ -40,6 +51,7 @@ impl ClickRow {
             campaign_id: self.campaign_id,
             click_id: self.click_id.clone(),
             created_at: self.created_at,
+            details: self.details.as_deref().cloned().unwrap_or_default(),
         }
     }
 }
@@ -49,18 +61,24 @@ impl Ledger {
         Self { affiliate, entries: Mutex::default() }
     }
 
-    /// `number` is called only if the click is new, and may refuse it.
+    /// `number` is called only if the click is new, and may refuse it. Then `is_repeat` notes its visitor, and tells
+    /// whether he has been here.
     pub(crate) fn insert_click(
         &self,
         new: NewClick,
         number: impl FnOnce() -> Result<ClickRecordId, StoreError>,
+        is_repeat: impl FnOnce(VisitorHashes) -> bool,
     ) -> Result<Recorded<Click>, StoreError> {
         let entries = &mut *self.entries.lock();
         if let Some(row) = entries.clicks.find_all(&new.click_id).find(|row| row.campaign_id == new.campaign_id) {
             return Ok(Recorded::Duplicate(row.to_click(self.affiliate.id)));
         }
-        let NewClick { campaign_id, click_id, created_at, .. } = new;
-        let row = ClickRow { id: number()?, created_at, click_id, campaign_id };
+        let NewClick { campaign_id, click_id, created_at, mut details, visitor, .. } = new;
+        let id = number()?;
+        details.is_repeat = visitor.is_some_and(is_repeat);
+        entries.summary.count_click(&details);
+        details.user_agent = details.user_agent.map(|text| entries.user_agents.share(text));
+        let row = ClickRow { id, created_at, click_id, campaign_id, has_conversion: false, details: boxed(details) };
         let click = row.to_click(self.affiliate.id);
         entries.clicks.push(row);
         Ok(Recorded::New(click))
@@ -84,9 +102,10 @@ impl Ledger {
         let entries = &mut *self.entries.lock();
         let click = &new.click;
         let is_click = |row: &ClickRow| row.id == click.id && row.campaign_id == click.campaign_id;
-        if !entries.clicks.find_all(&click.click_id).any(is_click) {
+        let Some(index) = entries.clicks.find_indexes(&click.click_id).find(|index| is_click(entries.clicks.row(*index)))
+        else {
             return Err(StoreError::UnknownClick(new.click.click_id));
-        }
+        };
         let key = (&click.click_id, &new.event, new.transaction_id.as_ref());
         let same = entries
             .conversions
@@ -95,8 +114,12 @@ impl Ledger {
         if let Some(first) = same.min_by_key(|row| row.place()) {
             return Ok(Recorded::Duplicate(first.clone()));
         }
-        let conversion = new.into_conversion(number()?);
-        entries.revenue.add(conversion.amount, conversion.currency);
+        let number = number()?;
+        if let Some(row) = entries.clicks.row_mut(index) {
+            row.has_conversion = true;
+        }
+        let conversion = new.into_conversion(number);
+        entries.summary.count_conversion(&conversion);
         entries.conversions.push(conversion.clone());
         Ok(Recorded::New(conversion))
     }
@@ -110,12 +133,37 @@ impl Ledger {
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        let entries = self.entries.lock();
-        Summary {
-            clicks: entries.clicks.rows.len() as u64,
-            conversions: entries.conversions.rows.len() as u64,
-            revenue: entries.revenue.clone(),
+        self.entries.lock().summary.clone()
+    }
+
+    pub(crate) fn purge_clicks(&self, request: PurgeRequest) -> Purged {
+        let Entries { clicks, .. } = &mut *self.entries.lock();
+        // The one after the last one's place.
+        let start = request.after.map_or(0, |after| clicks.count_before(Cursor::after(after.created_at(), after.id() + 1)));
+        let end = clicks.count_before(Cursor::after(request.before, 0_u64));
+        let stop = end.min(start + request.limit.as_usize());
+        let before = clicks.len();
+        let last = clicks.retain(start..stop.max(start), |row| {
+            if row.has_conversion {
+                row.details = row.details.take().and_then(|details| boxed(details.anonymous()));
+            }
+            row.has_conversion
+        });
+        Purged { deleted: (before - clicks.len()) as u64, next: last.filter(|_| stop < end) }
+    }
+
+    pub(crate) fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> u64 {
+        let Entries { clicks, conversions, .. } = &mut *self.entries.lock();
+        let found: Vec<usize> = clicks.find_indexes(click_id).collect();
+        clicks.change(&found, |row| {
+            row.click_id = replacement.clone();
+            row.details = row.details.take().and_then(|details| boxed(details.anonymous()));
+        });
+        if !found.is_empty() {
+            let theirs = conversions.indexes_where(|row| row.click_id == *click_id);
+            conversions.change(&theirs, |row| row.click_id = replacement.clone());
         }
+        found.len() as u64
     }
 }
 
@@ -125,18 +173,6 @@ impl fmt::Debug for Ledger {
         let Summary { clicks, conversions, .. } = self.summary();
         f.debug_struct("Ledger").field("clicks", &clicks).field("conversions", &conversions).finish()
     }
-}
-
-/// What can stand in a [`Table`].
-trait Row {
-    /// What rows are looked up by.
-    type Key<'a>: Hash + Eq
-    where
-        Self: 'a;
-
-    fn key(&self) -> Self::Key<'_>;
-
-    fn place(&self) -> Cursor;
 }
 
 impl Row for ClickRow {
@@ -163,61 +199,5 @@ impl Row for Conversion {
 
     fn place(&self) -> Cursor {
         Cursor::after(self.created_at, self.id)
-    }
-}
-
-/// Rows in the order of insertion, with two indexes on them: by key, and by time.
-struct Table<R> {
-    rows: Vec<R>,
-    hasher: DefaultHashBuilder,
-    /// In parts, because one that grows hashes all of its rows again while everybody waits.
-    by_key: [HashTable<usize>; PARTS],
-    /// Sorted by place, oldest first. Rows nearly always come in that order, so that this is an append.
-    by_time: Vec<usize>,
-}
-
-const PARTS: usize = 64;
-
-/// By bits that a [`HashTable`] makes little use of: neither the lowest, nor the seven highest.
-fn part(hash: u64) -> usize {
-    (hash >> 48) as usize % PARTS
-}
-
-impl<R> Default for Table<R> {
-    fn default() -> Self {
-        let by_key = [const { HashTable::new() }; PARTS];
-        Self { rows: Vec::new(), hasher: DefaultHashBuilder::default(), by_key, by_time: Vec::new() }
-    }
-}
-
-impl<R: Row> Table<R> {
-    fn push(&mut self, row: R) {
-        let (index, place) = (self.rows.len(), row.place());
-        let hash = self.hasher.hash_one(row.key());
-        self.rows.push(row);
-        let Self { rows, hasher, by_key, by_time } = self;
-        by_key[part(hash)].insert_unique(hash, index, |&index| hasher.hash_one(rows[index].key()));
-        let at = match by_time.last() {
-            Some(&last) if rows[last].place() > place => by_time.partition_point(|&other| rows[other].place() < place),
-            _ => by_time.len(),
-        };
-        by_time.insert(at, index);
-    }
-
-    fn find_all<'a>(&'a self, key: R::Key<'a>) -> impl Iterator<Item = &'a R> {
-        let hash = self.hasher.hash_one(&key);
-        let same_hash = self.by_key[part(hash)].iter_hash(hash).map(|&index| &self.rows[index]);
-        same_hash.filter(move |row| row.key() == key)
-    }
-
-    fn page<T>(&self, request: PageRequest, to_item: impl Fn(&R) -> T) -> Page<T> {
-        let end = match request.after {
-            Some(after) => self.by_time.partition_point(|&index| self.rows[index].place() < after),
-            None => self.by_time.len(),
-        };
-        let start = end.saturating_sub(request.limit.as_usize());
-        let items = self.by_time[start..end].iter().rev().map(|&index| to_item(&self.rows[index])).collect();
-        let next = (start > 0).then(|| self.rows[self.by_time[start]].place());
-        Page { items, next }
     }
 }

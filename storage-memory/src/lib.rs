@@ -2,5 +2,7 @@
 
 mod ledger;
 mod store;
+mod table;
+mod user_agents;
 
 pub use crate::store::MemoryStore;

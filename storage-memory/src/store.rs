@@ -1,13 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tracking_core::{
     Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
-    NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError,
-    Summary, async_trait,
+    NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, ParseError, PurgeRequest, Purged, Recorded,
+    Store, StoreError, Summary, Timestamp, VisitorHash, VisitorHashes, async_trait,
 };
 
 use crate::ledger::Ledger;
@@ -17,6 +17,8 @@ use crate::ledger::Ledger;
 pub struct MemoryStore {
     affiliates: RwLock<Directory<Arc<Ledger>>>,
     campaigns: RwLock<Directory<Campaign>>,
+    /// When they first clicked.
+    visitors: Mutex<HashMap<VisitorHash, Timestamp>>,
     last_click: AtomicU64,
     last_conversion: AtomicU64,
     capacity: Option<usize>,
@@ -59,6 +61,18 @@ impl MemoryStore {
             Ok(_) => Ok(()),
             Err(_) => Err(StoreError::Full { capacity }),
         }
+    }
+
+    /// Whether the visitor has clicked in the last 24 hours. If not, this click is his first.
+    fn is_repeat(&self, visitor: VisitorHashes, at: Timestamp) -> bool {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        let visitors = &mut *self.visitors.lock();
+        let is_recent = |hash| visitors.get(hash).is_some_and(|first| at.as_millis() - first.as_millis() < DAY);
+        let is_repeat = [visitor.today, visitor.yesterday].iter().any(is_recent);
+        if !is_repeat {
+            visitors.insert(visitor.today, at);
+        }
+        is_repeat
     }
 
     fn number<T>(
@@ -132,7 +146,9 @@ impl Store for MemoryStore {
     async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
         let ledger = self.ledger(click.affiliate_id)?;
         self.check_campaign(click.campaign_id)?;
-        ledger.insert_click(click, || self.number(&self.last_click, "insert click", ClickRecordId::new))
+        let number = || self.number(&self.last_click, "insert click", ClickRecordId::new);
+        let created_at = click.created_at;
+        ledger.insert_click(click, number, |visitor| self.is_repeat(visitor, created_at))
     }
 
     async fn find_clicks(
@@ -161,6 +177,26 @@ impl Store for MemoryStore {
 
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
         Ok(self.ledger(affiliate)?.summary())
+    }
+
+    async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
+        let visitors = &mut *self.visitors.lock();
+        visitors.retain(|_, first| *first >= before);
+        visitors.shrink_to_fit();
+        Ok(())
+    }
+
+    async fn purge_clicks(&self, affiliate: AffiliateId, request: PurgeRequest) -> Result<Purged, StoreError> {
+        let purged = self.ledger(affiliate)?.purge_clicks(request);
+        if self.capacity.is_some() {
+            self.used.fetch_sub(purged.deleted as usize, Ordering::Relaxed);
+        }
+        Ok(purged)
+    }
+
+    async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError> {
+        let ledgers: Vec<Arc<Ledger>> = self.affiliates.read().by_id.values().cloned().collect();
+        Ok(ledgers.iter().map(|ledger| ledger.erase_clicks(click_id, replacement)).sum())
     }
 }
 

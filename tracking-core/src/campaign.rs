@@ -1,4 +1,4 @@
-//! What is advertised: names, destinations and postback keys.
+//! What is advertised: names and postback keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use url::Url;
 
-use crate::{CampaignId, ParseError, Problem, Timestamp};
+use crate::secret::random_bytes;
+use crate::{CampaignId, DestinationUrl, ParseError, Problem, Timestamp};
 
 /// What is advertised, and where its visitors are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,109 +121,6 @@ impl Serialize for Name {
     }
 }
 
-/// Where a campaign's visitors are sent: a template of an absolute `https` or `http` URL, of up to 2,000 visible ASCII
-/// characters.
-///
-/// These macros may stand in its path, query and fragment: `{click_id}`, `{affiliate_id}`, `{campaign_id}`, `{sub1}` to
-/// `{sub5}` and `{source}`. None may stand in scheme, host or port, so that nothing a visitor sends can choose where he
-/// ends up. User names and passwords are refused.
-///
-/// ```
-/// use tracking_core::DestinationUrl;
-///
-/// assert!("https://shop.example/?ref={click_id}".parse::<DestinationUrl>().is_ok());
-/// assert!("https://{click_id}.example/".parse::<DestinationUrl>().is_err());
-/// assert!("javascript:alert(1)".parse::<DestinationUrl>().is_err());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
-pub struct DestinationUrl(Arc<str>);
-
-impl DestinationUrl {
-    /// The most characters that it may have.
-    pub const MAX_LEN: usize = 2000;
-
-    /// The macros that may stand in it, between braces.
-    pub const MACROS: &[&str] =
-        &["click_id", "affiliate_id", "campaign_id", "sub1", "sub2", "sub3", "sub4", "sub5", "source"];
-
-    /// # Errors
-    /// If `template` is not such a URL, or has a macro that is not known or that stands where none may.
-    pub fn new(template: &str) -> Result<Self, ParseError> {
-        let refuse = |problem| Err(ParseError::new("a destination URL", problem));
-        if template.is_empty() {
-            return refuse(Problem::Empty);
-        }
-        if let Some((index, found)) = template.chars().enumerate().find(|(_, c)| !c.is_ascii_graphic()) {
-            let allowed = "visible ASCII characters (percent-encode all others)";
-            return refuse(Problem::Character { position: index + 1, found, allowed });
-        }
-        if template.len() > Self::MAX_LEN {
-            return refuse(Problem::TooLong { max: Self::MAX_LEN });
-        }
-        // Not left to the URL parser, which finds a host in `https:shop.example`: a browser that is redirected there
-        // takes it for a path on the site that it comes from.
-        let after = |scheme: &str| {
-            template.split_at_checked(scheme.len()).filter(|(start, _)| start.eq_ignore_ascii_case(scheme))
-        };
-        let Some((_, rest)) = after("https://").or_else(|| after("http://")) else {
-            return refuse(Problem::Form { expected: "a URL that starts with https:// or http://" });
-        };
-        for piece in template.split('{').skip(1) {
-            match piece.split_once('}') {
-                Some((name, _)) if Self::MACROS.contains(&name) => {}
-                _ => return refuse(Problem::Macro { allowed: Self::MACROS }),
-            }
-        }
-        let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return refuse(Problem::Form { expected: "a URL without user name and password" });
-        }
-        if authority.contains('{') {
-            return refuse(Problem::Macro { allowed: &[] });
-        }
-        // The parser skips further slashes to find a host, which then could be a macro.
-        if authority.is_empty() || Url::parse(template).is_err() {
-            return refuse(Problem::Form { expected: "an absolute URL such as https://shop.example/?ref={click_id}" });
-        }
-        Ok(Self(template.into()))
-    }
-
-    /// The template.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DestinationUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for DestinationUrl {
-    type Err = ParseError;
-
-    fn from_str(template: &str) -> Result<Self, ParseError> {
-        Self::new(template)
-    }
-}
-
-impl TryFrom<String> for DestinationUrl {
-    type Error = ParseError;
-
-    fn try_from(template: String) -> Result<Self, ParseError> {
-        Self::new(&template)
-    }
-}
-
-impl Serialize for DestinationUrl {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
 /// The secret that an advertiser presents with each postback of a campaign: `pbk_` and 64 hexadecimal digits, 256
 /// random bits.
 ///
@@ -236,10 +133,8 @@ impl PostbackKey {
     /// # Panics
     /// If the operating system has no random numbers to give, as the standard library's hash maps do.
     #[must_use]
-    #[allow(clippy::expect_used, reason = "without random numbers there can be no secret, and no honest way on")]
     pub fn random() -> Self {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+        let bytes: [u8; 32] = random_bytes();
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         Self(format!("pbk_{digits}"))
     }

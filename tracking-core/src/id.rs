@@ -199,11 +199,3 @@ impl Default for EventName {
         Self(Arc::clone(&DEFAULT))
     }
 }
-
-impl ClickId {
-    /// The hyphenated text of a UUID is always a click id.
-    pub(crate) fn from_uuid(uuid: uuid::Uuid) -> Self {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        Self(Arc::from(&*uuid.hyphenated().encode_lower(&mut buffer)))
-    }
-}

@@ -1,8 +1,8 @@
 //! Records: what a store keeps, and what is handed to it.
 
 use crate::{
-    AffiliateId, Amount, CampaignId, ClickId, ClickRecordId, ConversionId, Currency, EventName, Name, Timestamp,
-    Totals, TransactionId,
+    AffiliateId, Amount, CampaignId, Click, ClickDetails, ClickId, ConversionId, Currency, EventName, Name, Timestamp, Totals,
+    TransactionId,
 };
 
 /// A partner who sends visitors.
@@ -32,43 +32,6 @@ impl NewAffiliate {
     #[must_use]
     pub fn into_affiliate(self, id: AffiliateId) -> Affiliate {
         Affiliate { id, name: self.name, created_at: self.created_at }
-    }
-}
-
-/// One visit that an affiliate sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Click {
-    /// The number of its record.
-    pub id: ClickRecordId,
-    /// Who sent the visitor.
-    pub affiliate_id: AffiliateId,
-    /// What he was sent to.
-    pub campaign_id: CampaignId,
-    /// Unique for this affiliate and campaign.
-    pub click_id: ClickId,
-    /// When it was recorded.
-    pub created_at: Timestamp,
-}
-
-/// A click that is not in a store yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewClick {
-    /// Who sent the visitor.
-    pub affiliate_id: AffiliateId,
-    /// What he was sent to.
-    pub campaign_id: CampaignId,
-    /// Unique for this affiliate and campaign.
-    pub click_id: ClickId,
-    /// When it is recorded.
-    pub created_at: Timestamp,
-}
-
-impl NewClick {
-    /// The record that it becomes under this number.
-    #[must_use]
-    pub fn into_click(self, id: ClickRecordId) -> Click {
-        let Self { affiliate_id, campaign_id, click_id, created_at } = self;
-        Click { id, affiliate_id, campaign_id, click_id, created_at }
     }
 }
 
@@ -142,6 +105,10 @@ impl NewConversion {
 pub struct Summary {
     /// How many clicks were recorded.
     pub clicks: u64,
+    /// How many of them are taken for [a person's](crate::ClickDetails::is_human).
+    pub human_clicks: u64,
+    /// How many of those are the [first of a person](crate::ClickDetails::is_unique) in a day.
+    pub unique_clicks: u64,
     /// How many conversions were recorded.
     pub conversions: u64,
     /// The amounts of these conversions.
@@ -149,6 +116,19 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Counts a click with these details.
+    pub fn count_click(&mut self, details: &ClickDetails) {
+        self.clicks += 1;
+        self.human_clicks += u64::from(details.is_human());
+        self.unique_clicks += u64::from(details.is_unique());
+    }
+
+    /// Counts a conversion.
+    pub fn count_conversion(&mut self, conversion: &Conversion) {
+        self.conversions += 1;
+        self.revenue.add(conversion.amount, conversion.currency);
+    }
+
     /// Conversions per click: 0.25 for one in four, 0 while there are no clicks. It exceeds 1 where clicks have many
     /// conversions each.
     #[must_use]

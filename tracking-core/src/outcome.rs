@@ -33,6 +33,8 @@ pub enum Outcome {
         /// The click id that it named.
         click_id: ClickId,
     },
+    /// The click id has the form of those that this tracker mints, and it did not mint it, or not so.
+    ForgedClickId(ClickId),
     /// The campaign demands its postback key, and none was sent.
     MissingKey(CampaignId),
     /// The campaign demands its postback key, and another one was sent.
@@ -64,6 +66,7 @@ impl Outcome {
             Self::UnknownAffiliate(_) => "unknown_affiliate",
             Self::UnknownCampaign(_) => "unknown_campaign",
             Self::UnknownClick { .. } => "unknown_click",
+            Self::ForgedClickId(_) => "forged_click_id",
             Self::MissingKey(_) => "missing_postback_key",
             Self::WrongKey(_) => "wrong_postback_key",
             Self::InvalidParameter(_) => "invalid_parameter",
@@ -88,6 +91,7 @@ impl Outcome {
             Self::UnknownClick { affiliate_id, campaign_id: Some(campaign_id), .. } => {
                 format!("Affiliate {affiliate_id} has no click with this click_id in campaign {campaign_id}.")
             }
+            Self::ForgedClickId(_) => "The click_id is not one that was given out here, or it was changed.".to_owned(),
             Self::MissingKey(id) => format!("Campaign {id} demands its postback key, and none was sent."),
             Self::WrongKey(id) => format!("The key that was sent is not the postback key of campaign {id}."),
             Self::InvalidParameter(error) => format!("{error}."),
@@ -109,6 +113,7 @@ impl Outcome {
             Self::UnknownClick { .. } => {
                 Some("Send the click_id exactly as the visitor brought it, with the affiliate_id that belongs to it.")
             }
+            Self::ForgedClickId(_) => Some("Send the click_id exactly as the visitor brought it, to the last character."),
             Self::MissingKey(_) | Self::WrongKey(_) => {
                 Some("Send the campaign's postback key as a bearer token, or as the parameter token.")
             }
@@ -125,6 +130,7 @@ impl Outcome {
             | Self::UnknownAffiliate(_)
             | Self::UnknownCampaign(_)
             | Self::UnknownClick { .. }
+            | Self::ForgedClickId(_)
             | Self::MissingKey(_)
             | Self::WrongKey(_)
             | Self::InvalidParameter(_) => None,

@@ -33,6 +33,26 @@ impl<T> Page<T> {
     }
 }
 
+/// One step of a [purge](crate::Store::purge_clicks).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PurgeRequest {
+    /// Clicks created before this time are to go.
+    pub before: Timestamp,
+    /// How many of them to look at.
+    pub limit: Limit,
+    /// Only those that are newer than this place; `None` starts with the oldest.
+    pub after: Option<Cursor>,
+}
+
+/// What one step of a purge has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// How many clicks were deleted.
+    pub deleted: u64,
+    /// Where the next step starts; `None` when there are no more clicks that are old enough.
+    pub next: Option<Cursor>,
+}
+
 /// How many records a page has at the most: 1 to 1,000, 100 if nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limit(u16);

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::{
     Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate, NewCampaign, NewClick,
-    NewConversion, Page, PageRequest, Recorded, Summary,
+    NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, Summary, Timestamp,
 };
 
 /// Keeps affiliates, campaigns, clicks and conversions.
@@ -31,8 +31,11 @@ use crate::{
 /// - **Lists** are sorted by time of creation and then by number, both descending. A page holds up to
 ///   [`limit`](PageRequest::limit) records after its [cursor](crate::Cursor), and tells where the next one starts
 ///   unless the list ends. Records added or read meanwhile never make a later page repeat or miss another record.
-/// - **Counters.** [`summary`](Self::summary) always equals a recount of the affiliate's records, and its cost does not
-///   grow with their number.
+/// - **Counters.** [`summary`](Self::summary) always equals a recount of the affiliate's records, those included that have
+///   been [purged](Self::purge_clicks), and its cost does not grow with their number.
+/// - **Repeats.** A click with a [visitor](NewClick::visitor) is a [repeat](crate::ClickDetails::is_repeat) if one that
+///   was none has the same visitor, under either key, and was created less than 24 hours before it, or after it. Of
+///   parallel clicks of one visitor exactly one is none.
 ///
 /// The conformance suite (the module `conformance`, behind the feature of that name) checks all of this; a store is
 /// proven by running it.
@@ -44,6 +47,7 @@ use crate::{
 /// This one is correct and slow. Each call happens under one lock; that makes the atomicity easy to see.
 ///
 /// ```
+/// use std::collections::HashMap;
 /// use std::sync::Mutex;
 ///
 /// use async_trait::async_trait;
@@ -58,6 +62,11 @@ use crate::{
 ///     campaigns: Vec<Campaign>,
 ///     clicks: Vec<Click>,
 ///     conversions: Vec<Conversion>,
+///     /// First clicks, with when they were.
+///     visitors: Vec<(VisitorHash, Timestamp)>,
+///     /// By affiliate, of all clicks that ever were.
+///     counts: HashMap<AffiliateId, Summary>,
+///     last_click: u64,
 /// }
 ///
 /// impl Tables {
@@ -131,7 +140,7 @@ use crate::{
 ///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
 ///     }
 ///
-///     async fn insert_click(&self, new: NewClick) -> Result<Recorded<Click>, StoreError> {
+///     async fn insert_click(&self, mut new: NewClick) -> Result<Recorded<Click>, StoreError> {
 ///         let tables = &mut *self.0.lock().unwrap();
 ///         tables.affiliate(new.affiliate_id)?;
 ///         tables.campaign(new.campaign_id)?;
@@ -141,9 +150,21 @@ use crate::{
 ///         {
 ///             return Ok(Recorded::Duplicate(found.clone()));
 ///         }
-///         let id = ClickRecordId::new(tables.clicks.len() as u64 + 1)
+///         if let Some(visitor) = new.visitor {
+///             const DAY: i64 = 24 * 60 * 60 * 1000;
+///             new.details.is_repeat = tables.visitors.iter().any(|(hash, seen)| {
+///                 (*hash == visitor.today || *hash == visitor.yesterday)
+///                     && new.created_at.as_millis() - seen.as_millis() < DAY
+///             });
+///             if !new.details.is_repeat {
+///                 tables.visitors.push((visitor.today, new.created_at));
+///             }
+///         }
+///         tables.last_click += 1;
+///         let id = ClickRecordId::new(tables.last_click)
 ///             .map_err(|error| StoreError::backend("insert click", error))?;
 ///         let click = new.into_click(id);
+///         tables.counts.entry(click.affiliate_id).or_default().count_click(&click.details);
 ///         tables.clicks.push(click.clone());
 ///         Ok(Recorded::New(click))
 ///     }
@@ -192,6 +213,7 @@ use crate::{
 ///             return Ok(Recorded::Duplicate(found.clone()));
 ///         }
 ///         let conversion = new.into_conversion(id);
+///         tables.counts.entry(conversion.affiliate_id).or_default().count_conversion(&conversion);
 ///         tables.conversions.push(conversion.clone());
 ///         Ok(Recorded::New(conversion))
 ///     }
@@ -210,13 +232,59 @@ use crate::{
 ///     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
 ///         let tables = self.0.lock().unwrap();
 ///         tables.affiliate(affiliate)?;
-///         let mut summary = Summary::default();
-///         summary.clicks = tables.clicks.iter().filter(|row| row.affiliate_id == affiliate).count() as u64;
-///         for row in tables.conversions.iter().filter(|row| row.affiliate_id == affiliate) {
-///             summary.conversions += 1;
-///             summary.revenue.add(row.amount, row.currency);
+///         Ok(tables.counts.get(&affiliate).cloned().unwrap_or_default())
+///     }
+///
+///     async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
+///         self.0.lock().unwrap().visitors.retain(|(_, seen)| *seen >= before);
+///         Ok(())
+///     }
+///
+///     async fn purge_clicks(&self, affiliate: AffiliateId, request: PurgeRequest) -> Result<Purged, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         tables.affiliate(affiliate)?;
+///         let place = |click: &Click| Cursor::after(click.created_at, click.id);
+///         let mut old: Vec<Cursor> = tables
+///             .clicks
+///             .iter()
+///             .filter(|click| click.affiliate_id == affiliate && click.created_at < request.before)
+///             .map(place)
+///             .filter(|place| request.after.is_none_or(|after| after < *place))
+///             .collect();
+///         old.sort();
+///         let has_more = old.len() > request.limit.as_usize();
+///         old.truncate(request.limit.as_usize());
+///         let mut purged = Purged { next: old.last().copied().filter(|_| has_more), ..Purged::default() };
+///         let conversions = &tables.conversions;
+///         tables.clicks.retain_mut(|click| {
+///             if !old.contains(&place(click)) {
+///                 return true;
+///             }
+///             let identity = (click.affiliate_id, click.campaign_id, &click.click_id);
+///             let is_converted =
+///                 conversions.iter().any(|row| (row.affiliate_id, row.campaign_id, &row.click_id) == identity);
+///             if is_converted {
+///                 click.details = click.details.anonymous();
+///             } else {
+///                 purged.deleted += 1;
+///             }
+///             is_converted
+///         });
+///         Ok(purged)
+///     }
+///
+///     async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         let mut erased = 0;
+///         for click in tables.clicks.iter_mut().filter(|click| click.click_id == *click_id) {
+///             click.click_id = replacement.clone();
+///             click.details = click.details.anonymous();
+///             erased += 1;
 ///         }
-///         Ok(summary)
+///         for conversion in tables.conversions.iter_mut().filter(|row| row.click_id == *click_id) {
+///             conversion.click_id = replacement.clone();
+///         }
+///         Ok(erased)
 ///     }
 /// }
 ///
@@ -327,6 +395,30 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// If there is no such affiliate, or if the store fails.
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError>;
+
+    /// Forgets by which hashes visitors were known whose first click was created before this time.
+    ///
+    /// # Errors
+    /// If the store fails. Some may have been forgotten then.
+    async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError>;
+
+    /// Takes one step of a purge: looks at a few of an affiliate's clicks, the oldest first, deletes those without
+    /// conversions, and makes [anonymous](crate::ClickDetails::anonymous) those with, by which a repeated postback is
+    /// still known. What was counted stays counted.
+    ///
+    /// # Errors
+    /// If there is no such affiliate, or if the store fails.
+    async fn purge_clicks(&self, affiliate: AffiliateId, request: PurgeRequest) -> Result<Purged, StoreError>;
+
+    /// Makes clicks [anonymous](crate::ClickDetails::anonymous): those with this id, of all affiliates and campaigns,
+    /// which bear the `replacement` from then on, and so do their conversions. Returns how many clicks there were. What
+    /// was counted stays counted.
+    ///
+    /// No click has the replacement's id.
+    ///
+    /// # Errors
+    /// If the store fails. Some of several clicks may have been changed then.
+    async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError>;
 }
 
 macro_rules! forward_store {
@@ -393,6 +485,18 @@ macro_rules! forward_store {
 
             async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
                 (**self).summary(affiliate).await
+            }
+
+            async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
+                (**self).forget_visitors(before).await
+            }
+
+            async fn purge_clicks(&self, affiliate: AffiliateId, request: PurgeRequest) -> Result<Purged, StoreError> {
+                (**self).purge_clicks(affiliate, request).await
+            }
+
+            async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError> {
+                (**self).erase_clicks(click_id, replacement).await
             }
         }
     )+};

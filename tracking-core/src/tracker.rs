@@ -1,17 +1,25 @@
 //! The service that an application holds.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use metrics::{Counter, counter, describe_counter};
+use metrics::counter;
+use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
 
+use crate::backlog::Backlog;
+use crate::destination::MacroValues;
+use crate::directory::Directory;
 use crate::event::Broadcaster;
-use crate::mint::ClickIdMint;
 use crate::parameters::TOKEN;
+use crate::recorder::{Meters, Recorder};
+use crate::secret::VisitorKeys;
 use crate::{
-    Affiliate, AffiliateId, Amount, Campaign, CampaignId, Click, ClickId, Clock, Conversion, Currency, DestinationUrl,
-    Event, EventName, Events, Name, NewAffiliate, NewCampaign, NewClick, NewConversion, Outcome, Page, PageRequest,
-    ParameterError, Parameters, PostbackKey, Recorded, Store, StoreError, Summary, SystemClock, Timestamp,
-    TransactionId,
+    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Claims, Click, ClickDetails, ClickId, ClickIdOrigin,
+    ClickRequest, ClientIp, Clock, Conversion, ConversionRequest, CreatedCampaign, Event, Events, Name, NewAffiliate,
+    NewCampaign, NewClick, NewConversion, Outcome, Page, PageRequest, ParameterError, Parameters, PostbackAuth,
+    PostbackKey, Recorded, Secrets, Store, StoreError, Summary, SystemClock, Timestamp, UserAgent, VisitorHashes,
 };
 
 /// Records clicks, attributes conversions, and reports both.
@@ -19,11 +27,11 @@ use crate::{
 /// All that HTTP can do is a method here. A tracker is made once and shared, usually in an [`Arc`].
 ///
 /// ```
-/// use tracking_core::{CampaignRequest, ClickRequest, ConversionRequest, Outcome, PostbackAuth, Tracker};
+/// use tracking_core::{CampaignRequest, ClickRequest, ConversionRequest, Outcome, Secret, Tracker};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let tracker = Tracker::new(storage_memory::MemoryStore::new());
+/// let tracker = Tracker::new(storage_memory::MemoryStore::new(), Secret::random());
 /// let affiliate = tracker.create_affiliate("Ada's reviews".parse()?).await?;
 /// let destination = "https://shop.example/?ref={click_id}".parse()?;
 /// let created = tracker.create_campaign(CampaignRequest::new("Shop".parse()?, destination)).await?;
@@ -44,61 +52,342 @@ use crate::{
 ///
 /// Through the [`metrics`] facade, to whatever recorder the application has installed before it makes the tracker:
 ///
-/// - `tracking_clicks_total{result}`: `new`, `duplicate` or `failed`;
+/// - `tracking_clicks_total{result}`: `new`, `duplicate`, `failed`, or `recovered`;
+/// - `tracking_links_total{click}`: visitors who were sent on while their click was `recorded`, `queued` or `unrecorded`;
+/// - `tracking_queued_clicks`: how many clicks wait to be recorded;
 /// - `tracking_postbacks_total{outcome}`: the [code](Outcome::code) of each outcome, or `failed`. Conversions that the
 ///   application records itself count too.
 #[derive(Debug)]
 pub struct Tracker {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    mint: ClickIdMint,
-    events: Broadcaster,
-    meters: Meters,
+    recorder: Arc<Recorder>,
+    affiliates: Arc<Directory<Affiliate>>,
+    campaigns: Arc<Directory<Campaign>>,
+    secrets: Secrets,
+    visitor_keys: RwLock<VisitorKeys>,
+    link_deadline: Duration,
+    stored_ip: StoredIp,
+    keeps_house: AtomicBool,
+}
+
+/// What can be chosen about a [`Tracker`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TrackerOptions {
+    /// What tells the time; the clock of the machine if nothing else is said.
+    pub clock: Arc<dyn Clock>,
+    /// How long a visitor on a link waits for his click to be recorded; 250 ms if nothing else is said.
+    pub link_deadline: Duration,
+    /// How many clicks of visitors who were sent on may wait to be recorded; 100,000 if nothing else is said. Each takes
+    /// a few hundred bytes. Clicks beyond that are not recorded before their postback comes.
+    pub queue_capacity: usize,
+    /// How much of a visitor's address is stored; masked if nothing else is said.
+    pub stored_ip: StoredIp,
+    /// How long clicks are kept; for ever if nothing else is said. See [`Tracker::purge`].
+    pub retention: Option<Duration>,
+}
+
+/// How much of a visitor's address is stored with his click.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StoredIp {
+    /// [The network that it is in](ClientIp::masked).
+    #[default]
+    Masked,
+    /// All of it.
+    Whole,
+    /// Nothing.
+    None,
+}
+
+impl Default for TrackerOptions {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            link_deadline: Duration::from_millis(250),
+            queue_capacity: 100_000,
+            stored_ip: StoredIp::Masked,
+            retention: None,
+        }
+    }
+}
+
+impl TrackerOptions {
+    /// The same with this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The same with this deadline.
+    #[must_use]
+    pub fn link_deadline(mut self, deadline: Duration) -> Self {
+        self.link_deadline = deadline;
+        self
+    }
+
+    /// The same with this capacity.
+    #[must_use]
+    pub fn queue_capacity(mut self, capacity: usize) -> Self {
+        self.queue_capacity = capacity;
+        self
+    }
+
+    /// The same where so much of an address is stored.
+    #[must_use]
+    pub fn stored_ip(mut self, stored_ip: StoredIp) -> Self {
+        self.stored_ip = stored_ip;
+        self
+    }
+
+    /// The same where clicks are kept for so long.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
+        self
+    }
 }
 
 impl Tracker {
-    /// A tracker on this store, with the clock of the machine.
-    pub fn new(store: impl Store) -> Self {
-        Self::with_clock(store, SystemClock)
+    /// A tracker on this store, under this [`Secret`](crate::Secret) or these [`Secrets`].
+    pub fn new(store: impl Store, secrets: impl Into<Secrets>) -> Self {
+        Self::with_options(store, secrets, TrackerOptions::default())
     }
 
-    /// A tracker on this store, with this clock.
-    pub fn with_clock(store: impl Store, clock: impl Clock) -> Self {
+    /// The same with these options.
+    pub fn with_options(store: impl Store, secrets: impl Into<Secrets>, options: TrackerOptions) -> Self {
+        let TrackerOptions { clock, link_deadline, queue_capacity, stored_ip, retention } = options;
+        let (store, secrets): (Arc<dyn Store>, _) = (Arc::new(store), secrets.into());
+        let visitor_keys = RwLock::new(VisitorKeys::at(&secrets, clock.now()));
         Self {
-            store: Arc::new(store),
-            clock: Arc::new(clock),
-            mint: ClickIdMint,
-            events: Broadcaster::default(),
-            meters: Meters::new(),
+            affiliates: Arc::new(Directory::new(Arc::clone(&store))),
+            campaigns: Arc::new(Directory::new(Arc::clone(&store))),
+            recorder: Arc::new(Recorder {
+                store,
+                clock,
+                events: Broadcaster::default(),
+                meters: Meters::new(),
+                backlog: Backlog::new(queue_capacity),
+                retention,
+            }),
+            secrets,
+            visitor_keys,
+            link_deadline,
+            stored_ip,
+            keeps_house: AtomicBool::new(false),
         }
     }
 
     /// Listens to what is recorded from now on.
     #[must_use]
     pub fn subscribe(&self) -> Events {
-        self.events.subscribe()
+        self.recorder.events.subscribe()
     }
 
     /// Records a click. The same click again returns the first one's record.
     ///
     /// # Errors
-    /// If the affiliate or the campaign is not known, or if the store fails or is full.
-    pub async fn record_click(&self, request: ClickRequest) -> Result<Recorded<Click>, StoreError> {
-        let now = self.clock.now();
-        let ClickRequest { affiliate_id, campaign_id, click_id } = request;
-        let click_id = click_id.unwrap_or_else(|| self.mint.mint(now));
-        // Not through the store that an `Arc` is itself, which would box one more future.
-        let store: &dyn Store = &*self.store;
-        let result = store.insert_click(NewClick { affiliate_id, campaign_id, click_id, created_at: now }).await;
-        match &result {
-            Ok(Recorded::New(click)) => {
-                self.meters.clicks_new.increment(1);
-                self.events.send(|| Event::ClickRecorded(click.clone()));
-            }
-            Ok(Recorded::Duplicate(_)) => self.meters.clicks_duplicate.increment(1),
-            Err(_) => self.meters.clicks_failed.increment(1),
+    /// If the click id is forged, if the affiliate or the campaign is not known, or if the store fails or is full.
+    pub async fn record_click(&self, request: ClickRequest) -> Result<Recorded<Click>, ClickError> {
+        if let Some(click_id) = &request.click_id
+            && !self.is_fit(click_id, &request)
+        {
+            self.recorder.meters.clicks_failed.increment(1);
+            return Err(ClickError::ForgedClickId);
         }
-        result
+        let click = self.new_click(request);
+        Ok(self.recorder.insert(click).await?)
+    }
+
+    /// Sends a visitor on, and records his click.
+    ///
+    /// He waits for the record no longer than until the [deadline](TrackerOptions::link_deadline), and not at all while
+    /// earlier clicks wait for the store; then his click is queued. Affiliates and campaigns that have been seen are not
+    /// looked up again, but for changes, which are seen within ten seconds, and need no store. So a visitor on a known
+    /// link always gets where he wants. A click id that the link has, and that can't be his, is left out for a minted one.
+    ///
+    /// # Errors
+    /// If the affiliate or the campaign is not known, or if one of them was never seen and the store fails.
+    pub async fn follow(&self, mut request: ClickRequest) -> Result<Redirect, StoreError> {
+        let deadline = Instant::now() + self.link_deadline;
+        let campaign = self.known_link(&request, deadline).await?;
+        request.click_id = request.click_id.take().filter(|click_id| self.is_fit(click_id, &request));
+        let click = self.new_click(request);
+        let location = campaign.destination.fill(MacroValues {
+            click_id: Some(&click.click_id),
+            affiliate_id: click.affiliate_id,
+            campaign_id: click.campaign_id,
+            sub_ids: &click.details.sub_ids,
+            source: click.details.source.as_ref(),
+        });
+        let click_id = click.click_id.clone();
+        let state = self.record_by(deadline, click).await;
+        match state {
+            ClickState::Recorded => self.recorder.meters.links_recorded.increment(1),
+            ClickState::Queued => self.recorder.meters.links_queued.increment(1),
+            ClickState::Unrecorded => self.recorder.meters.links_unrecorded.increment(1),
+        }
+        Ok(Redirect { location, click_id, state })
+    }
+
+    /// Where a visitor would be sent on to, without a click id. Nothing is recorded.
+    ///
+    /// # Errors
+    /// As [`follow`](Self::follow).
+    pub async fn destination(&self, request: &ClickRequest) -> Result<String, StoreError> {
+        let campaign = self.known_link(request, Instant::now() + self.link_deadline).await?;
+        Ok(campaign.destination.fill(MacroValues {
+            click_id: None,
+            affiliate_id: request.affiliate_id,
+            campaign_id: request.campaign_id,
+            sub_ids: &request.sub_ids,
+            source: request.source.as_ref(),
+        }))
+    }
+
+    /// The campaign of a link, if both it and the affiliate are there.
+    async fn known_link(&self, request: &ClickRequest, deadline: Instant) -> Result<Campaign, StoreError> {
+        self.affiliates.latest(request.affiliate_id, deadline).await?;
+        self.campaigns.latest(request.campaign_id, deadline).await
+    }
+
+    async fn record_by(&self, deadline: Instant, click: NewClick) -> ClickState {
+        let recorder = &self.recorder;
+        if recorder.backlog.len() == 0 {
+            match timeout_at(deadline, recorder.insert_late(click.clone())).await {
+                Ok(Ok(_)) => return ClickState::Recorded,
+                // It may happen still, which makes no difference: then the queued one is a duplicate.
+                Ok(Err(StoreError::Unavailable { .. })) | Err(_) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a visitor was sent on, and his click is not recorded");
+                    return ClickState::Unrecorded;
+                }
+            }
+        }
+        match recorder.backlog.push(click, recorder) {
+            Ok(()) => ClickState::Queued,
+            Err(_full) => ClickState::Unrecorded,
+        }
+    }
+
+    /// Whether a click id of the caller's can be that of such a click: one that has the form of a minted one has to be it.
+    fn is_fit(&self, click_id: &ClickId, request: &ClickRequest) -> bool {
+        match self.secrets.origin(click_id) {
+            ClickIdOrigin::Caller => true,
+            ClickIdOrigin::Minted(Claims { affiliate_id, campaign_id, .. }) => {
+                (affiliate_id, campaign_id) == (request.affiliate_id, request.campaign_id)
+            }
+            ClickIdOrigin::Forged => false,
+        }
+    }
+
+    fn new_click(&self, request: ClickRequest) -> NewClick {
+        if !self.keeps_house.load(Ordering::Relaxed) && !self.keeps_house.swap(true, Ordering::Relaxed) {
+            tokio::spawn(Recorder::keep_house(Arc::downgrade(&self.recorder)));
+        }
+        let now = self.recorder.clock.now();
+        let ClickRequest { affiliate_id, campaign_id, click_id, sub_ids, source, visitor, bot } = request;
+        let click_id = click_id.unwrap_or_else(|| self.secrets.mint(affiliate_id, campaign_id, now));
+        let mut details = ClickDetails { sub_ids, source, bot, ..ClickDetails::default() };
+        let mut hashes = None;
+        if let Some(visitor) = visitor {
+            details.bot = bot.or_else(|| visitor.bot());
+            if let Some(ip) = visitor.ip {
+                details.ip = match self.stored_ip {
+                    StoredIp::Masked => Some(ClientIp::masked(ip)),
+                    StoredIp::Whole => Some(ClientIp::whole(ip)),
+                    StoredIp::None => None,
+                };
+                // Of a bot nobody asks whether it comes again.
+                if details.is_human() {
+                    let user_agent = visitor.user_agent.as_ref().map_or("", UserAgent::as_str);
+                    hashes = Some(self.visitor_hashes(now, |keys| keys.hashes(campaign_id, ip, user_agent)));
+                }
+            }
+            details.user_agent = visitor.user_agent;
+        }
+        NewClick { affiliate_id, campaign_id, click_id, created_at: now, details, visitor: hashes }
+    }
+
+    /// With the keys of this moment's day.
+    fn visitor_hashes(&self, now: Timestamp, hashes: impl Fn(&VisitorKeys) -> VisitorHashes) -> VisitorHashes {
+        {
+            let keys = self.visitor_keys.read().unwrap_or_else(PoisonError::into_inner);
+            if keys.are_of(now) {
+                return hashes(&keys);
+            }
+        }
+        let keys = VisitorKeys::at(&self.secrets, now);
+        let made = hashes(&keys);
+        *self.visitor_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        made
+    }
+
+    /// Waits until the clicks of all visitors who were sent on have been recorded: before an application ends.
+    pub async fn drained(&self) {
+        self.recorder.backlog.drained().await;
+    }
+
+    /// Removes what is too old, in small steps: clicks beyond the [retention](TrackerOptions::retention), and hashes of
+    /// visitors beyond a day. Returns how many clicks were deleted.
+    ///
+    /// Clicks with conversions are kept, without what was known of the visitor, so that a repeated postback is still
+    /// known. Figures stay as they are. The tracker does this by itself every ten minutes, from its first click on.
+    ///
+    /// # Errors
+    /// If the store fails. Some may have been removed then.
+    pub async fn purge(&self) -> Result<u64, StoreError> {
+        self.recorder.purge().await
+    }
+
+    /// Makes the clicks with this id anonymous, for a person who asks for it, and returns how many there were, of all
+    /// affiliates and campaigns. They lose the id, and what was known of the visitor; figures stay as they are.
+    ///
+    /// Postbacks with the id are refused from then on, as of a click that is not known.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn erase(&self, click_id: &ClickId) -> Result<u64, StoreError> {
+        let replacement = match self.secrets.origin(click_id) {
+            ClickIdOrigin::Minted(claims) => {
+                // One that is not recorded yet must not be rebuilt from a postback later.
+                match self.find_or_rebuild(click_id, claims).await {
+                    Ok(Some(_)) => self.secrets.tombstones(click_id).next(),
+                    Ok(None) | Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => return Ok(0),
+                    Err(error) => return Err(error),
+                }
+            }
+            ClickIdOrigin::Caller | ClickIdOrigin::Forged => None,
+        };
+        let replacement = replacement.unwrap_or_else(Secrets::random_tombstone);
+        self.recorder.store.erase_clicks(click_id, &replacement).await
+    }
+
+    /// The click with a minted id. One that is not there is rebuilt from what the id says, unless it was erased or is too
+    /// old to be kept.
+    async fn find_or_rebuild(&self, click_id: &ClickId, claims: Claims) -> Result<Option<Click>, StoreError> {
+        let Claims { affiliate_id, campaign_id, created_at } = claims;
+        let store = &self.recorder.store;
+        let mut found = store.find_clicks(affiliate_id, Some(campaign_id), click_id).await?;
+        if let Some(click) = found.pop() {
+            return Ok(Some(click));
+        }
+        if self.recorder.oldest_kept().is_some_and(|oldest| created_at < oldest) {
+            return Ok(None);
+        }
+        for tombstone in self.secrets.tombstones(click_id) {
+            if !store.find_clicks(affiliate_id, Some(campaign_id), &tombstone).await?.is_empty() {
+                return Ok(None);
+            }
+        }
+        let details = ClickDetails { is_recovered: true, ..ClickDetails::default() };
+        let click_id = click_id.clone();
+        let new = NewClick { affiliate_id, campaign_id, click_id, created_at, details, visitor: None };
+        let recorded = store.insert_click(new).await?;
+        if let Recorded::New(click) = &recorded {
+            self.recorder.meters.clicks_recovered.increment(1);
+            self.recorder.events.send(|| Event::ClickRecorded(click.clone()));
+        }
+        Ok(Some(recorded.into_record()))
     }
 
     /// Records a conversion that the application itself vouches for: no postback key is asked for.
@@ -133,9 +422,9 @@ impl Tracker {
     /// Tells listeners and metrics of the outcome of a conversion that the application has recorded by itself, after
     /// [`attribute`](Self::attribute).
     pub fn announce(&self, outcome: &Outcome) {
-        self.meters.count_postback(outcome);
+        self.recorder.meters.count_postback(outcome);
         match outcome {
-            Outcome::Accepted(conversion) => self.events.send(|| Event::ConversionAccepted(conversion.clone())),
+            Outcome::Accepted(conversion) => self.recorder.events.send(|| Event::ConversionAccepted(conversion.clone())),
             Outcome::Conflict { recorded, amount, currency } => tracing::warn!(
                 conversion_id = recorded.id.as_u64(),
                 affiliate_id = recorded.affiliate_id.as_u64(),
@@ -182,7 +471,7 @@ impl Tracker {
             Attribution::Found(conversion) => conversion,
             Attribution::Refused(outcome) => return Ok(outcome),
         };
-        match self.store.insert_conversion(conversion).await {
+        match self.recorder.store.insert_conversion(conversion).await {
             Ok(recorded) => Ok(Outcome::of(recorded, amount, currency)),
             // Removed since it was found.
             Err(StoreError::UnknownClick(click_id)) => {
@@ -193,24 +482,70 @@ impl Tracker {
     }
 
     async fn find_click(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Attribution, StoreError> {
+        let refuse = |outcome| Ok(Attribution::Refused(outcome));
+        let found = match self.secrets.origin(&request.click_id) {
+            ClickIdOrigin::Forged => return refuse(Outcome::ForgedClickId(request.click_id)),
+            ClickIdOrigin::Minted(claims) => {
+                self.minted_click(&request, claims, sender).await?.map(|click| click.into_iter().collect())
+            }
+            ClickIdOrigin::Caller => self.clicks_of_caller(&request, sender).await?,
+        };
+        let mut clicks = match found {
+            Ok(clicks) => clicks.into_iter(),
+            Err(outcome) => return refuse(outcome),
+        };
         let ConversionRequest { affiliate_id, campaign_id, click_id, event, transaction_id, amount, currency } =
             request;
-        let clicks = self.store.find_clicks(affiliate_id, campaign_id, &click_id).await?;
-        let clicks = match sender {
-            Sender::Application => clicks,
-            Sender::Advertiser { key } => match self.clicks_open_to(key, clicks).await? {
-                Ok(clicks) => clicks,
-                Err(refused) => return Ok(Attribution::Refused(refused)),
-            },
-        };
-        let mut clicks = clicks.into_iter();
         let Some(click) = clicks.next() else {
             return self.explain_no_click(affiliate_id, campaign_id, click_id).await.map(Attribution::Refused);
         };
         let alternatives = clicks.map(|click| click.campaign_id).collect();
-        let created_at = self.clock.now();
+        let created_at = self.now();
         let conversion = NewConversion { click, alternatives, event, transaction_id, amount, currency, created_at };
         Ok(Attribution::Found(conversion))
+    }
+
+    /// The click that a minted id is of, or why there is none.
+    async fn minted_click(
+        &self,
+        request: &ConversionRequest,
+        claims: Claims,
+        sender: Sender<'_>,
+    ) -> Result<Result<Option<Click>, Outcome>, StoreError> {
+        let is_other_campaign = request.campaign_id.is_some_and(|campaign| campaign != claims.campaign_id);
+        if request.affiliate_id != claims.affiliate_id || is_other_campaign {
+            return Ok(Ok(None));
+        }
+        // Before the click is looked up, because looking may record it.
+        if let Sender::Advertiser { key } = sender {
+            let campaign = match self.campaigns.current(claims.campaign_id).await {
+                Ok(campaign) => campaign,
+                Err(error) => return missing_reference(error).map(Err),
+            };
+            match (campaign.postback_key, key) {
+                (Some(_), None) => return Ok(Err(Outcome::MissingKey(campaign.id))),
+                (Some(expected), Some(key)) if !expected.matches(key) => return Ok(Err(Outcome::WrongKey(campaign.id))),
+                _ => {}
+            }
+        }
+        match self.find_or_rebuild(&request.click_id, claims).await {
+            Ok(click) => Ok(Ok(click)),
+            Err(error) => missing_reference(error).map(Err),
+        }
+    }
+
+    /// The clicks that the sender may mean by an id that somebody else made, the latest first.
+    async fn clicks_of_caller(
+        &self,
+        request: &ConversionRequest,
+        sender: Sender<'_>,
+    ) -> Result<Result<Vec<Click>, Outcome>, StoreError> {
+        let ConversionRequest { affiliate_id, campaign_id, click_id, .. } = request;
+        let clicks = self.recorder.store.find_clicks(*affiliate_id, *campaign_id, click_id).await?;
+        match sender {
+            Sender::Application => Ok(Ok(clicks)),
+            Sender::Advertiser { key } => self.clicks_open_to(key, clicks).await,
+        }
     }
 
     /// Those of these clicks that whoever presents this key may report conversions of, or why it is none of them.
@@ -224,7 +559,7 @@ impl Tracker {
     ) -> Result<Result<Vec<Click>, Outcome>, StoreError> {
         let (mut unlocked, mut open, mut locked) = (Vec::new(), Vec::new(), None);
         for click in clicks {
-            match self.store.campaign(click.campaign_id).await?.postback_key {
+            match self.campaigns.current(click.campaign_id).await?.postback_key {
                 None => open.push(click),
                 Some(expected) if key.is_some_and(|key| expected.matches(key)) => unlocked.push(click),
                 Some(_) => _ = locked.get_or_insert(click.campaign_id),
@@ -246,9 +581,9 @@ impl Tracker {
         click_id: ClickId,
     ) -> Result<Outcome, StoreError> {
         let looked_up = async {
-            self.store.affiliate(affiliate_id).await?;
+            self.recorder.store.affiliate(affiliate_id).await?;
             if let Some(campaign_id) = campaign_id {
-                self.store.campaign(campaign_id).await?;
+                self.recorder.store.campaign(campaign_id).await?;
             }
             Ok(())
         };
@@ -263,9 +598,9 @@ impl Tracker {
     /// # Errors
     /// If the store fails or is full. The affiliate may have been created then; the same call makes another one.
     pub async fn create_affiliate(&self, name: Name) -> Result<Affiliate, StoreError> {
-        let new = NewAffiliate { id: None, name, created_at: self.clock.now() };
-        let affiliate = self.store.insert_affiliate(new).await?.into_record();
-        self.events.send(|| Event::AffiliateCreated(affiliate.clone()));
+        let new = NewAffiliate { id: None, name, created_at: self.recorder.clock.now() };
+        let affiliate = self.recorder.store.insert_affiliate(new).await?.into_record();
+        self.recorder.events.send(|| Event::AffiliateCreated(affiliate.clone()));
         Ok(affiliate)
     }
 
@@ -284,10 +619,10 @@ impl Tracker {
             name,
             destination,
             postback_key: postback_key.as_ref().map(PostbackKey::hash),
-            created_at: self.clock.now(),
+            created_at: self.recorder.clock.now(),
         };
-        let campaign = self.store.insert_campaign(new).await?.into_record();
-        self.events.send(|| Event::CampaignCreated(campaign.clone()));
+        let campaign = self.recorder.store.insert_campaign(new).await?.into_record();
+        self.recorder.events.send(|| Event::CampaignCreated(campaign.clone()));
         Ok(CreatedCampaign { campaign, postback_key })
     }
 
@@ -296,7 +631,7 @@ impl Tracker {
     /// # Errors
     /// If there is none, or if the store fails.
     pub async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
-        self.store.affiliate(id).await
+        self.recorder.store.affiliate(id).await
     }
 
     /// All affiliates, newest first.
@@ -304,7 +639,7 @@ impl Tracker {
     /// # Errors
     /// If the store fails.
     pub async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
-        self.store.affiliates(request).await
+        self.recorder.store.affiliates(request).await
     }
 
     /// The campaign with this id.
@@ -312,7 +647,7 @@ impl Tracker {
     /// # Errors
     /// If there is none, or if the store fails.
     pub async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
-        self.store.campaign(id).await
+        self.recorder.store.campaign(id).await
     }
 
     /// All campaigns, newest first.
@@ -320,7 +655,7 @@ impl Tracker {
     /// # Errors
     /// If the store fails.
     pub async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
-        self.store.campaigns(request).await
+        self.recorder.store.campaigns(request).await
     }
 
     /// An affiliate's clicks, newest first.
@@ -328,7 +663,7 @@ impl Tracker {
     /// # Errors
     /// If there is no such affiliate, or if the store fails.
     pub async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
-        self.store.clicks(affiliate, request).await
+        self.recorder.store.clicks(affiliate, request).await
     }
 
     /// An affiliate's conversions, newest first.
@@ -340,7 +675,7 @@ impl Tracker {
         affiliate: AffiliateId,
         request: PageRequest,
     ) -> Result<Page<Conversion>, StoreError> {
-        self.store.conversions(affiliate, request).await
+        self.recorder.store.conversions(affiliate, request).await
     }
 
     /// What an affiliate has brought, from the beginning.
@@ -348,7 +683,7 @@ impl Tracker {
     /// # Errors
     /// If there is no such affiliate, or if the store fails.
     pub async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
-        self.store.summary(affiliate).await
+        self.recorder.store.summary(affiliate).await
     }
 
     /// Asks whether the store can take calls now.
@@ -356,161 +691,54 @@ impl Tracker {
     /// # Errors
     /// If it can't.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+        self.recorder.store.ping().await
     }
 
     /// The store, for records with ids of your own choice.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        &self.recorder.store
     }
 
     /// The present moment, by the tracker's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.recorder.clock.now()
     }
 }
 
-/// A click to be recorded.
+/// Where a visitor goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ClickRequest {
-    /// Who sent the visitor.
-    pub affiliate_id: AffiliateId,
-    /// What he was sent to.
-    pub campaign_id: CampaignId,
-    /// Unique for this affiliate and campaign; `None` has one minted.
-    pub click_id: Option<ClickId>,
-}
-
-impl ClickRequest {
-    /// A click whose id is to be minted.
-    #[must_use]
-    pub const fn new(affiliate_id: AffiliateId, campaign_id: CampaignId) -> Self {
-        Self { affiliate_id, campaign_id, click_id: None }
-    }
-
-    /// The same with an id of the caller's.
-    #[must_use]
-    pub fn click_id(mut self, click_id: ClickId) -> Self {
-        self.click_id = Some(click_id);
-        self
-    }
-
-    /// Reads `affiliate_id`, `campaign_id` and, optionally, `click_id`.
-    ///
-    /// # Errors
-    /// If one of them is missing, repeated or not valid.
-    pub fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, ParameterError> {
-        Ok(Self {
-            affiliate_id: parameters.required("affiliate_id")?,
-            campaign_id: parameters.required("campaign_id")?,
-            click_id: parameters.optional("click_id")?,
-        })
-    }
-}
-
-/// A conversion to be attributed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConversionRequest {
-    /// Whose click it was.
-    pub affiliate_id: AffiliateId,
-    /// What was sold; `None` means the campaign of the latest click with this id.
-    pub campaign_id: Option<CampaignId>,
-    /// The click that brought the buyer.
+pub struct Redirect {
+    /// The campaign's destination, filled in: visible ASCII.
+    pub location: String,
+    /// The id of his click.
     pub click_id: ClickId,
-    /// What happened.
-    pub event: EventName,
-    /// The advertiser's number of it; `None` means one conversion per click and event.
-    pub transaction_id: Option<TransactionId>,
-    /// What it is worth.
-    pub amount: Amount,
-    /// The currency of the amount.
-    pub currency: Currency,
+    /// What has become of his click so far.
+    pub state: ClickState,
 }
 
-impl ConversionRequest {
-    /// A conversion with the default event, and neither campaign nor transaction id.
-    #[must_use]
-    pub fn new(affiliate_id: AffiliateId, click_id: ClickId, amount: Amount, currency: Currency) -> Self {
-        Self {
-            affiliate_id,
-            campaign_id: None,
-            click_id,
-            event: EventName::default(),
-            transaction_id: None,
-            amount,
-            currency,
-        }
-    }
-
-    /// The same for a click of this campaign.
-    #[must_use]
-    pub fn campaign_id(mut self, campaign_id: CampaignId) -> Self {
-        self.campaign_id = Some(campaign_id);
-        self
-    }
-
-    /// The same with this event.
-    #[must_use]
-    pub fn event(mut self, event: EventName) -> Self {
-        self.event = event;
-        self
-    }
-
-    /// The same with this transaction id.
-    #[must_use]
-    pub fn transaction_id(mut self, transaction_id: TransactionId) -> Self {
-        self.transaction_id = Some(transaction_id);
-        self
-    }
-}
-
-/// A campaign to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CampaignRequest {
-    /// For people.
-    pub name: Name,
-    /// Where visitors are sent.
-    pub destination: DestinationUrl,
-    /// Who may send postbacks.
-    pub postback_auth: PostbackAuth,
-}
-
-impl CampaignRequest {
-    /// A campaign with a postback key.
-    #[must_use]
-    pub const fn new(name: Name, destination: DestinationUrl) -> Self {
-        Self { name, destination, postback_auth: PostbackAuth::Key }
-    }
-
-    /// The same with this rule of who may send postbacks.
-    #[must_use]
-    pub fn postback_auth(mut self, postback_auth: PostbackAuth) -> Self {
-        self.postback_auth = postback_auth;
-        self
-    }
-}
-
-/// Who may send a campaign's postbacks.
+/// What has become of a visitor's click when he is sent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostbackAuth {
-    /// Whoever presents the campaign's postback key, which only its advertiser has.
-    Key,
-    /// Anyone, the affiliates included: for trials.
-    Open,
+pub enum ClickState {
+    /// It is in the store.
+    Recorded,
+    /// It waits for the store, in memory.
+    Queued,
+    /// There was no room to keep it. If its id was minted here, a postback will have it recorded.
+    Unrecorded,
 }
 
-/// A campaign, just created.
-#[derive(Debug)]
-pub struct CreatedCampaign {
-    /// The record.
-    pub campaign: Campaign,
-    /// The key to give to the advertiser, which can't be had again.
-    pub postback_key: Option<PostbackKey>,
+/// Why a click was not recorded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClickError {
+    /// The caller's click id has the form of a minted one, and is not that of such a click.
+    #[error("the click id has the form of those that are given out here, and was not given out for this link")]
+    ForgedClickId,
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What is to be recorded of a conversion, if anything.
@@ -522,6 +750,7 @@ pub enum Attribution {
     Refused(Outcome),
 }
 
+#[derive(Clone, Copy)]
 enum Sender<'a> {
     Application,
     Advertiser { key: Option<&'a str> },
@@ -551,36 +780,4 @@ fn parse_postback<'a>(
     };
     let token = parameters.text(TOKEN)?.filter(|token| !token.is_empty());
     Ok((request, bearer.or(token)))
-}
-
-/// Handles of the counters that change with nearly every call.
-#[derive(Debug)]
-struct Meters {
-    clicks_new: Counter,
-    clicks_duplicate: Counter,
-    clicks_failed: Counter,
-    postbacks_accepted: Counter,
-    postbacks_duplicate: Counter,
-}
-
-impl Meters {
-    fn new() -> Self {
-        describe_counter!("tracking_clicks_total", "Clicks that were sent, by result: new, duplicate or failed.");
-        describe_counter!("tracking_postbacks_total", "Conversions that were sent, by outcome.");
-        Self {
-            clicks_new: counter!("tracking_clicks_total", "result" => "new"),
-            clicks_duplicate: counter!("tracking_clicks_total", "result" => "duplicate"),
-            clicks_failed: counter!("tracking_clicks_total", "result" => "failed"),
-            postbacks_accepted: counter!("tracking_postbacks_total", "outcome" => "accepted"),
-            postbacks_duplicate: counter!("tracking_postbacks_total", "outcome" => "duplicate"),
-        }
-    }
-
-    fn count_postback(&self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Accepted(_) => self.postbacks_accepted.increment(1),
-            Outcome::Duplicate(_) => self.postbacks_duplicate.increment(1),
-            outcome => counter!("tracking_postbacks_total", "outcome" => outcome.code()).increment(1),
-        }
-    }
 }

@@ -174,6 +174,7 @@ pub(super) async fn unknown_affiliate_is_named_before_unknown_campaign(store: Ar
         campaign_id: unknown.1,
         click_id: new.click_id.clone(),
         created_at: time(0),
+        details: new.details.clone(),
     };
     let refusals = [
         ("insert_click", store.insert_click(new).await.map(Recorded::into_record).err()),

@@ -1,20 +1,48 @@
 use std::sync::Arc;
 
 use super::given::*;
-use crate::{Click, NewClick, Store};
+use crate::{BotReason, Click, ClickDetails, NewClick, Store};
 
 pub(super) async fn click_comes_back_as_it_went_in(store: Arc<dyn Store>) {
     let place = an_affiliate_and_a_campaign(&store).await;
     let new = new_click(place, "abc123", time(123));
     let click = expect_new(insert_click(&store, new.clone()).await);
-    let NewClick { affiliate_id, campaign_id, click_id, created_at } = new;
+    let NewClick { affiliate_id, campaign_id, click_id, created_at, details, visitor: _ } = new;
     assert_eq!(
         click,
-        Click { id: click.id, affiliate_id, campaign_id, click_id, created_at },
+        Click { id: click.id, affiliate_id, campaign_id, click_id, created_at, details },
         "insert_click must return what it was given"
     );
     assert_eq!(find_click(&store, place.0, None, "abc123").await, Some(click.clone()), "find_clicks must find it");
     assert_eq!(all_clicks(&store, place.0).await, [click], "clicks must list it");
+}
+
+pub(super) async fn click_details_come_back_as_they_went_in(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    let full = full_details();
+    let one_each = [
+        ClickDetails { sub_ids: full.sub_ids.clone(), ..ClickDetails::default() },
+        ClickDetails { source: full.source.clone(), ..ClickDetails::default() },
+        ClickDetails { ip: full.ip, ..ClickDetails::default() },
+        ClickDetails { ip: Some(parse("203.0.113.7")), ..ClickDetails::default() },
+        ClickDetails { user_agent: full.user_agent.clone(), ..ClickDetails::default() },
+        ClickDetails { is_recovered: true, ..ClickDetails::default() },
+        full,
+    ];
+    let bots = BotReason::ALL.iter().map(|reason| ClickDetails { bot: Some(*reason), ..ClickDetails::default() });
+    for (index, details) in bots.chain(one_each).enumerate() {
+        let id = format!("click-{index}");
+        let new = NewClick { details, ..new_click(place, &id, time(0)) };
+        let click = expect_new(insert_click(&store, new.clone()).await);
+        assert_eq!(click.details, new.details, "insert_click must return what it was given");
+        assert_eq!(find_click(&store, place.0, None, &id).await, Some(click), "find_clicks must return all of it");
+    }
+    let listed = all_clicks(&store, place.0).await;
+    for click in &listed {
+        let found = find_click(&store, place.0, None, click.click_id.as_str()).await;
+        assert_eq!(found.as_ref(), Some(click), "clicks must list all of it");
+    }
+    assert_recount(&store, place.0).await;
 }
 
 pub(super) async fn repeated_click_returns_the_first(store: Arc<dyn Store>) {

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 
 use super::given::*;
 use crate::{
-    AffiliateId, CampaignId, Click, Conversion, EventName, NewConversion, Recorded, Store, Summary, TransactionId,
+    AffiliateId, BotReason, CampaignId, Click, Conversion, EventName, NewConversion, Recorded, Store, Summary, TransactionId,
 };
 
 pub(super) async fn fresh_affiliate_has_nothing(store: Arc<dyn Store>) {
@@ -166,6 +166,8 @@ struct Operation {
     campaign: bool,
     click_id: &'static str,
     millis: i64,
+    visitor: Option<u8>,
+    bot: Option<BotReason>,
     conversion: Option<Convert>,
 }
 
@@ -196,11 +198,14 @@ fn rounds() -> Vec<Vec<Operation>> {
         currency,
     });
     let conversion = prop::option::weighted(0.6, convert);
-    let operation = (any::<bool>(), select(&["abc", "ABC", "abd", "x"]), 0..20i64, conversion);
-    let operation = operation.prop_map(|(campaign, click_id, millis, conversion)| Operation {
+    let (visitor, bot) = (prop::option::of(0..3u8), prop::option::weighted(0.3, select(BotReason::ALL)));
+    let operation = (any::<bool>(), select(&["abc", "ABC", "abd", "x"]), 0..20i64, visitor, bot, conversion);
+    let operation = operation.prop_map(|(campaign, click_id, millis, visitor, bot, conversion)| Operation {
         campaign,
         click_id,
         millis,
+        visitor,
+        bot,
         conversion,
     });
     let rounds = prop::collection::vec(prop::collection::vec(operation, 1..=60), 24);
@@ -211,7 +216,13 @@ fn rounds() -> Vec<Vec<Operation>> {
 impl Operation {
     async fn perform(self, store: &Arc<dyn Store>, affiliate: AffiliateId, campaigns: [CampaignId; 2]) -> Done {
         let campaign = campaigns[usize::from(self.campaign)];
-        let new = new_click((affiliate, campaign), self.click_id, time(self.millis));
+        let mut new = new_click((affiliate, campaign), self.click_id, time(self.millis));
+        if let Some(visitor) = self.visitor {
+            new = of_visitor(new, visitor, 100 + visitor);
+        }
+        if let Some(reason) = self.bot {
+            new = of_bot(new, reason);
+        }
         let click = insert_click(store, new).await;
         let Some(convert) = self.conversion else { return (click, None) };
         let new = NewConversion {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 
 use crate::{
-    AffiliateId, CampaignId, Click, Conversion, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick,
-    NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError, Summary, Timestamp,
+    AffiliateId, BotReason, CampaignId, Click, ClickDetails, Conversion, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick,
+    NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError, SubIds, Summary, Timestamp, UserAgent, VisitorHash,
+    VisitorHashes,
 };
 
 /// How many calls at once the cases about parallel calls make.
@@ -47,7 +48,33 @@ pub(super) fn new_click(
     click_id: &str,
     created_at: Timestamp,
 ) -> NewClick {
-    NewClick { affiliate_id, campaign_id, click_id: parse(click_id), created_at }
+    let (click_id, details) = (parse(click_id), ClickDetails::default());
+    NewClick { affiliate_id, campaign_id, click_id, created_at, details, visitor: None }
+}
+
+/// The same of a visitor, who is known under one key today, and was under another yesterday.
+pub(super) fn of_visitor(new: NewClick, today: u8, yesterday: u8) -> NewClick {
+    let hash = |byte| VisitorHash::from_bytes([byte; 16]);
+    NewClick { visitor: Some(VisitorHashes { today: hash(today), yesterday: hash(yesterday) }), ..new }
+}
+
+/// The same of a bot.
+pub(super) fn of_bot(mut new: NewClick, reason: BotReason) -> NewClick {
+    new.details.bot = Some(reason);
+    new
+}
+
+/// Details of which everything is set that a caller can set.
+pub(super) fn full_details() -> ClickDetails {
+    ClickDetails {
+        sub_ids: SubIds::new([Some(parse("ad 7")), None, Some(parse("Ünï 🎈 '\\\"%_")), None, Some(parse(&"ß".repeat(255)))]),
+        source: Some(parse("newsletter")),
+        ip: Some(parse("2001:db8:1::/48")),
+        user_agent: UserAgent::new("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 '\\ ü"),
+        bot: Some(BotReason::Prefetch),
+        is_repeat: false,
+        is_recovered: true,
+    }
 }
 
 /// 10 USD for the default event, without a transaction id.
@@ -204,13 +231,9 @@ pub(super) async fn all_conversions(store: &Arc<dyn Store>, affiliate: Affiliate
 
 /// The summary must be what counting both lists gives.
 pub(super) async fn assert_recount(store: &Arc<dyn Store>, affiliate: AffiliateId) {
-    let conversions = all_conversions(store, affiliate).await;
-    let mut recount = Summary {
-        clicks: all_clicks(store, affiliate).await.len() as u64,
-        conversions: conversions.len() as u64,
-        ..Summary::default()
-    };
-    conversions.iter().for_each(|row| recount.revenue.add(row.amount, row.currency));
+    let mut recount = Summary::default();
+    all_clicks(store, affiliate).await.iter().for_each(|click| recount.count_click(&click.details));
+    all_conversions(store, affiliate).await.iter().for_each(|conversion| recount.count_conversion(conversion));
     assert_eq!(summary(store, affiliate).await, recount, "the summary must equal a recount of the lists");
 }
 

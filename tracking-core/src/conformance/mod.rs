@@ -85,6 +85,7 @@ cases! { $
     }
     clicks {
         click_comes_back_as_it_went_in
+        click_details_come_back_as_they_went_in
         repeated_click_returns_the_first
         click_id_belongs_to_affiliate_and_campaign
         click_ids_compare_byte_by_byte
@@ -96,6 +97,14 @@ cases! { $
         all_clicks_of_one_id_are_found
         click_of_a_campaign_is_found
         click_that_is_not_there_is_none
+    }
+    visitors {
+        visitor_is_known_again_for_a_day
+        clicks_without_a_visitor_are_no_repeats
+        repeated_record_is_no_repeated_visit
+        parallel_visits_have_one_first
+        bots_are_counted_apart
+        forgotten_visitor_is_a_new_one
     }
     conversions {
         conversion_comes_back_as_it_went_in
@@ -134,6 +143,13 @@ cases! { $
         parallel_records_are_all_counted
         abandoned_calls_happen_whole_or_not_at_all
         any_interleaving_is_counted_exactly
+    }
+    retention {
+        purge_deletes_old_clicks
+        purge_keeps_clicks_with_conversions_anonymous
+        purge_during_conversions_loses_none
+        erased_click_is_anonymous
+        maintenance_of_an_unknown_affiliate_is_refused
     }
 }
 

@@ -1,0 +1,137 @@
+use std::sync::Arc;
+
+use super::given::*;
+use crate::{AffiliateId, Click, Conversion, Limit, NewClick, PurgeRequest, Store, StoreError, Timestamp};
+
+pub(super) async fn purge_deletes_old_clicks(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    let (other, _) = an_affiliate_and_a_campaign(&store).await;
+    for n in 0..25 {
+        let details = full_details();
+        let new = new_click(place, &format!("click-{n}"), time(n));
+        expect_new(insert_click(&store, NewClick { details, ..new }).await);
+        a_click(&store, (other, place.1), &format!("click-{n}"), time(n)).await;
+    }
+    let before = summary(&store, place.0).await;
+    let (deleted, steps) = purge(&store, place.0, time(20), 7).await;
+    assert_eq!((deleted, steps), (20, 3), "what is older goes, in steps of no more than the limit");
+    let left = all_clicks(&store, place.0).await;
+    let left: Vec<_> = left.iter().map(|click| click.created_at).collect();
+    assert_eq!(left, [24, 23, 22, 21, 20].map(time), "what is not older stays");
+    assert_eq!(find_clicks(&store, place.0, None, "click-3").await, [], "what is purged is not found");
+    assert_eq!(summary(&store, place.0).await, before, "what was counted stays counted");
+    assert_eq!(all_clicks(&store, other).await.len(), 25, "another affiliate's clicks stay");
+    assert_eq!(purge(&store, place.0, time(20), 7).await, (0, 1), "a second purge finds nothing");
+
+    // The id is free again.
+    a_click(&store, place, "click-3", time(30)).await;
+    assert_eq!(summary(&store, place.0).await.clicks, 26);
+}
+
+pub(super) async fn purge_keeps_clicks_with_conversions_anonymous(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    let mut converted = Vec::new();
+    for n in 0..20 {
+        let new = NewClick { details: full_details(), ..new_click(place, &format!("click-{n}"), time(n)) };
+        let click = expect_new(insert_click(&store, new).await);
+        if n % 3 == 0 {
+            converted.push((a_conversion(&store, new_conversion(&click, time(n))).await, click));
+        }
+    }
+    let before = summary(&store, place.0).await;
+    let (deleted, _) = purge(&store, place.0, time(100), 4).await;
+    assert_eq!(deleted, 13);
+    assert_eq!(summary(&store, place.0).await, before, "what was counted stays counted");
+    assert_eq!(all_clicks(&store, place.0).await.len(), converted.len());
+    for (conversion, click) in converted {
+        let kept = find_click(&store, place.0, None, click.click_id.as_str()).await.expect("a click with a conversion");
+        let anonymous = Click { details: click.details.anonymous(), ..click.clone() };
+        assert_eq!(kept, anonymous, "nothing of the visitor is kept, and everything else is");
+        let again = expect_duplicate(insert_conversion(&store, new_conversion(&kept, time(99))).await);
+        assert_eq!(again, conversion, "a repeated postback is still known");
+    }
+}
+
+pub(super) async fn purge_during_conversions_loses_none(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    let mut clicks = Vec::new();
+    for n in 0..PARALLEL as i64 {
+        clicks.push(a_click(&store, place, &format!("click-{n}"), time(n)).await);
+    }
+    let converting = clicks.into_iter().map(|click| {
+        let store = Arc::clone(&store);
+        async move { store.insert_conversion(new_conversion(&click, time(1000))).await }
+    });
+    let purging = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { purge(&store, place.0, time(1000), 3).await }
+    });
+    let results = in_parallel(converting).await;
+    let (deleted, _) = purging.await.expect("a purge must not panic");
+    let (done, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    assert_eq!(refused.len() as u64, deleted, "a conversion is refused if its click is gone, and only then");
+    assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::UnknownClick(_)))), "{refused:?}");
+    assert_eq!(all_clicks(&store, place.0).await.len(), done.len(), "a click with a conversion is never deleted");
+    assert_eq!(all_conversions(&store, place.0).await.len(), done.len());
+    assert_eq!(summary(&store, place.0).await.conversions, done.len() as u64);
+}
+
+pub(super) async fn erased_click_is_anonymous(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    let (other, second) = an_affiliate_and_a_campaign(&store).await;
+    let mut conversions = Vec::new();
+    for place in [place, (place.0, second), (other, second)] {
+        let new = NewClick { details: full_details(), ..new_click(place, "abc123", time(5)) };
+        let click = expect_new(insert_click(&store, new).await);
+        conversions.push(a_conversion(&store, new_conversion(&click, time(6))).await);
+    }
+    let bystander = a_click(&store, place, "ABC123", time(5)).await;
+    let before = (summary(&store, place.0).await, summary(&store, other).await);
+
+    let erase = |id: &'static str| {
+        let store = Arc::clone(&store);
+        async move { ok(store.erase_clicks(&parse(id), &parse("erased-1")).await, "erase_clicks") }
+    };
+    assert_eq!(erase("abc123").await, 3, "all clicks with the id are meant");
+    assert_eq!(erase("abc123").await, 0, "there is none left");
+    assert_eq!(erase("unknown").await, 0);
+
+    assert_eq!(find_clicks(&store, place.0, None, "abc123").await, [], "nobody has the id any more");
+    assert_eq!((summary(&store, place.0).await, summary(&store, other).await), before, "what was counted stays counted");
+    let erased = find_clicks(&store, place.0, None, "erased-1").await;
+    assert_eq!(erased.len(), 2);
+    assert!(erased.iter().all(|click| click.details == full_details().anonymous()), "nothing of the visitor is kept");
+    let listed = all_conversions(&store, other).await;
+    let expected = Conversion { click_id: parse("erased-1"), ..conversions.remove(2) };
+    assert_eq!(listed, [expected], "a conversion names its click as it is named now");
+    let found = find_click(&store, place.0, None, "ABC123").await;
+    assert_eq!(found, Some(bystander), "others are left alone");
+    // A conversion of the click as it is now is still the same.
+    let again = insert_conversion(&store, new_conversion(&erased[0], time(9))).await;
+    assert!(again.is_duplicate());
+    assert_recount(&store, place.0).await;
+}
+
+pub(super) async fn maintenance_of_an_unknown_affiliate_is_refused(store: Arc<dyn Store>) {
+    let request = PurgeRequest { before: time(0), limit: Limit::default(), after: None };
+    let refused = store.purge_clicks(affiliate_id(999), request).await;
+    assert!(matches!(refused, Err(StoreError::UnknownAffiliate(id)) if id == affiliate_id(999)), "{refused:?}");
+}
+
+/// Purges step by step, and returns how many clicks were deleted, and in how many steps.
+async fn purge(store: &Arc<dyn Store>, affiliate: AffiliateId, before: Timestamp, limit: u64) -> (u64, usize) {
+    let limit = Limit::new(limit).expect("a valid limit");
+    let (mut deleted, mut steps, mut after) = (0, 0, None);
+    loop {
+        let purged = ok(store.purge_clicks(affiliate, PurgeRequest { before, limit, after }).await, "purge_clicks");
+        assert!(purged.deleted <= limit.as_usize() as u64, "a step must not delete more than its limit");
+        (deleted, steps) = (deleted + purged.deleted, steps + 1);
+        match purged.next {
+            None => return (deleted, steps),
+            next => {
+                assert!(next > after, "a step must come further than the one before: a purge would never end");
+                after = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Affiliates and campaigns that have been seen: few, seldom changed, and named by every click.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::{Affiliate, AffiliateId, Campaign, CampaignId, Store, StoreError};
+
+/// How old what is remembered may be before it is looked up again, in the background.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// How old it may be before nobody is served with it who can wait.
+const STALE: Duration = Duration::from_secs(10);
+
+/// How long the store is left alone after it has failed.
+const RESPITE: Duration = Duration::from_secs(1);
+
+/// What is kept in a [`Directory`].
+pub(crate) trait Listed: Clone + Send + Sync + 'static {
+    type Id: Copy + Eq + Hash + Send + Sync + 'static;
+
+    fn fetch(store: &dyn Store, id: Self::Id) -> impl Future<Output = Result<Self, StoreError>> + Send;
+}
+
+impl Listed for Affiliate {
+    type Id = AffiliateId;
+
+    async fn fetch(store: &dyn Store, id: AffiliateId) -> Result<Self, StoreError> {
+        store.affiliate(id).await
+    }
+}
+
+impl Listed for Campaign {
+    type Id = CampaignId;
+
+    async fn fetch(store: &dyn Store, id: CampaignId) -> Result<Self, StoreError> {
+        store.campaign(id).await
+    }
+}
+
+/// Remembers what was looked up, so that a known link costs no query, and works while the store is away.
+///
+/// What is there is asked for again at the first use after two seconds, so that changes are seen soon, also those made
+/// by another process. That something is not there is never remembered. It holds no more than the store does.
+#[derive(Debug)]
+pub(crate) struct Directory<T: Listed> {
+    store: Arc<dyn Store>,
+    entries: RwLock<HashMap<T::Id, Arc<Entry<T>>>>,
+    failed_at: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    record: T,
+    seen_at: Instant,
+    is_being_renewed: AtomicBool,
+}
+
+impl<T: Listed> Directory<T> {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, entries: RwLock::default(), failed_at: Mutex::default() }
+    }
+
+    /// The record, no older than ten seconds.
+    pub(crate) async fn current(self: &Arc<Self>, id: T::Id) -> Result<T, StoreError> {
+        match self.recall(id) {
+            Some((entry, age)) if age < STALE => Ok(self.serve(id, &entry, age)),
+            _ => self.look_up(id).await,
+        }
+    }
+
+    /// The record, as it is if that can be found out by this time, and otherwise as it was when it was last seen.
+    pub(crate) async fn latest(self: &Arc<Self>, id: T::Id, deadline: Instant) -> Result<T, StoreError> {
+        let known = match self.recall(id) {
+            Some((entry, age)) if age < STALE || self.has_just_failed() => return Ok(self.serve(id, &entry, age)),
+            known => known,
+        };
+        let looked_up = timeout_at(deadline, self.look_up(id)).await;
+        if looked_up.is_err() {
+            self.note_failure();
+        }
+        match (looked_up, known) {
+            (Ok(Err(StoreError::Unavailable { .. } | StoreError::Backend { .. })) | Err(_), Some((entry, _))) => {
+                Ok(entry.record.clone())
+            }
+            (Ok(result), _) => result,
+            (Err(elapsed), None) => Err(StoreError::unavailable("look up a link", elapsed)),
+        }
+    }
+
+    fn recall(&self, id: T::Id) -> Option<(Arc<Entry<T>>, Duration)> {
+        let entry = Arc::clone(self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&id)?);
+        let age = entry.seen_at.elapsed();
+        Some((entry, age))
+    }
+
+    fn serve(self: &Arc<Self>, id: T::Id, entry: &Arc<Entry<T>>, age: Duration) -> T {
+        if age >= FRESH && !self.has_just_failed() && !entry.is_being_renewed.swap(true, Ordering::Relaxed) {
+            let (directory, entry) = (Arc::clone(self), Arc::clone(entry));
+            tokio::spawn(async move {
+                // An entry that was renewed is another one. What went wrong is seen by whoever can't do without.
+                let _ = directory.look_up(id).await;
+                entry.is_being_renewed.store(false, Ordering::Relaxed);
+            });
+        }
+        entry.record.clone()
+    }
+
+    async fn look_up(&self, id: T::Id) -> Result<T, StoreError> {
+        // As old as the question is the answer, which may have been given before a change.
+        let seen_at = Instant::now();
+        let found = T::fetch(&*self.store, id).await;
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        match &found {
+            Ok(record) => {
+                let is_being_renewed = AtomicBool::new(false);
+                entries.insert(id, Arc::new(Entry { record: record.clone(), seen_at, is_being_renewed }));
+            }
+            Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => _ = entries.remove(&id),
+            Err(_) => self.note_failure(),
+        }
+        found
+    }
+
+    fn has_just_failed(&self) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|failed_at| failed_at.elapsed() < RESPITE)
+    }
+
+    fn note_failure(&self) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
