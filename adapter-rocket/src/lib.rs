@@ -55,7 +55,9 @@ impl Handler for Tracking {
             Resolution::Found(matched) => {
                 let parts = parts(request, method);
                 let body = if matched.reads_body() { read(data).await } else { Ok(Bytes::new()) };
-                api.handle(matched, &parts, body).await
+                // Not `client_ip`, which is whatever the client writes into `X-Real-IP`.
+                let peer = request.remote().map(|peer| peer.ip());
+                api.handle(matched, &parts, peer, body).await
             }
             Resolution::MethodNotAllowed(allow) => api.method_not_allowed(allow),
             Resolution::NotFound => return Outcome::Forward((data, Status::NotFound)),

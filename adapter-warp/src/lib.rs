@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub fn routes(api: impl Into<Arc<Api>>) -> BoxedFilter<(Response,)> {
     // In HTTP/2 the host is no header. Where it is one there is nothing to look for.
     let is_header = warp::header::value(HOST.as_str()).map(|_| None);
     let host = is_header.or(warp::host::optional()).unify().or(warp::any().map(|| None)).unify();
+    let peer = warp::addr::remote().map(|peer: Option<SocketAddr>| peer.map(|peer| peer.ip()));
     warp::method()
         .and(warp::path::full())
         .and(warp::path::tail())
@@ -35,15 +37,16 @@ pub fn routes(api: impl Into<Arc<Api>>) -> BoxedFilter<(Response,)> {
         .and(query)
         .and(host)
         .and(warp::header::headers_cloned())
+        .and(peer)
         .and(warp::body::stream())
-        .then(move |resolved: Result<Match, Allow>, method, path: FullPath, query: String, host, headers, body| {
+        .then(move |resolved: Result<Match, Allow>, method, path, query: String, host, headers, peer, body| {
             let api = Arc::clone(&api);
-            let request = parts(method, path.as_str(), &query, host, headers);
+            let request = parts(method, &path, &query, host, headers);
             async move {
                 let response = match resolved {
                     Ok(matched) => {
                         let body = if matched.reads_body() { read(body).await } else { Ok(Bytes::new()) };
-                        api.handle(matched, &request, body).await
+                        api.handle(matched, &request, peer, body).await
                     }
                     Err(allow) => api.method_not_allowed(allow),
                 };
@@ -66,8 +69,9 @@ async fn resolve(method: Method, whole: FullPath, below: Tail) -> Result<Resolve
     }
 }
 
-fn parts(method: Method, path: &str, query: &str, host: Option<Authority>, headers: HeaderMap) -> Parts {
+fn parts(method: Method, path: &FullPath, query: &str, host: Option<Authority>, headers: HeaderMap) -> Parts {
     let (mut parts, ()) = Request::new(()).into_parts();
+    let path = path.as_str();
     // Path and query come from a URI that was parsed already, so that they make one again.
     let uri = if query.is_empty() { path.to_owned() } else { [path, "?", query].concat() };
     parts.uri = uri.try_into().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! From a request that is ours to its answer.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tracking_core::{
@@ -16,12 +18,14 @@ use tracking_core::{
 };
 
 use crate::answer;
+use crate::client_ip::TrustedProxies;
 use crate::endpoint::{Allow, Endpoint, Guarded, Match};
 use crate::guard::{Access, Guard, bearer};
 use crate::location::Location;
 use crate::meters::Meters;
 use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
+use crate::visitor::Visitor;
 use crate::wire::{
     AffiliateData, CampaignData, ClickListed, ClickTracked, ConversionListed, NewAffiliate, NewCampaign,
     RecordedAnswer, Status, SummaryData,
@@ -37,6 +41,7 @@ pub struct Api {
     tracker: Arc<Tracker>,
     guard: Box<dyn Guard>,
     public_url: Option<PublicUrl>,
+    trusted_proxies: TrustedProxies,
     meters: Meters,
 }
 
@@ -63,7 +68,13 @@ impl Api {
 
     /// The surface of a tracker, with reports and pages behind this guard.
     pub fn new(tracker: impl Into<Arc<Tracker>>, guard: impl Guard) -> Self {
-        Self { tracker: tracker.into(), guard: Box::new(guard), public_url: None, meters: Meters::new() }
+        Self {
+            tracker: tracker.into(),
+            guard: Box::new(guard),
+            public_url: None,
+            trusted_proxies: TrustedProxies::default(),
+            meters: Meters::new(),
+        }
     }
 
     /// Tells under which URL the mount point is known to the world. Pages show URLs to hand out, and take this one, or
@@ -74,15 +85,35 @@ impl Api {
         self
     }
 
+    /// Tells in which networks the proxies are that stand before the tracker. What they write into `Forwarded`
+    /// ([RFC 7239](https://www.rfc-editor.org/rfc/rfc7239)) or `X-Forwarded-For` is believed; from anybody else these
+    /// headers count for nothing. Without a call nobody is believed, and a second call takes the place of the first.
+    ///
+    /// Name networks of proxies only, none that visitors may be in. A proxy that writes one of the two headers should
+    /// remove the other, which may be the client's: if both are there and don't agree, neither counts.
+    #[must_use]
+    pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.trusted_proxies = networks.into_iter().collect();
+        self
+    }
+
     /// Answers a request.
     ///
     /// `request` is the request as it came, with its whole path, the mount point included; `matched` is what
-    /// [`Resolution::of`](crate::Resolution::of) made of it. The body is empty, or the reason why there is none.
+    /// [`Resolution::of`](crate::Resolution::of) made of it. `peer` is the address at the other end of the socket, and
+    /// never one that a header names; `None` if there is none, as on a Unix socket, or if the framework does not know it.
+    /// The body is empty, or the reason why there is none.
     ///
     /// To `HEAD` the answer has the body that `GET` would have got: HTTP servers leave it out by themselves.
-    pub async fn handle(&self, matched: Match, request: &Parts, body: Result<Bytes, BodyError>) -> Response<Bytes> {
+    pub async fn handle(
+        &self,
+        matched: Match,
+        request: &Parts,
+        peer: Option<IpAddr>,
+        body: Result<Bytes, BodyError>,
+    ) -> Response<Bytes> {
         let started = Instant::now();
-        let response = match self.respond(matched, request, body).await {
+        let response = match self.respond(matched, request, peer, body).await {
             Ok(response) => response,
             Err(refusal) if matched.endpoint == Endpoint::Guarded(Guarded::Dashboard) => {
                 dashboard::problem(&Location::new(matched, request), refusal)
@@ -106,6 +137,7 @@ impl Api {
         &self,
         matched: Match,
         request: &Parts,
+        peer: Option<IpAddr>,
         body: Result<Bytes, BodyError>,
     ) -> Result<Response<Bytes>, Refusal> {
         let at = || Location::new(matched, request);
@@ -117,7 +149,7 @@ impl Api {
         let parameters = query::parse(query)?;
         match matched.endpoint {
             Endpoint::Click | Endpoint::Postback if request.method == Method::HEAD => Ok(answer::empty()),
-            Endpoint::Click => self.click(&parameters).await,
+            Endpoint::Click => self.click(&parameters, || Visitor::of(request, peer, &self.trusted_proxies)).await,
             Endpoint::Postback => {
                 let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
                 // Boxed, as the guarded branch below, to keep the future of a click small.
@@ -148,7 +180,11 @@ impl Api {
         }
     }
 
-    async fn click(&self, parameters: &Parameters<'_>) -> Result<Response<Bytes>, Refusal> {
+    async fn click<'r>(
+        &self,
+        parameters: &Parameters<'_>,
+        _visitor: impl FnOnce() -> Visitor<'r>,
+    ) -> Result<Response<Bytes>, Refusal> {
         let click = ClickRequest::from_parameters(parameters)?;
         let recorded = self.tracker.record_click(click).await.map_err(Refusal::of_repeatable)?;
         let duplicate = recorded.is_duplicate();

@@ -6,6 +6,7 @@ pub mod guard;
 
 mod answer;
 mod api;
+mod client_ip;
 mod dashboard;
 mod endpoint;
 mod location;
@@ -15,10 +16,13 @@ mod pages;
 mod public_url;
 mod query;
 mod refusal;
+#[cfg_attr(not(test), expect(dead_code, reason = "clicks are about to record their visitor"))]
+mod visitor;
 mod wire;
 
 pub use bytes;
 pub use http;
+pub use ipnet;
 pub use tracking_core;
 pub use url;
 
