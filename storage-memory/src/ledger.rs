@@ -102,7 +102,8 @@ impl Ledger {
         let entries = &mut *self.entries.lock();
         let click = &new.click;
         let is_click = |row: &ClickRow| row.id == click.id && row.campaign_id == click.campaign_id;
-        let Some(index) = entries.clicks.find_indexes(&click.click_id).find(|index| is_click(entries.clicks.row(*index)))
+        let Some(index) =
+            entries.clicks.find_indexes(&click.click_id).find(|index| is_click(entries.clicks.row(*index)))
         else {
             return Err(StoreError::UnknownClick(new.click.click_id));
         };
@@ -139,7 +140,8 @@ impl Ledger {
     pub(crate) fn purge_clicks(&self, request: PurgeRequest) -> Purged {
         let Entries { clicks, .. } = &mut *self.entries.lock();
         // The one after the last one's place.
-        let start = request.after.map_or(0, |after| clicks.count_before(Cursor::after(after.created_at(), after.id() + 1)));
+        let start =
+            request.after.map_or(0, |after| clicks.count_before(Cursor::after(after.created_at(), after.id() + 1)));
         let end = clicks.count_before(Cursor::after(request.before, 0_u64));
         let stop = end.min(start + request.limit.as_usize());
         let before = clicks.len();

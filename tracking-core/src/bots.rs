@@ -1,7 +1,7 @@
 //! Who is not taken for a person. (Being replaced.)
-use std::{fmt, str::FromStr};
-use serde::{Serialize, Serializer};
 use crate::{ParseError, Problem};
+use serde::{Serialize, Serializer};
+use std::{fmt, str::FromStr};
 /// Why a click is not taken for a person's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -40,14 +40,22 @@ impl BotReason {
     }
 }
 impl fmt::Display for BotReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.code()) }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
 }
 impl FromStr for BotReason {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::ALL.iter().copied().find(|r| r.code() == text).ok_or(ParseError::new("a bot reason", Problem::Form { expected: "known" }))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|r| r.code() == text)
+            .ok_or(ParseError::new("a bot reason", Problem::Form { expected: "known" }))
     }
 }
 impl Serialize for BotReason {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> { s.serialize_str(self.code()) }
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.code())
+    }
 }

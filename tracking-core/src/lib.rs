@@ -44,9 +44,7 @@ pub use crate::outcome::Outcome;
 pub use crate::page::{Cursor, Limit, Page, PageRequest, PurgeRequest, Purged};
 pub use crate::parameters::{ParameterError, ParameterProblem, Parameters};
 pub use crate::parse::{ParseError, Problem};
-pub use crate::request::{
-    CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Visitor,
-};
+pub use crate::request::{CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Visitor};
 pub use crate::secret::{Claims, ClickIdOrigin, Secret, Secrets, WeakSecret};
 pub use crate::store::{Store, StoreError};
 pub use crate::time::{Clock, ManualClock, SystemClock, Timestamp};

@@ -1,8 +1,8 @@
 //! Records: what a store keeps, and what is handed to it.
 
 use crate::{
-    AffiliateId, Amount, CampaignId, Click, ClickDetails, ClickId, ConversionId, Currency, EventName, Name, Timestamp, Totals,
-    TransactionId,
+    AffiliateId, Amount, CampaignId, Click, ClickDetails, ClickId, ConversionId, Currency, EventName, Name, Timestamp,
+    Totals, TransactionId,
 };
 
 /// A partner who sends visitors.

@@ -113,7 +113,9 @@ impl Outcome {
             Self::UnknownClick { .. } => {
                 Some("Send the click_id exactly as the visitor brought it, with the affiliate_id that belongs to it.")
             }
-            Self::ForgedClickId(_) => Some("Send the click_id exactly as the visitor brought it, to the last character."),
+            Self::ForgedClickId(_) => {
+                Some("Send the click_id exactly as the visitor brought it, to the last character.")
+            }
             Self::MissingKey(_) | Self::WrongKey(_) => {
                 Some("Send the campaign's postback key as a bearer token, or as the parameter token.")
             }

@@ -102,8 +102,7 @@ impl Secrets {
             return ClickIdOrigin::Forged;
         }
         let (payload, tag) = bytes.split_at(PAYLOAD_LEN);
-        let is_genuine =
-            |secret: &Secret| secret.mac(&[PREFIX.as_bytes(), payload]).verify_truncated_left(tag).is_ok();
+        let is_genuine = |secret: &Secret| secret.mac(&[PREFIX.as_bytes(), payload]).verify_truncated_left(tag).is_ok();
         if !self.all().any(is_genuine) {
             return ClickIdOrigin::Forged;
         }
@@ -141,7 +140,8 @@ impl VisitorKeys {
     /// Of the day, in UTC, of this moment.
     pub(crate) fn at(secrets: &Secrets, at: Timestamp) -> Self {
         let day = day(at);
-        let key = |day: i64| Secret::of(&secrets.current.mac(&[b"visitor", &day.to_be_bytes()]).finalize().into_bytes());
+        let key =
+            |day: i64| Secret::of(&secrets.current.mac(&[b"visitor", &day.to_be_bytes()]).finalize().into_bytes());
         Self { day, today: key(day), yesterday: key(day - 1) }
     }
 
@@ -222,7 +222,8 @@ impl Claims {
 
     /// Reads what was signed: `None` if a later version has other contents.
     fn read(payload: &[u8]) -> Option<Self> {
-        let number = |range: std::ops::Range<usize>| payload[range].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let number =
+            |range: std::ops::Range<usize>| payload[range].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         if payload[0] != VERSION {
             return None;
         }

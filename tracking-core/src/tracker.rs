@@ -424,7 +424,9 @@ impl Tracker {
     pub fn announce(&self, outcome: &Outcome) {
         self.recorder.meters.count_postback(outcome);
         match outcome {
-            Outcome::Accepted(conversion) => self.recorder.events.send(|| Event::ConversionAccepted(conversion.clone())),
+            Outcome::Accepted(conversion) => {
+                self.recorder.events.send(|| Event::ConversionAccepted(conversion.clone()))
+            }
             Outcome::Conflict { recorded, amount, currency } => tracing::warn!(
                 conversion_id = recorded.id.as_u64(),
                 affiliate_id = recorded.affiliate_id.as_u64(),
@@ -524,7 +526,9 @@ impl Tracker {
             };
             match (campaign.postback_key, key) {
                 (Some(_), None) => return Ok(Err(Outcome::MissingKey(campaign.id))),
-                (Some(expected), Some(key)) if !expected.matches(key) => return Ok(Err(Outcome::WrongKey(campaign.id))),
+                (Some(expected), Some(key)) if !expected.matches(key) => {
+                    return Ok(Err(Outcome::WrongKey(campaign.id)));
+                }
                 _ => {}
             }
         }

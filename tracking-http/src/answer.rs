@@ -90,6 +90,17 @@ pub(crate) fn see_other(url: &str) -> Response<Bytes> {
     with_header(respond(StatusCode::SEE_OTHER, [(CACHE_CONTROL, NO_STORE)], Bytes::new()), LOCATION, &url)
 }
 
+/// The way that a visitor is sent on. The URL is visible ASCII.
+pub(crate) fn send_on(location: String) -> Response<Bytes> {
+    match HeaderValue::from_maybe_shared(Bytes::from(location)) {
+        Ok(location) => respond(StatusCode::FOUND, [(LOCATION, location), (CACHE_CONTROL, NO_STORE)], Bytes::new()),
+        Err(error) => {
+            tracing::error!(%error, "a destination can't stand in a header");
+            refuse(Refusal::internal())
+        }
+    }
+}
+
 pub(crate) fn empty() -> Response<Bytes> {
     respond(StatusCode::OK, [(CACHE_CONTROL, NO_STORE)], Bytes::new())
 }

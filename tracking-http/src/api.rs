@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tracking_core::{
-    AffiliateId, CampaignRequest, ClickRequest, PageRequest, ParameterError, ParameterProblem, Parameters, ParseError,
-    Recorded, Tracker,
+    AffiliateId, CampaignRequest, Click, ClickRequest, PageRequest, ParameterError, ParameterProblem, Parameters,
+    ParseError, Recorded, Tracker, Visitor,
 };
 
 use crate::answer;
@@ -25,10 +25,10 @@ use crate::location::Location;
 use crate::meters::Meters;
 use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
-use crate::visitor::Visitor;
+use crate::visitor::visitor;
 use crate::wire::{
-    AffiliateData, CampaignData, ClickListed, ClickTracked, ConversionListed, NewAffiliate, NewCampaign,
-    RecordedAnswer, Status, SummaryData,
+    AffiliateData, CampaignData, ClickListed, ClickTracked, ConversionListed, EraseClicks, Erased, NewAffiliate,
+    NewCampaign, RecordedAnswer, Status, SummaryData,
 };
 use crate::{dashboard, openapi, pages, query};
 
@@ -115,10 +115,11 @@ impl Api {
         let started = Instant::now();
         let response = match self.respond(matched, request, peer, body).await {
             Ok(response) => response,
-            Err(refusal) if matched.endpoint == Endpoint::Guarded(Guarded::Dashboard) => {
-                dashboard::problem(&Location::new(matched, request), refusal)
-            }
-            Err(refusal) => answer::refuse(refusal),
+            Err(refusal) => match matched.endpoint {
+                Endpoint::Guarded(Guarded::Dashboard) => dashboard::problem(&Location::new(matched, request), refusal),
+                Endpoint::Go => dashboard::dead_link(&Location::new(matched, request), refusal),
+                _ => answer::refuse(refusal),
+            },
         };
         self.meters.count(matched.route, response.status(), started.elapsed());
         response
@@ -146,10 +147,14 @@ impl Api {
             let message = format!("The query has more than {} bytes.", Self::MAX_QUERY_LEN);
             return Err(Refusal::new(StatusCode::URI_TOO_LONG, "query_too_long", message));
         }
-        let parameters = query::parse(query)?;
+        let parameters = match matched.endpoint {
+            Endpoint::Go => query::parse_link(query),
+            _ => query::parse(query)?,
+        };
         match matched.endpoint {
+            Endpoint::Go => self.go(&parameters, request, peer).await,
             Endpoint::Click | Endpoint::Postback if request.method == Method::HEAD => Ok(answer::empty()),
-            Endpoint::Click => self.click(&parameters, || Visitor::of(request, peer, &self.trusted_proxies)).await,
+            Endpoint::Click => self.click(&parameters, visitor(request, peer, &self.trusted_proxies)).await,
             Endpoint::Postback => {
                 let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
                 // Boxed, as the guarded branch below, to keep the future of a click small.
@@ -180,13 +185,26 @@ impl Api {
         }
     }
 
-    async fn click<'r>(
+    async fn go(
         &self,
         parameters: &Parameters<'_>,
-        _visitor: impl FnOnce() -> Visitor<'r>,
+        request: &Parts,
+        peer: Option<IpAddr>,
     ) -> Result<Response<Bytes>, Refusal> {
-        let click = ClickRequest::from_parameters(parameters)?;
-        let recorded = self.tracker.record_click(click).await.map_err(Refusal::of_repeatable)?;
+        let (click, left_out) = ClickRequest::from_link(parameters)?;
+        for error in left_out {
+            tracing::debug!(%error, affiliate_id = click.affiliate_id.as_u64(), "left out of a link");
+        }
+        if request.method == Method::HEAD {
+            return Ok(answer::send_on(self.tracker.destination(&click).await?));
+        }
+        let click = click.visitor(visitor(request, peer, &self.trusted_proxies));
+        Ok(answer::send_on(self.tracker.follow(click).await?.location))
+    }
+
+    async fn click(&self, parameters: &Parameters<'_>, visitor: Visitor) -> Result<Response<Bytes>, Refusal> {
+        let click = ClickRequest::from_parameters(parameters)?.visitor(visitor);
+        let recorded = self.tracker.record_click(click).await.map_err(Refusal::of_click)?;
         let duplicate = recorded.is_duplicate();
         let message = match recorded {
             Recorded::New(_) => "Click tracked successfully",
@@ -220,7 +238,10 @@ impl Api {
                 Ok(answer::found(SummaryData::new(id, &self.tracker.summary(id).await?)))
             }
             Guarded::AffiliateClicks => {
-                let page = self.tracker.clicks(affiliate()?, page_request(parameters)?).await?;
+                let mut page = self.tracker.clicks(affiliate()?, page_request(parameters)?).await?;
+                if only.is_some() {
+                    page.items.iter_mut().for_each(hide_visitor);
+                }
                 Ok(answer::list::<ClickListed, _>(page))
             }
             Guarded::AffiliateConversions => {
@@ -233,8 +254,15 @@ impl Api {
             Guarded::Campaigns => {
                 Ok(answer::list::<CampaignData, _>(self.tracker.campaigns(page_request(parameters)?).await?))
             }
-            Guarded::Affiliates | Guarded::CreateAffiliate | Guarded::CreateCampaign if only.is_some() => {
+            Guarded::Affiliates | Guarded::CreateAffiliate | Guarded::CreateCampaign | Guarded::EraseClicks
+                if only.is_some() =>
+            {
                 Err(Refusal::forbidden())
+            }
+            Guarded::EraseClicks => {
+                let EraseClicks { click_id } = json_body(request, body)?;
+                let erased = self.tracker.erase(&field("click_id", click_id)?).await?;
+                Ok(answer::found(Erased { erased }))
             }
             Guarded::Affiliates => {
                 Ok(answer::list::<AffiliateData, _>(self.tracker.affiliates(page_request(parameters)?).await?))
@@ -293,6 +321,12 @@ impl Api {
 fn host(request: &Parts) -> Option<&str> {
     let in_uri = request.uri.authority().map(http::uri::Authority::as_str);
     in_uri.or_else(|| request.headers.get(HOST)?.to_str().ok())
+}
+
+/// Affiliates are not told where their visitors came from, and with what.
+fn hide_visitor(click: &mut Click) {
+    click.details.ip = None;
+    click.details.user_agent = None;
 }
 
 fn page_request(parameters: &Parameters<'_>) -> Result<PageRequest, ParameterError> {

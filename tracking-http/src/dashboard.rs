@@ -1,12 +1,12 @@
 //! What the pages show.
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use tracking_core::{AffiliateId, Limit, PageRequest, Parameters, Tracker};
 
 use crate::answer;
 use crate::location::Location;
-use crate::pages::{Chosen, DashboardPage, ProblemPage};
+use crate::pages::{Chosen, DashboardPage, DeadLinkPage, ProblemPage};
 use crate::refusal::Refusal;
 
 /// The dashboard, for somebody who may see everything, or for the affiliate `only`.
@@ -88,6 +88,19 @@ const fn first(limit: Limit) -> PageRequest {
 pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
     let title = refusal.status.canonical_reason().unwrap_or("Problem");
     let page = ProblemPage { root: &at.root, status: refusal.status.as_u16(), title, message: &refusal.message };
+    match page.render() {
+        Ok(html) => answer::page(html, Some(&refusal)),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            answer::refuse(refusal)
+        }
+    }
+}
+
+/// A refusal as a page for a visitor, who knows nothing of tracking.
+pub(crate) fn dead_link(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
+    let is_for_now = refusal.status == StatusCode::SERVICE_UNAVAILABLE;
+    let page = DeadLinkPage { root: &at.root, is_for_now, reason: &refusal.message };
     match page.render() {
         Ok(html) => answer::page(html, Some(&refusal)),
         Err(error) => {

@@ -7,6 +7,8 @@ use crate::pages;
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
+    /// The tracking link.
+    Go,
     Click,
     Postback,
     Asset,
@@ -29,6 +31,7 @@ pub(crate) enum Guarded {
     Campaign,
     Campaigns,
     CreateCampaign,
+    EraseClicks,
 }
 
 /// An endpoint with the requests that lead to it.
@@ -51,7 +54,8 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 16] = [
+pub(crate) static ROUTES: [Route; 18] = [
+    route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
     guarded(Guarded::AffiliateClicks, Method::GET, "/affiliates/{affiliate_id}/clicks", "affiliate_clicks"),
@@ -68,6 +72,7 @@ pub(crate) static ROUTES: [Route; 16] = [
     guarded(Guarded::Campaign, Method::GET, "/campaigns/{campaign_id}", "campaign"),
     guarded(Guarded::Campaigns, Method::GET, "/campaigns", "campaigns"),
     guarded(Guarded::CreateCampaign, Method::POST, "/campaigns", "create_campaign"),
+    guarded(Guarded::EraseClicks, Method::POST, "/clicks/erase", "erase_clicks"),
     guarded(Guarded::Dashboard, Method::GET, "/dashboard", "dashboard"),
     route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
     route(Endpoint::Health, Method::GET, "/healthz", "health"),

@@ -16,7 +16,6 @@ mod pages;
 mod public_url;
 mod query;
 mod refusal;
-#[cfg_attr(not(test), expect(dead_code, reason = "clicks are about to record their visitor"))]
 mod visitor;
 mod wire;
 

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use http::{Method, StatusCode};
+use tracking_core::SubIds;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -16,8 +17,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
 use crate::wire::{
-    AffiliateData, Answer, CampaignData, ClickListed, ClickTracked, ConversionListed, ConversionTracked, ErrorAnswer,
-    ListAnswer, NewAffiliate, NewCampaign, RecordedAnswer, Status, SummaryData,
+    AffiliateData, Answer, CampaignData, ClickListed, ClickTracked, ConversionListed, ConversionTracked, EraseClicks,
+    Erased, ErrorAnswer, ListAnswer, NewAffiliate, NewCampaign, RecordedAnswer, Status, SummaryData,
 };
 
 /// The document as JSON text, for a mount point with this URL.
@@ -69,19 +70,18 @@ const DESCRIPTION: &str = "Affiliate tracking by server-to-server postbacks. Rec
 fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Option<Operation> {
     let (summary, parameters, body, success, refusals): (_, Vec<Parameter>, Option<RequestBody>, _, &[u16]) =
         match route.endpoint {
+            Endpoint::Go => (
+                "Record a click, and send the visitor on to the campaign's destination",
+                link_parameters("; minted if left out, empty or not fit for one."),
+                None,
+                (StatusCode::FOUND, Body::Empty),
+                &[400, 404, 414, 422, 500, 503],
+            ),
             Endpoint::Click => (
                 "Record a click",
-                vec![
-                    id_in_query("affiliate_id", "Who sent the visitor.", Required::True),
-                    id_in_query("campaign_id", "What he was sent to.", Required::True),
-                    text(
-                        "click_id",
-                        "1 to 100 visible ASCII characters; minted if left out or empty.",
-                        Required::False,
-                    ),
-                ],
+                link_parameters("; minted if left out or empty."),
                 None,
-                (StatusCode::OK, envelope::<RecordedAnswer<ClickTracked>, ClickTracked>(schemas)),
+                (StatusCode::OK, Body::Json(envelope::<RecordedAnswer<ClickTracked>, ClickTracked>(schemas))),
                 &[400, 404, 414, 422, 500, 503],
             ),
             Endpoint::Postback => (
@@ -101,7 +101,7 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     text("token", "The campaign's postback key, if it is not sent as a bearer token.", Required::False),
                 ],
                 None,
-                (StatusCode::OK, envelope::<RecordedAnswer<ConversionTracked>, ConversionTracked>(schemas)),
+                (StatusCode::OK, Body::Json(envelope::<RecordedAnswer<ConversionTracked>, ConversionTracked>(schemas))),
                 &[400, 401, 404, 409, 414, 422, 500, 503],
             ),
             Endpoint::Guarded(guarded) => match guarded {
@@ -110,63 +110,73 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     "Show an affiliate",
                     vec![id_in_path("affiliate_id")],
                     None,
-                    (StatusCode::OK, envelope::<Answer<AffiliateData>, AffiliateData>(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<AffiliateData>, AffiliateData>(schemas))),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
                 Guarded::AffiliateSummary => (
                     "Sum up what an affiliate has brought",
                     vec![id_in_path("affiliate_id")],
                     None,
-                    (StatusCode::OK, envelope::<Answer<SummaryData>, SummaryData>(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<SummaryData>, SummaryData>(schemas))),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
                 Guarded::AffiliateClicks => (
                     "List an affiliate's clicks, newest first",
                     vec![id_in_path("affiliate_id"), limit(), cursor()],
                     None,
-                    (StatusCode::OK, envelope::<ListAnswer<ClickListed>, ClickListed>(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<ClickListed>, ClickListed>(schemas))),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
                 Guarded::AffiliateConversions => (
                     "List an affiliate's conversions, newest first",
                     vec![id_in_path("affiliate_id"), limit(), cursor()],
                     None,
-                    (StatusCode::OK, envelope::<ListAnswer<ConversionListed>, ConversionListed>(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<ConversionListed>, ConversionListed>(schemas))),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
                 Guarded::Affiliates => (
                     "List the affiliates, newest first",
                     vec![limit(), cursor()],
                     None,
-                    (StatusCode::OK, envelope::<ListAnswer<AffiliateData>, AffiliateData>(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<AffiliateData>, AffiliateData>(schemas))),
                     &[400, 401, 403, 414, 422, 500, 503],
                 ),
                 Guarded::CreateAffiliate => (
                     "Create an affiliate",
                     vec![],
                     Some(json_body(component::<NewAffiliate>(schemas))),
-                    (StatusCode::CREATED, envelope::<RecordedAnswer<AffiliateData>, AffiliateData>(schemas)),
+                    (
+                        StatusCode::CREATED,
+                        Body::Json(envelope::<RecordedAnswer<AffiliateData>, AffiliateData>(schemas)),
+                    ),
                     &[400, 401, 403, 413, 414, 415, 422, 500, 503],
                 ),
                 Guarded::Campaign => (
                     "Show a campaign",
                     vec![id_in_path("campaign_id")],
                     None,
-                    (StatusCode::OK, envelope::<Answer<CampaignData>, CampaignData>(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<CampaignData>, CampaignData>(schemas))),
                     &[400, 401, 404, 414, 422, 500, 503],
                 ),
                 Guarded::Campaigns => (
                     "List the campaigns, newest first",
                     vec![limit(), cursor()],
                     None,
-                    (StatusCode::OK, envelope::<ListAnswer<CampaignData>, CampaignData>(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<CampaignData>, CampaignData>(schemas))),
                     &[400, 401, 414, 422, 500, 503],
+                ),
+                Guarded::EraseClicks => (
+                    "Make the clicks with an id anonymous, for a person who asks for it",
+                    vec![],
+                    Some(json_body(component::<EraseClicks>(schemas))),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<Erased>, Erased>(schemas))),
+                    &[400, 401, 403, 413, 414, 415, 500, 503],
                 ),
                 Guarded::CreateCampaign => (
                     "Create a campaign",
                     vec![],
                     Some(json_body(component::<NewCampaign>(schemas))),
-                    (StatusCode::CREATED, envelope::<RecordedAnswer<CampaignData>, CampaignData>(schemas)),
+                    (StatusCode::CREATED, Body::Json(envelope::<RecordedAnswer<CampaignData>, CampaignData>(schemas))),
                     &[400, 401, 403, 413, 414, 415, 422, 500, 503],
                 ),
             },
@@ -174,35 +184,38 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 "Tell that the process is up",
                 vec![],
                 None,
-                (StatusCode::OK, component::<Status>(schemas)),
+                (StatusCode::OK, Body::Json(component::<Status>(schemas))),
                 &[400, 414],
             ),
             Endpoint::Readiness => (
                 "Tell whether the store can take calls",
                 vec![],
                 None,
-                (StatusCode::OK, component::<Status>(schemas)),
+                (StatusCode::OK, Body::Json(component::<Status>(schemas))),
                 &[400, 414, 500, 503],
             ),
             Endpoint::OpenApi => (
                 "This document",
                 vec![],
                 None,
-                (StatusCode::OK, RefOr::T(ObjectBuilder::new().schema_type(Type::Object).into())),
+                (StatusCode::OK, Body::Json(RefOr::T(ObjectBuilder::new().schema_type(Type::Object).into()))),
                 &[400, 414],
             ),
             Endpoint::Asset => return None,
         };
-    let (status, schema) = success;
+    let (status, body_of_success) = success;
     let mut operation = OperationBuilder::new()
         .operation_id(Some(route.name))
         .summary(Some(summary))
         .parameters(Some(parameters))
         .request_body(body)
-        .response(status.as_str(), response(status, schema));
-    let refused = component::<ErrorAnswer>(schemas);
+        .response(status.as_str(), response(status, body_of_success));
     for status in refusals.iter().filter_map(|status| StatusCode::from_u16(*status).ok()) {
-        operation = operation.response(status.as_str(), response(status, refused.clone()));
+        let refusal = match route.endpoint {
+            Endpoint::Go => Body::Other("text/html"),
+            _ => Body::Json(component::<ErrorAnswer>(schemas)),
+        };
+        operation = operation.response(status.as_str(), response(status, refusal));
     }
     let schemes: &[&str] = match route.endpoint {
         Endpoint::Guarded(_) => &["bearer", "basic"],
@@ -235,15 +248,32 @@ fn envelope<A: ToSchema, D: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>
     RefOr::Ref(Ref::from_schema_name(name))
 }
 
-fn response(status: StatusCode, schema: RefOr<Schema>) -> Response {
-    let response = ResponseBuilder::new()
-        .description(status.canonical_reason().unwrap_or_default())
-        .content("application/json", ContentBuilder::new().schema(Some(schema)).build());
+/// What stands in an answer.
+enum Body {
+    Json(RefOr<Schema>),
+    /// Text of this media type.
+    Other(&'static str),
+    Empty,
+}
+
+fn response(status: StatusCode, body: Body) -> Response {
+    let response = ResponseBuilder::new().description(status.canonical_reason().unwrap_or_default());
+    let content = |schema| ContentBuilder::new().schema(Some(schema)).build();
+    let response = match body {
+        Body::Json(schema) => response.content("application/json", content(schema)),
+        Body::Other(media_type) => {
+            response.content(media_type, content(RefOr::T(ObjectBuilder::new().schema_type(Type::String).into())))
+        }
+        Body::Empty => response,
+    };
     let header = |kind, description: &str| {
         HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind))).description(Some(description)).build()
     };
     match status {
         StatusCode::CREATED => response.header("Location", header(Type::String, "Where the record is.")),
+        StatusCode::FOUND => {
+            response.header("Location", header(Type::String, "The destination, with its macros filled in."))
+        }
         StatusCode::UNAUTHORIZED => response.header("WWW-Authenticate", header(Type::String, "What to send.")),
         StatusCode::SERVICE_UNAVAILABLE => response.header("Retry-After", header(Type::Integer, "Seconds to wait.")),
         _ => response,
@@ -256,6 +286,20 @@ fn json_body(schema: RefOr<Schema>) -> RequestBody {
         .content("application/json", ContentBuilder::new().schema(Some(schema)).build())
         .required(Some(Required::True))
         .build()
+}
+
+/// The parameters of a tracking link. `minted` says when a click id is made.
+fn link_parameters(minted: &str) -> Vec<Parameter> {
+    let mut parameters = vec![
+        id_in_query("affiliate_id", "Who sent the visitor.", Required::True),
+        id_in_query("campaign_id", "What he was sent to.", Required::True),
+        text("click_id", &format!("1 to 100 visible ASCII characters{minted}"), Required::False),
+    ];
+    for name in SubIds::NAMES {
+        parameters.push(text(name, "A mark of the affiliate's own: 1 to 255 characters.", Required::False));
+    }
+    parameters.push(text("source", "Where the affiliate found the visitor: 1 to 255 characters.", Required::False));
+    parameters
 }
 
 fn id_in_path(name: &str) -> Parameter {

@@ -59,6 +59,18 @@ pub(crate) struct ProblemPage<'a> {
     pub(crate) message: &'a str,
 }
 
+/// What a visitor is shown whose link leads nowhere. It tells nothing of who is behind it.
+#[derive(Debug, Template)]
+#[template(path = "dead_link.html", whitespace = "minimize")]
+pub(crate) struct DeadLinkPage<'a> {
+    /// The relative path from the page to the mount point, with a slash at its end.
+    pub(crate) root: &'a str,
+    /// Whether the same link may work later.
+    pub(crate) is_for_now: bool,
+    /// What is wrong with it.
+    pub(crate) reason: &'a str,
+}
+
 impl DashboardPage<'_> {
     /// The HTML document.
     pub(crate) fn render(&self) -> Result<String, askama::Error> {
@@ -115,6 +127,13 @@ impl ProblemPage<'_> {
     }
 }
 
+impl DeadLinkPage<'_> {
+    /// The HTML document.
+    pub(crate) fn render(&self) -> Result<String, askama::Error> {
+        Template::render(self)
+    }
+}
+
 impl<'a> Chosen<'a> {
     fn campaign(&self, id: CampaignId) -> Option<&'a Campaign> {
         self.campaigns.iter().find(|campaign| campaign.id == id)
@@ -132,14 +151,14 @@ impl<'a> Chosen<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use tracking_core::{AffiliateId, CampaignId, ClickId, ClickRecordId, Timestamp, Totals};
+    use tracking_core::{AffiliateId, CampaignId, ClickDetails, ClickId, ClickRecordId, Timestamp};
 
     use super::*;
 
     #[test]
     fn names_and_click_ids_are_escaped() {
         let affiliate = affiliate(7, "<b>\"Ada's\" & co</b>");
-        let summary = Summary { clicks: 1, conversions: 0, revenue: Totals::default() };
+        let summary = Summary { clicks: 1, ..Summary::default() };
         let clicks = [click(&affiliate, "<script>'\"&")];
         let html = page(&affiliate, &summary, &clicks).render().unwrap();
 
@@ -213,6 +232,7 @@ mod tests {
             campaign_id: CampaignId::new(10).unwrap(),
             click_id: ClickId::new(click_id).unwrap(),
             created_at: Timestamp::MIN,
+            details: ClickDetails::default(),
         }
     }
 }

@@ -13,15 +13,19 @@ pub(crate) struct MalformedQuery;
 ///
 /// What needs no decoding is borrowed.
 pub(crate) fn parse(query: Option<&str>) -> Result<Parameters<'_>, MalformedQuery> {
-    query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name)?, decode(value)?))
-        })
-        .collect()
+    pairs(query).collect()
+}
+
+/// The same for a visitor, who has to get where he wants: what can't be decoded is left out.
+pub(crate) fn parse_link(query: Option<&str>) -> Parameters<'_> {
+    pairs(query).filter_map(Result::ok).collect()
+}
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<(Cow<'_, str>, Cow<'_, str>), MalformedQuery>> {
+    query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Ok((decode(name)?, decode(value)?))
+    })
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>, MalformedQuery> {
@@ -50,6 +54,8 @@ mod tests {
         assert_eq!(parse(None), Ok(Parameters::default()));
         for query in ["a=%", "a=%4", "a=%zz", "a=%FF", "%=1", "a=%+1", "a=%C3"] {
             assert_eq!(parse(Some(query)), Err(MalformedQuery), "{query}");
+            assert_eq!(parse_link(Some(query)), Parameters::default(), "{query}");
         }
+        assert_eq!(parse_link(Some("a=%&b=2")).text("b"), Ok(Some("2")));
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 
 use http::StatusCode;
-use tracking_core::{Outcome, ParameterError, StoreError};
+use tracking_core::{ClickError, Outcome, ParameterError, StoreError};
 
 use crate::query::MalformedQuery;
 use crate::wire::{ConversionTracked, RecordedAnswer};
@@ -113,6 +113,21 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is broken here; it has been logged.")
     }
 
+    pub(crate) fn of_click(error: ClickError) -> Self {
+        match error {
+            ClickError::Store(error) => Self::of_repeatable(error),
+            ClickError::ForgedClickId => {
+                let message = "This click_id looks like one that is given out here, and was not given out for this \
+                               affiliate and campaign. Leave it out to get one, or send one of your own.";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "forged_click_id", message).parameter("click_id")
+            }
+            error => {
+                tracing::error!(error = %chain(&error), "click failed");
+                Self::internal()
+            }
+        }
+    }
+
     /// The same for a request whose record has an identity of its own: if the store failed, it may be there or not.
     pub(crate) fn of_repeatable(error: StoreError) -> Self {
         let mut refusal = Self::from(error);
@@ -142,6 +157,9 @@ pub(crate) fn answer_postback(outcome: Outcome) -> Result<RecordedAnswer<Convers
         Outcome::UnknownAffiliate(_) => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("affiliate_id"),
         Outcome::UnknownCampaign(_) => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("campaign_id"),
         Outcome::UnknownClick { .. } => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("click_id"),
+        Outcome::ForgedClickId(_) => {
+            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).parameter("click_id")
+        }
         Outcome::MissingKey(_) | Outcome::WrongKey(_) => Refusal::new(StatusCode::UNAUTHORIZED, code, message)
             .parameter("token")
             .header(Header::Challenge(r#"Bearer realm="Postbacks""#)),

@@ -1,34 +1,22 @@
 //! Who follows a tracking link, as far as the request tells.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use http::request::Parts;
+use tracking_core::{UserAgent, Visitor};
 
 use crate::client_ip::{TrustedProxies, client_ip};
 
-/// Who follows a tracking link, as far as the request tells.
-#[derive(Debug)]
-pub(crate) struct Visitor<'a> {
-    /// As [`client_ip`] finds it.
-    pub(crate) ip: Option<IpAddr>,
-    /// The `User-Agent`, unless it is absent or empty. Bytes that are no UTF-8 are replaced, since a strange name is still
-    /// a name. As long as the server lets a header be.
-    pub(crate) user_agent: Option<Cow<'a, str>>,
-    /// Whether the request says that nobody is looking yet.
-    pub(crate) is_prefetch: bool,
-}
-
-impl<'a> Visitor<'a> {
-    pub(crate) fn of(request: &'a Parts, peer: Option<IpAddr>, trusted: &TrustedProxies) -> Self {
-        let user_agent = request.headers.get(USER_AGENT).map(|value| value.as_bytes().trim_ascii());
-        Self {
-            ip: client_ip(&request.headers, peer, trusted),
-            user_agent: user_agent.filter(|text| !text.is_empty()).map(String::from_utf8_lossy),
-            is_prefetch: is_prefetch(&request.headers),
-        }
+/// `peer` is the address at the other end of the socket.
+pub(crate) fn visitor(request: &Parts, peer: Option<IpAddr>, trusted: &TrustedProxies) -> Visitor {
+    // Bytes that are no UTF-8 are replaced, since a strange name is still a name.
+    let user_agent = request.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Visitor {
+        ip: client_ip(&request.headers, peer, trusted),
+        user_agent: user_agent.and_then(|text| UserAgent::new(&text)),
+        is_prefetch: is_prefetch(&request.headers),
     }
 }
 
@@ -72,9 +60,9 @@ mod tests {
         let request = request(&[("forwarded", b"for=203.0.113.7")]);
         let proxy = Some("10.0.0.1".parse().unwrap());
         let trusted = TrustedProxies::from_iter(["10.0.0.0/8".parse().unwrap()]);
-        assert_eq!(Visitor::of(&request, proxy, &trusted).ip, Some("203.0.113.7".parse().unwrap()));
-        assert_eq!(Visitor::of(&request, proxy, &TrustedProxies::default()).ip, proxy);
-        assert_eq!(Visitor::of(&request, None, &trusted).ip, None);
+        assert_eq!(visitor(&request, proxy, &trusted).ip, Some("203.0.113.7".parse().unwrap()));
+        assert_eq!(visitor(&request, proxy, &TrustedProxies::default()).ip, proxy);
+        assert_eq!(visitor(&request, None, &trusted).ip, None);
     }
 
     #[test]
@@ -90,16 +78,9 @@ mod tests {
             (&[("user-agent", b"first"), ("user-agent", b"second")], Some("first")),
         ] {
             let request = request(lines);
-            let visitor = Visitor::of(&request, None, &TrustedProxies::default());
-            assert_eq!(visitor.user_agent.as_deref(), expected, "{lines:?}");
+            let visitor = visitor(&request, None, &TrustedProxies::default());
+            assert_eq!(visitor.user_agent.as_ref().map(UserAgent::as_str), expected, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn text_user_agents_are_not_copied() {
-        let request = request(&[("user-agent", b"curl/8.5.0")]);
-        let visitor = Visitor::of(&request, None, &TrustedProxies::default());
-        assert!(matches!(visitor.user_agent, Some(Cow::Borrowed(_))));
     }
 
     #[test]
@@ -128,7 +109,7 @@ mod tests {
         ] {
             for lines in [&[(name, value)][..], &[(name, b"other"), (name, value)]] {
                 let request = request(lines);
-                let visitor = Visitor::of(&request, None, &TrustedProxies::default());
+                let visitor = visitor(&request, None, &TrustedProxies::default());
                 assert_eq!(visitor.is_prefetch, expected, "{name}: {}", value.escape_ascii());
             }
         }

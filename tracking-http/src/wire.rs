@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Currency,
-    DestinationUrl, EventName, Name, Summary, Timestamp, TransactionId,
+    Affiliate, AffiliateId, BotReason, Campaign, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, ClientIp,
+    Conversion, ConversionId, Currency, DestinationUrl, EventName, Name, Source, SubId, SubIds, Summary, Timestamp,
+    TransactionId, UserAgent,
 };
 use utoipa::ToSchema;
 
@@ -144,12 +145,67 @@ pub(crate) struct ClickListed {
     pub(crate) campaign_id: CampaignId,
     #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
     pub(crate) created_at: Timestamp,
+    /// Those of `sub1` to `sub5` that the link had.
+    #[serde(flatten)]
+    pub(crate) sub_ids: ListedSubIds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "newsletter")]
+    pub(crate) source: Option<Source>,
+    /// Where the visitor came from, as far as it is kept: masked, unless the operator has decided otherwise. Only for
+    /// those who may see everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "203.0.113.0/24")]
+    pub(crate) ip: Option<ClientIp>,
+    /// The visitor's browser, by its own account. Only for those who may see everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "Mozilla/5.0")]
+    pub(crate) user_agent: Option<UserAgent>,
+    /// Why it is not taken for a person's click: `crawler`, `no_user_agent`, `prefetch` or `test`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "crawler")]
+    pub(crate) bot: Option<BotReason>,
+    /// Whether it is taken for a person's click, and the first of that person for the campaign in 24 hours.
+    pub(crate) unique: bool,
+    /// Present, and true, if the click was rebuilt from its id when its postback came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) recovered: bool,
+}
+
+/// The affiliate's own marks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ListedSubIds {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "ad-7")]
+    pub(crate) sub1: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub2: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub3: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub4: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub5: Option<SubId>,
+}
+
+impl From<SubIds> for ListedSubIds {
+    fn from(sub_ids: SubIds) -> Self {
+        let [sub1, sub2, sub3, sub4, sub5] = sub_ids.as_array().clone();
+        Self { sub1, sub2, sub3, sub4, sub5 }
+    }
 }
 
 impl From<Click> for ClickListed {
     fn from(click: Click) -> Self {
-        let Click { id, campaign_id, click_id, created_at, .. } = click;
-        Self { id, click_id, campaign_id, created_at }
+        let Click { id, campaign_id, click_id, created_at, details, .. } = click;
+        let unique = details.is_unique();
+        let ClickDetails { sub_ids, source, ip, user_agent, bot, is_repeat: _, is_recovered: recovered } = details;
+        let sub_ids = sub_ids.into();
+        Self { id, click_id, campaign_id, created_at, sub_ids, source, ip, user_agent, bot, unique, recovered }
     }
 }
 
@@ -218,6 +274,12 @@ pub(crate) struct SummaryData {
     pub(crate) affiliate_id: AffiliateId,
     #[schema(value_type = i64, minimum = 0)]
     pub(crate) clicks: u64,
+    /// Those that are taken for a person's.
+    #[schema(value_type = i64, minimum = 0)]
+    pub(crate) human_clicks: u64,
+    /// Those of them that are the first of a person for a campaign in 24 hours.
+    #[schema(value_type = i64, minimum = 0)]
+    pub(crate) unique_clicks: u64,
     #[schema(value_type = i64, minimum = 0)]
     pub(crate) conversions: u64,
     /// Conversions per click, 0.25 for one in four; 0 while there are no clicks.
@@ -232,6 +294,8 @@ impl SummaryData {
         Self {
             affiliate_id,
             clicks: summary.clicks,
+            human_clicks: summary.human_clicks,
+            unique_clicks: summary.unique_clicks,
             conversions: summary.conversions,
             conversion_rate: summary.conversion_rate(),
             revenue: summary.revenue.iter().map(|(currency, amount)| Revenue { currency, amount }).collect(),
@@ -318,6 +382,23 @@ pub(crate) struct NewCampaign {
     #[serde(default)]
     #[schema(required = false)]
     pub(crate) postback_auth: PostbackAuth,
+}
+
+/// A click that is to be made anonymous.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EraseClicks {
+    /// The id that the visitor brought to the advertiser.
+    #[schema(value_type = String, required = true, example = "abc123", min_length = 1, max_length = 100)]
+    pub(crate) click_id: Option<String>,
+}
+
+/// What was made anonymous.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Erased {
+    /// How many clicks had the id.
+    #[schema(value_type = i64, minimum = 0)]
+    pub(crate) erased: u64,
 }
 
 /// Whether the service is up.

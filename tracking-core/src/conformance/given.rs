@@ -9,9 +9,9 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 
 use crate::{
-    AffiliateId, BotReason, CampaignId, Click, ClickDetails, Conversion, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick,
-    NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError, SubIds, Summary, Timestamp, UserAgent, VisitorHash,
-    VisitorHashes,
+    AffiliateId, BotReason, CampaignId, Click, ClickDetails, Conversion, Cursor, EventName, Limit, NewAffiliate,
+    NewCampaign, NewClick, NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError, SubIds, Summary,
+    Timestamp, UserAgent, VisitorHash, VisitorHashes,
 };
 
 /// How many calls at once the cases about parallel calls make.
@@ -67,7 +67,13 @@ pub(super) fn of_bot(mut new: NewClick, reason: BotReason) -> NewClick {
 /// Details of which everything is set that a caller can set.
 pub(super) fn full_details() -> ClickDetails {
     ClickDetails {
-        sub_ids: SubIds::new([Some(parse("ad 7")), None, Some(parse("Ünï 🎈 '\\\"%_")), None, Some(parse(&"ß".repeat(255)))]),
+        sub_ids: SubIds::new([
+            Some(parse("ad 7")),
+            None,
+            Some(parse("Ünï 🎈 '\\\"%_")),
+            None,
+            Some(parse(&"ß".repeat(255))),
+        ]),
         source: Some(parse("newsletter")),
         ip: Some(parse("2001:db8:1::/48")),
         user_agent: UserAgent::new("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0 '\\ ü"),
