@@ -259,12 +259,25 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
 mod tests {
     use super::*;
 
-    /// The test vectors of docs/http.md.
+    /// Those of docs/http.md, made by another implementation of HMAC.
     #[test]
     fn test_vectors() {
         let vectors = [
-            (1, 10, 1_692_804_645_123, [0; 8], "aptk_AQGKI0vqQwAAAAEAAAAKAAAAAAAAAABi"),
-            (2_147_483_647, 2_147_483_647, 253_402_300_799_999, [0xFF; 8], "aptk_"),
+            (1, 10, 1_692_804_645_123, [0; 8], "aptk_AQGKIwUBAwAAAAEAAAAKAAAAAAAAAADyDVCaEyJu32_wgbaJ"),
+            (
+                7,
+                42,
+                1_717_243_200_000,
+                [1, 2, 3, 4, 5, 6, 7, 8],
+                "aptk_AQGP06vCAAAAAAcAAAAqAQIDBAUGBwivKSPnl9wHDVF1qy4e",
+            ),
+            (
+                2_147_483_647,
+                2_147_483_647,
+                253_402_300_799_999,
+                [0xFF; 8],
+                "aptk_AeZ30h_b_3____9_______________-2-4Xauei4c0vU-gM3",
+            ),
         ];
         let secret = Secret::new("0123456789abcdef0123456789abcdef").unwrap();
         for (affiliate, campaign, millis, random, expected) in vectors {

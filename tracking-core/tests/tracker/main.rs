@@ -4,21 +4,37 @@
 
 mod clicks;
 mod events;
+mod links;
+mod minted_ids;
+mod outage;
 mod outcomes;
 mod postbacks;
+mod privacy;
+#[path = "../support/mod.rs"]
+mod support;
+mod visitors;
 
 use std::sync::Arc;
 
 use storage_memory::MemoryStore;
 use tracking_core::{
     AffiliateId, CampaignId, CampaignRequest, Click, ClickRequest, Conversion, ConversionRequest, ManualClock, Outcome,
-    Parameters, PostbackAuth, PostbackKey, Timestamp, Tracker,
+    Parameters, PostbackAuth, PostbackKey, Secret, Store, Timestamp, Tracker, TrackerOptions,
 };
 
 const NOON: &str = "2024-05-01T12:00:00.123Z";
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
+}
+
+/// The secret of all trackers here, so that one knows the ids of another.
+fn secret() -> Secret {
+    Secret::new("0123456789abcdef0123456789abcdef").unwrap()
+}
+
+fn tracker(store: impl Store, clock: &Arc<ManualClock>) -> Tracker {
+    Tracker::with_options(store, secret(), TrackerOptions::default().clock(Arc::clone(clock)))
 }
 
 /// A tracker with one affiliate, one open campaign and one that has a postback key.
@@ -34,7 +50,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let clock = Arc::new(ManualClock::new(time(NOON)));
-        let tracker = Tracker::with_clock(MemoryStore::new(), Arc::clone(&clock));
+        let tracker = tracker(MemoryStore::new(), &clock);
         let affiliate = tracker.create_affiliate("Ada's reviews".parse().unwrap()).await.unwrap().id;
         let campaign = CampaignRequest::new("Shop".parse().unwrap(), "https://shop.example/".parse().unwrap());
         let open = tracker.create_campaign(campaign.clone().postback_auth(PostbackAuth::Open)).await.unwrap();

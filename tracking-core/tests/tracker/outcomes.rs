@@ -25,6 +25,10 @@ async fn all() -> Vec<(Outcome, &'static str, &'static str)> {
         (Outcome::UnknownCampaign(campaign_id), "There is no campaign 10."),
         (unknown_click(None), "Affiliate 7 has no click with this click_id."),
         (unknown_click(Some(campaign_id)), "Affiliate 7 has no click with this click_id in campaign 10."),
+        (
+            Outcome::ForgedClickId("abc123".parse().unwrap()),
+            "The click_id is not one that was given out here, or it was changed.",
+        ),
         (Outcome::MissingKey(campaign_id), "Campaign 10 demands its postback key, and none was sent."),
         (Outcome::WrongKey(campaign_id), "The key that was sent is not the postback key of campaign 10."),
         (Outcome::InvalidParameter(missing), "amount is missing."),
@@ -37,6 +41,7 @@ async fn all() -> Vec<(Outcome, &'static str, &'static str)> {
             Outcome::UnknownAffiliate(_) => "unknown_affiliate",
             Outcome::UnknownCampaign(_) => "unknown_campaign",
             Outcome::UnknownClick { .. } => "unknown_click",
+            Outcome::ForgedClickId(_) => "forged_click_id",
             Outcome::MissingKey(_) => "missing_postback_key",
             Outcome::WrongKey(_) => "wrong_postback_key",
             Outcome::InvalidParameter(_) => "invalid_parameter",
@@ -60,5 +65,5 @@ async fn each_outcome_has_its_code_summary_and_remedy() {
         }
         codes.insert(code);
     }
-    assert_eq!(codes.len(), 9);
+    assert_eq!(codes.len(), 10);
 }

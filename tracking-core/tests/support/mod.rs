@@ -1,0 +1,125 @@
+//! A store that counts its calls, and that can be taken away.
+
+#![allow(dead_code, reason = "no test needs all of it")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use storage_memory::MemoryStore;
+use tokio::sync::watch;
+use tracking_core::{
+    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Click, ClickId, Conversion, DestinationUrl,
+    NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, PostbackAuth, PurgeRequest, Purged,
+    Recorded, Store, StoreError, Summary, Timestamp, Tracker, async_trait,
+};
+
+/// What calls meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Up,
+    /// They fail at once.
+    Down,
+    /// They take until the store is up or down.
+    Hanging,
+}
+
+/// A handle on the store, wherever it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Calls {
+    count: Arc<AtomicU64>,
+    mode: watch::Sender<Mode>,
+    destination: Arc<Mutex<Option<DestinationUrl>>>,
+}
+
+impl Calls {
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+
+    /// Gives every campaign another destination, as another process may do.
+    pub(crate) fn set_destination(&self, destination: &str) {
+        *self.destination.lock().unwrap() = Some(destination.parse().unwrap());
+    }
+
+    async fn pass(&self) -> Result<(), StoreError> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut mode = self.mode.subscribe();
+        let mode = *mode.wait_for(|mode| *mode != Mode::Hanging).await.map_err(|_| gone())?;
+        if mode == Mode::Down { Err(gone()) } else { Ok(()) }
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::unavailable("test", "the store was taken away")
+}
+
+#[derive(Debug)]
+pub(crate) struct SwitchedStore {
+    inner: MemoryStore,
+    calls: Calls,
+}
+
+impl Default for SwitchedStore {
+    fn default() -> Self {
+        let calls = Calls { count: Arc::default(), mode: watch::Sender::new(Mode::Up), destination: Arc::default() };
+        Self { inner: MemoryStore::new(), calls }
+    }
+}
+
+impl SwitchedStore {
+    pub(crate) fn calls(&self) -> Calls {
+        self.calls.clone()
+    }
+}
+
+macro_rules! forward {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
+        #[async_trait]
+        impl Store for SwitchedStore {
+            async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
+                self.calls.pass().await?;
+                let mut campaign = self.inner.campaign(id).await?;
+                if let Some(destination) = &*self.calls.destination.lock().unwrap() {
+                    campaign.destination = destination.clone();
+                }
+                Ok(campaign)
+            }
+
+            $(
+                async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                    self.calls.pass().await?;
+                    self.inner.$name($($argument),*).await
+                }
+            )+
+        }
+    };
+}
+
+forward! {
+    ping() -> ();
+    insert_affiliate(new: NewAffiliate) -> Recorded<Affiliate>;
+    affiliate(id: AffiliateId) -> Affiliate;
+    affiliates(request: PageRequest) -> Page<Affiliate>;
+    insert_campaign(new: NewCampaign) -> Recorded<Campaign>;
+    campaigns(request: PageRequest) -> Page<Campaign>;
+    insert_click(new: NewClick) -> Recorded<Click>;
+    find_clicks(affiliate: AffiliateId, campaign: Option<CampaignId>, click_id: &ClickId) -> Vec<Click>;
+    clicks(affiliate: AffiliateId, request: PageRequest) -> Page<Click>;
+    insert_conversion(new: NewConversion) -> Recorded<Conversion>;
+    conversions(affiliate: AffiliateId, request: PageRequest) -> Page<Conversion>;
+    summary(affiliate: AffiliateId) -> Summary;
+    forget_visitors(before: Timestamp) -> ();
+    purge_clicks(affiliate: AffiliateId, request: PurgeRequest) -> Purged;
+    erase_clicks(click_id: &ClickId, replacement: &ClickId) -> u64;
+}
+
+/// A campaign that takes postbacks from anyone.
+pub(crate) async fn open_campaign(tracker: &Tracker) -> CampaignId {
+    let campaign =
+        CampaignRequest::new("Shop".parse().unwrap(), "https://shop.example/?id={click_id}".parse().unwrap());
+    tracker.create_campaign(campaign.postback_auth(PostbackAuth::Open)).await.unwrap().campaign.id
+}
