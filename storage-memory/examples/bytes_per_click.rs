@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use storage_memory::MemoryStore;
 use tracking_core::{
-    AffiliateId, CampaignId, CampaignRequest, ClickRequest, ConversionRequest, PostbackAuth, Store, Tracker,
+    AffiliateId, CampaignId, CampaignRequest, ClickRequest, ConversionRequest, PostbackAuth, Secret, Store, Tracker,
 };
 
 const COUNTS: [u64; 7] = [10, 1_000_000, 2_000_000, 4_000_000, 7_000_000, 8_000_000, 10_000_000];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let tracker = Tracker::new(MemoryStore::new());
+    let tracker = Tracker::new(MemoryStore::new(), Secret::random());
     let affiliate = tracker.create_affiliate("Ada's reviews".parse()?).await?.id;
     let request = CampaignRequest::new("Shop".parse()?, "https://shop.example/".parse()?);
     let campaign = tracker.create_campaign(request.postback_auth(PostbackAuth::Open)).await?.campaign.id;

@@ -94,6 +94,7 @@ pub(crate) struct Full;
 
 async fn drain(recorder: Arc<Recorder>) {
     let backlog = &recorder.backlog;
+    let mut shift = Shift { recorder: &recorder, under_way: 0 };
     tracing::warn!("clicks are queued, because the store does not take them in time");
     let mut pause = FIRST_PAUSE;
     let mut recorded = 0;
@@ -104,6 +105,7 @@ async fn drain(recorder: Arc<Recorder>) {
             return;
         }
         let count = clicks.len();
+        shift.under_way = count;
         let insert = |click: NewClick| async {
             let result = recorder.insert_late(click.clone()).await;
             matches!(result, Err(StoreError::Unavailable { .. })).then_some(click)
@@ -112,6 +114,7 @@ async fn drain(recorder: Arc<Recorder>) {
             stream::iter(clicks).map(insert).buffered(AT_ONCE).filter_map(std::future::ready).collect().await;
         let done = count - again.len();
         recorded += done;
+        shift.under_way = 0;
         recorder.meters.backlog.set((backlog.len.fetch_sub(done, Ordering::Relaxed) - done) as f64);
         if again.is_empty() {
             pause = FIRST_PAUSE;
@@ -119,6 +122,24 @@ async fn drain(recorder: Arc<Recorder>) {
             backlog.put_back(again);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// One task at a time drains the queue. If the store panics in it, the clicks that were under way are given up, and the
+/// next one that is queued starts another.
+struct Shift<'a> {
+    recorder: &'a Arc<Recorder>,
+    under_way: usize,
+}
+
+impl Drop for Shift<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let backlog = &self.recorder.backlog;
+            backlog.len.fetch_sub(self.under_way, Ordering::Relaxed);
+            backlog.queue().is_draining = false;
+            backlog.is_empty.send_replace(true);
         }
     }
 }

@@ -67,15 +67,20 @@ impl<T: Listed> Directory<T> {
 
     /// The record, no older than ten seconds.
     pub(crate) async fn current(self: &Arc<Self>, id: T::Id) -> Result<T, StoreError> {
-        match self.recall(id) {
+        match self.recall(id, Instant::now()) {
             Some((entry, age)) if age < STALE => Ok(self.serve(id, &entry, age)),
             _ => self.look_up(id).await,
         }
     }
 
-    /// The record, as it is if that can be found out by this time, and otherwise as it was when it was last seen.
-    pub(crate) async fn latest(self: &Arc<Self>, id: T::Id, deadline: Instant) -> Result<T, StoreError> {
-        let known = match self.recall(id) {
+    /// The record, as it is if that can be found out until the deadline, and otherwise as it was when it was last seen.
+    pub(crate) async fn latest(
+        self: &Arc<Self>,
+        id: T::Id,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<T, StoreError> {
+        let known = match self.recall(id, now) {
             Some((entry, age)) if age < STALE || self.has_just_failed() => return Ok(self.serve(id, &entry, age)),
             known => known,
         };
@@ -92,9 +97,9 @@ impl<T: Listed> Directory<T> {
         }
     }
 
-    fn recall(&self, id: T::Id) -> Option<(Arc<Entry<T>>, Duration)> {
+    fn recall(&self, id: T::Id, now: Instant) -> Option<(Arc<Entry<T>>, Duration)> {
         let entry = Arc::clone(self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&id)?);
-        let age = entry.seen_at.elapsed();
+        let age = now.saturating_duration_since(entry.seen_at);
         Some((entry, age))
     }
 

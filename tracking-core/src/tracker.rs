@@ -208,8 +208,9 @@ impl Tracker {
     /// # Errors
     /// If the affiliate or the campaign is not known, or if one of them was never seen and the store fails.
     pub async fn follow(&self, mut request: ClickRequest) -> Result<Redirect, StoreError> {
-        let deadline = Instant::now() + self.link_deadline;
-        let campaign = self.known_link(&request, deadline).await?;
+        let now = Instant::now();
+        let deadline = now + self.link_deadline;
+        let campaign = self.known_link(&request, now, deadline).await?;
         request.click_id = request.click_id.take().filter(|click_id| self.is_fit(click_id, &request));
         let click = self.new_click(request);
         let location = campaign.destination.fill(MacroValues {
@@ -234,7 +235,8 @@ impl Tracker {
     /// # Errors
     /// As [`follow`](Self::follow).
     pub async fn destination(&self, request: &ClickRequest) -> Result<String, StoreError> {
-        let campaign = self.known_link(request, Instant::now() + self.link_deadline).await?;
+        let now = Instant::now();
+        let campaign = self.known_link(request, now, now + self.link_deadline).await?;
         Ok(campaign.destination.fill(MacroValues {
             click_id: None,
             affiliate_id: request.affiliate_id,
@@ -245,9 +247,14 @@ impl Tracker {
     }
 
     /// The campaign of a link, if both it and the affiliate are there.
-    async fn known_link(&self, request: &ClickRequest, deadline: Instant) -> Result<Campaign, StoreError> {
-        self.affiliates.latest(request.affiliate_id, deadline).await?;
-        self.campaigns.latest(request.campaign_id, deadline).await
+    async fn known_link(
+        &self,
+        request: &ClickRequest,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Campaign, StoreError> {
+        self.affiliates.latest(request.affiliate_id, now, deadline).await?;
+        self.campaigns.latest(request.campaign_id, now, deadline).await
     }
 
     async fn record_by(&self, deadline: Instant, click: NewClick) -> ClickState {

@@ -14,7 +14,7 @@ use rocket::http::{Header, Status};
 use rocket::response::{Redirect, Responder, content::RawHtml};
 use rocket::{State, catch, catchers, get, post, routes};
 use storage_memory::MemoryStore;
-use tracking_core::{CampaignRequest, ConversionRequest, Outcome, Tracker};
+use tracking_core::{CampaignRequest, ConversionRequest, Outcome, Secret, Tracker};
 use tracking_http::Api;
 use tracking_http::guard::{self, Access};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), BoxedError> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
     let address: SocketAddr = address.parse()?;
 
-    let tracker = Arc::new(Tracker::new(MemoryStore::new()));
+    let tracker = Arc::new(Tracker::new(MemoryStore::new(), Secret::random()));
     let affiliate = tracker.create_affiliate("Ada's reviews".parse()?).await?;
     let landing_page = format!("http://{address}/?affiliate_id={{affiliate_id}}&click_id={{click_id}}").parse()?;
     let campaign = tracker.create_campaign(CampaignRequest::new("Lamps".parse()?, landing_page)).await?.campaign;

@@ -10,7 +10,7 @@ use askama::Template;
 use serde::Deserialize;
 use storage_memory::MemoryStore;
 use tokio::net::TcpListener;
-use tracking_core::{CampaignRequest, ConversionRequest, Outcome, Tracker};
+use tracking_core::{CampaignRequest, ConversionRequest, Outcome, Secret, Tracker};
 use tracking_http::Api;
 use tracking_http::guard::{self, Access};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ async fn main() -> Result<(), BoxedError> {
     let listener = TcpListener::bind(address).await?;
     let url = format!("http://{}", listener.local_addr()?);
 
-    let tracker = Arc::new(Tracker::new(MemoryStore::new()));
+    let tracker = Arc::new(Tracker::new(MemoryStore::new(), Secret::random()));
     let affiliate = tracker.create_affiliate("Ada's reviews".parse()?).await?;
     let landing_page = format!("{url}/?affiliate_id={{affiliate_id}}&click_id={{click_id}}").parse()?;
     let campaign = tracker.create_campaign(CampaignRequest::new("Lamps".parse()?, landing_page)).await?.campaign;

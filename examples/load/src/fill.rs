@@ -129,12 +129,14 @@ impl Counters {
         let rows = self.by_quarter_hour.into_iter().map(|((affiliate, quarter_hour, campaign, currency), sums)| {
             let [clicks, conversions, amount] = sums;
             let time = time(quarter_hour);
-            format!("{affiliate}, '{time}', {campaign}, '{currency}', 0, {clicks}, {conversions}, {amount}")
+            format!("{affiliate}, '{time}', {campaign}, '{currency}', 0, {clicks}, {clicks}, {clicks}, {conversions}, {amount}")
         });
-        let table = "counters (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount)";
+        // Of persons who come once.
+        let table = "counters (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, human_clicks, \
+                     unique_clicks, conversions, amount)";
         insert(connection, table, rows).await?;
         let rows = self.totals.into_iter().map(|((affiliate, currency), [clicks, conversions, amount])| {
-            format!("{affiliate}, '1000-01-01', 0, '{currency}', 0, {clicks}, {conversions}, {amount}")
+            format!("{affiliate}, '1000-01-01', 0, '{currency}', 0, {clicks}, {clicks}, {clicks}, {conversions}, {amount}")
         });
         insert(connection, table, rows).await
     }

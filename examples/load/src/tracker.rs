@@ -4,7 +4,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use storage_memory::MemoryStore;
 use storage_mysql::{MySqlStore, Options};
-use tracking_core::{AffiliateId, CampaignId, NewAffiliate, NewCampaign, Store, Timestamp, Tracker};
+use tracking_core::{AffiliateId, CampaignId, NewAffiliate, NewCampaign, Secret, Store, Timestamp, Tracker};
 use tracking_http::{Api, guard};
 
 /// The tracker with affiliate 1 and campaign 10, and with metrics collected as the standalone server collects them.
@@ -23,14 +23,14 @@ pub(crate) async fn in_memory() -> Result<Api, Box<dyn Error>> {
         created_at,
     };
     store.insert_campaign(campaign).await?;
-    Ok(Api::new(Tracker::new(store), guard::open()))
+    Ok(Api::new(Tracker::new(store, Secret::random()), guard::open()))
 }
 
 /// The tracker on a database that has its tables, with metrics like the other.
 pub(crate) async fn in_database(url: &str) -> Result<Api, Box<dyn Error>> {
     collect_metrics()?;
     let store = MySqlStore::connect(url, Options::default()).await?;
-    Ok(Api::new(Tracker::new(store), guard::open()))
+    Ok(Api::new(Tracker::new(store, Secret::random()), guard::open()))
 }
 
 fn collect_metrics() -> Result<(), Box<dyn Error>> {

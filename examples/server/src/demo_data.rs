@@ -9,8 +9,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
-    AffiliateId, Amount, CampaignId, NewAffiliate, NewCampaign, NewClick, NewConversion, ParseError, PostbackKey,
-    Recorded, Store, StoreError, Timestamp, Tracker,
+    AffiliateId, Amount, BotReason, CampaignId, ClickDetails, NewAffiliate, NewCampaign, NewClick, NewConversion,
+    ParseError, PostbackKey, Recorded, Store, StoreError, SubIds, Timestamp, Tracker, UserAgent,
 };
 
 use crate::sample;
@@ -160,6 +160,8 @@ impl Visit {
             campaign_id: CampaignId::new(campaign.id)?,
             click_id: format!("demo-{number:06}").parse()?,
             created_at: before(now, chance.age(now))?,
+            details: details(number)?,
+            visitor: None,
         };
         // From 3 to 8 of a hundred.
         let converts = chance.below(100) < 3 + who as u64;
@@ -190,6 +192,35 @@ impl Visit {
         }
         Ok(inserted)
     }
+}
+
+/// Who clicked, and how the affiliate marked it.
+fn details(number: u64) -> Result<ClickDetails, ParseError> {
+    const SOURCES: [&str; 4] = ["newsletter", "blog", "instagram", "search"];
+    const ADS: [&str; 5] = ["banner-top", "review", "autumn-list", "story", "footer"];
+    // Of its own, so that what a click is does not depend on it.
+    let mut chance = Chance(!number);
+    let ad = ADS[chance.below(5) as usize].parse()?;
+    let mut details = ClickDetails {
+        sub_ids: SubIds::new([Some(ad), None, None, None, None]),
+        source: (chance.below(10) > 0).then(|| SOURCES[chance.below(4) as usize].parse()).transpose()?,
+        ip: Some(format!("203.0.{}.0/24", chance.below(256)).parse()?),
+        ..ClickDetails::default()
+    };
+    let browser = match chance.below(20) {
+        0 => {
+            details.bot = Some(BotReason::Crawler);
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+        }
+        1..=3 => {
+            details.is_repeat = true;
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:144.0) Gecko/20100101 Firefox/144.0"
+        }
+        4..=11 => "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
+        _ => "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+    };
+    details.user_agent = UserAgent::new(browser);
+    Ok(details)
 }
 
 impl Inserted {

@@ -39,7 +39,11 @@ fn text(settings: &Settings, address: SocketAddr, base_url: &str) -> String {
          {log_in}\
          \n\
          {store}\n\
-         Try it: a click, and then a sale.\n\
+         Try it: follow the tracking link of the sample affiliate, and buy something.\n\
+         \n\
+         \x20 {base_url}/go?affiliate_id={AFFILIATE}&campaign_id={CAMPAIGN}\n\
+         \n\
+         Or without a browser: a click, and then a sale.\n\
          \n\
          \x20 curl '{base_url}/click?affiliate_id={AFFILIATE}&campaign_id={CAMPAIGN}&click_id=abc123'\n\
          \x20 curl '{base_url}/postback?affiliate_id={AFFILIATE}&click_id=abc123&amount=100&currency=USD'\n\

@@ -33,7 +33,7 @@ use storage_mysql::{Migrated, MySqlStore};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use tracking_core::Tracker;
+use tracking_core::{ClickId, Tracker};
 use tracking_http::Api;
 use tracking_http::guard::{self, Guard};
 
@@ -80,6 +80,9 @@ fn run(task: Task, settings: Settings) -> Result<(), StartError> {
         Task::DemoData { database, clicks } => {
             runtime.block_on(until_interrupted(insert_demo_data(settings, database, clicks)))
         }
+        Task::Erase { database, click_id } => {
+            runtime.block_on(until_interrupted(erase(settings, database, click_id)))
+        }
         Task::Health(_) => Ok(()),
     };
     // The look-up of a host's name can't be cut short, and must not delay the end.
@@ -90,8 +93,11 @@ fn run(task: Task, settings: Settings) -> Result<(), StartError> {
 /// Serves on Rocket if there is a runtime for its connections, and otherwise on warp.
 async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -> Result<(), StartError> {
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
+    let (secrets, options) = (settings.secrets.clone(), settings.tracker.clone());
     let (tracker, database) = match &settings.store {
-        Store::Memory => (Tracker::new(MemoryStore::bounded(settings.memory_capacity)), None),
+        Store::Memory => {
+            (Tracker::with_options(MemoryStore::bounded(settings.memory_capacity), secrets, options), None)
+        }
         Store::Database(database) => {
             let (store, _) = tokio::select! {
                 opened = database::open(database) => opened?,
@@ -100,7 +106,7 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
                     return Ok(());
                 }
             };
-            (Tracker::new(store.clone()), Some(store))
+            (Tracker::with_options(store.clone(), secrets, options), Some(store))
         }
     };
     let tracker = Arc::new(tracker);
@@ -108,17 +114,17 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
         Some(token) => Arc::new(guard::token(token)),
         None => Arc::new(guard::open()),
     };
-    let api = Api::new(Arc::clone(&tracker), Arc::clone(&guard));
+    let api = Api::new(Arc::clone(&tracker), Arc::clone(&guard)).trusted_proxies(settings.trusted_proxies.clone());
     let api = match &settings.public_url {
         Some(url) => api.public_url(url.clone()),
         None => api,
     };
-    let site = Arc::new(Site::new(guard, metrics.clone()));
+    let site = Arc::new(Site::new(guard, metrics.clone(), Arc::clone(&tracker)));
 
     // The address is known once the port is, which may be left to the system.
     let listen = settings.listen;
     let ready = {
-        let site = Arc::clone(&site);
+        let (site, tracker) = (Arc::clone(&site), Arc::clone(&tracker));
         move |address: SocketAddr| async move {
             let base_url = settings.base_url(address);
             sample::insert(&tracker, &base_url).await?;
@@ -145,6 +151,7 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
     let end = Instant::now() + GRACE;
     let ending = async {
         let served = serving.await;
+        tracker.drained().await;
         if let Some(store) = database {
             close(&store).await;
         }
@@ -196,11 +203,23 @@ async fn migrate(database: Database) -> Result<(), StartError> {
 
 async fn insert_demo_data(settings: Settings, database: Database, clicks: u32) -> Result<(), StartError> {
     let (store, _) = database::open(&database).await?;
-    let tracker = Tracker::new(store.clone());
+    let tracker = Tracker::new(store.clone(), settings.secrets.clone());
     sample::insert(&tracker, &settings.base_url(settings.listen)).await?;
     let inserted = demo_data::insert(&tracker, clicks).await?;
     close(&store).await;
     say(format_args!("The database {} has, for demonstration: {inserted}.", database.url));
+    Ok(())
+}
+
+async fn erase(settings: Settings, database: Database, click_id: ClickId) -> Result<(), StartError> {
+    let (store, _) = database::open(&database).await?;
+    let erased = Tracker::with_options(store.clone(), settings.secrets, settings.tracker).erase(&click_id).await;
+    close(&store).await;
+    say(match erased.map_err(StartError::Erase)? {
+        0 => format!("The database {} has no click with this id.", database.url),
+        1 => format!("The click in the database {} is anonymous now.", database.url),
+        erased => format!("The {erased} clicks in the database {} are anonymous now.", database.url),
+    });
     Ok(())
 }
 

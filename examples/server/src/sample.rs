@@ -16,7 +16,7 @@ pub(crate) async fn insert(tracker: &Tracker, base_url: &str) -> Result<(), Star
     let campaign = NewCampaign {
         id: Some(CampaignId::new(CAMPAIGN)?),
         name: "Sample shop".parse()?,
-        destination: format!("{base_url}{}?click_id={{click_id}}", shop::PATH).parse()?,
+        destination: format!("{base_url}{}?click_id={{click_id}}&affiliate_id={{affiliate_id}}", shop::PATH).parse()?,
         // Open to all, so that a postback can be tried without a key.
         postback_key: None,
         created_at,

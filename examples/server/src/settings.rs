@@ -12,8 +12,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use storage_mysql::TablePrefix;
 use thiserror::Error;
 use tracing_subscriber::filter::{ParseError, Targets};
+use tracking_core::{ClickId, Secret, Secrets, StoredIp, TrackerOptions, WeakSecret};
 use tracking_http::PublicUrl;
 use tracking_http::guard::{Token, WeakToken};
+use tracking_http::ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::database_url::{DatabaseUrl, InvalidDatabaseUrl};
@@ -27,6 +29,7 @@ pub(crate) enum Task {
     Serve,
     Migrate(Database),
     DemoData { database: Database, clicks: u32 },
+    Erase { database: Database, click_id: ClickId },
     Health(ServerUrl),
 }
 
@@ -37,8 +40,11 @@ pub(crate) struct Settings {
     pub(crate) framework: Framework,
     pub(crate) store: Store,
     pub(crate) memory_capacity: usize,
+    pub(crate) secrets: Secrets,
+    pub(crate) tracker: TrackerOptions,
     pub(crate) admin_token: Option<Token>,
     pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) log_filter: Targets,
     pub(crate) log_format: LogFormat,
     /// Environment variables that look like settings and are none: a mistyped `TRACKING_ADMIN_TOKEN` must not pass
@@ -117,6 +123,16 @@ pub(crate) enum SettingsError {
          to mysql://user:password@host:port/database"
     )]
     NoDatabase(&'static str),
+    #[error(
+        "what is in a database outlives this process, so click ids need a secret that does, too: set TRACKING_SECRET to at \
+         least {min} random characters, such as what `openssl rand -hex 32` prints, the same for all servers of the database",
+        min = Secret::MIN_LEN
+    )]
+    NoSecret,
+    #[error("the secret (--secret, TRACKING_SECRET) can't be used")]
+    WeakSecret(#[source] WeakSecret),
+    #[error("one of the retired secrets (--retired-secrets, TRACKING_RETIRED_SECRETS) can't be used")]
+    WeakRetiredSecret(#[source] WeakSecret),
     #[error("a URL of a database stands where none can be; give it as --store, or better as TRACKING_STORE")]
     StrayUrl,
     #[error("the log filter (--log, TRACKING_LOG) is not one: give a level such as info, or info,warp=off")]
@@ -134,26 +150,46 @@ impl Settings {
             }
             _ => error.exit(),
         })?;
-        let Arguments { command, listen, framework, store, memory_capacity, admin_token, public_url, log } = arguments;
-        let admin_token = admin_token.map(|Secret(token)| Token::new(&token)).transpose()?;
-        let (task, store, log) = match command {
+        let Arguments {
+            command,
+            listen,
+            framework,
+            store,
+            secrets,
+            link,
+            visitors,
+            memory_capacity,
+            admin_token,
+            public_url,
+            trusted_proxies,
+            log,
+        } = arguments;
+        let admin_token = admin_token.map(|Unchecked(token)| Token::new(&token)).transpose()?;
+        let (task, store, secrets, log) = match command {
             None => {
                 let store = store.read()?;
                 if admin_token.is_none() {
                     refuse_others(listen, public_url.as_ref())?;
                 }
-                (Task::Serve, store, log)
+                let secrets = secrets.read(&store)?;
+                (Task::Serve, store, secrets, log)
             }
             Some(Command::Migrate { store, log }) => {
                 let store = store.read()?;
-                (Task::Migrate(store.database("migrate")?), store, log)
+                (Task::Migrate(store.database("migrate")?), store, Secret::random().into(), log)
             }
             Some(Command::DemoData { clicks, store, log }) => {
                 let store = store.read()?;
-                (Task::DemoData { database: store.database("demo-data")?, clicks }, store, log)
+                (Task::DemoData { database: store.database("demo-data")?, clicks }, store, Secret::random().into(), log)
+            }
+            Some(Command::Erase { click_id, store, secrets, log }) => {
+                let store = store.read()?;
+                let secrets = secrets.read(&store)?;
+                (Task::Erase { database: store.database("erase")?, click_id }, store, secrets, log)
             }
             Some(Command::Health { url }) => {
-                (Task::Health(url.unwrap_or_else(|| reachable(listen).into())), Store::Memory, log)
+                let server = url.unwrap_or_else(|| reachable(listen).into());
+                (Task::Health(server), Store::Memory, Secret::random().into(), log)
             }
         };
         let settings = Self {
@@ -161,8 +197,11 @@ impl Settings {
             framework,
             store,
             memory_capacity: memory_capacity.try_into().unwrap_or(usize::MAX),
+            secrets,
+            tracker: options(&link, &visitors),
             admin_token,
             public_url,
+            trusted_proxies,
             log_filter: log.log.parse()?,
             log_format: log.log_format,
             unknown_variables: unknown_variables(),
@@ -214,6 +253,15 @@ struct Arguments {
     #[command(flatten)]
     store: StoreArguments,
 
+    #[command(flatten)]
+    secrets: SecretArguments,
+
+    #[command(flatten)]
+    link: LinkArguments,
+
+    #[command(flatten)]
+    visitors: VisitorArguments,
+
     /// How many records the memory store holds; beyond that clicks and conversions are refused with 503
     #[arg(long, env = "TRACKING_MEMORY_CAPACITY", value_name = "RECORDS", default_value_t = 1_000_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(2..))]
@@ -224,11 +272,19 @@ struct Arguments {
     /// Sent as a bearer token, or typed into the browser as the password, with any user name. Without it all of these
     /// are open to everybody on this machine. Set it in the environment or in .env: arguments can be seen by others.
     #[arg(long, env = "TRACKING_ADMIN_TOKEN", value_name = "SECRET", hide_env_values = true)]
-    admin_token: Option<Secret>,
+    admin_token: Option<Unchecked>,
 
     /// The URL under which the world knows this server, if a proxy stands before it, such as https://track.example.com
     #[arg(long, env = "TRACKING_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
+
+    /// The networks of the proxies that stand before this server, such as 10.0.0.0/8,192.0.2.7
+    ///
+    /// Whom Forwarded and X-Forwarded-For are believed. From anybody else these headers count for nothing, and the
+    /// visitor's address is that of the connection.
+    #[arg(long, env = "TRACKING_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
+    #[arg(value_parser = parse_network)]
+    trusted_proxies: Vec<IpNet>,
 
     #[command(flatten)]
     log: LogArguments,
@@ -256,6 +312,19 @@ enum Command {
         log: LogArguments,
     },
 
+    /// Makes the clicks with this id anonymous, for a person who asks for it, and ends; figures stay as they are
+    Erase {
+        /// The id that the visitor brought to the advertiser
+        #[arg(value_name = "CLICK_ID")]
+        click_id: ClickId,
+        #[command(flatten)]
+        store: StoreArguments,
+        #[command(flatten)]
+        secrets: SecretArguments,
+        #[command(flatten)]
+        log: LogArguments,
+    },
+
     /// Asks a running server whether it takes calls, and ends with status 0 if it does and 1 if it does not
     Health {
         /// Where the server is; if left out, on this machine, at the port of TRACKING_LISTEN or of its default
@@ -272,7 +341,7 @@ struct StoreArguments {
     /// setting DATABASE_URL counts, in the environment or in .env; without that, records are in memory, and gone when
     /// the server stops. Set a URL in the environment or in .env: arguments can be seen by others.
     #[arg(long, env = "TRACKING_STORE", value_name = "STORE", hide_env_values = true)]
-    store: Option<Secret>,
+    store: Option<Unchecked>,
 
     /// What the names of all tables start with: up to 32 ASCII letters, digits and underscores
     #[arg(long, env = "TRACKING_TABLE_PREFIX", value_name = "PREFIX")]
@@ -290,8 +359,8 @@ const DATABASE_URL: &str = "DATABASE_URL";
 impl StoreArguments {
     fn read(self) -> Result<Store, SettingsError> {
         let (url, setting) = match (self.store, env::var(DATABASE_URL)) {
-            (Some(Secret(store)), _) if store == "memory" => return Ok(Store::Memory),
-            (Some(Secret(store)), _) => match DatabaseUrl::new(&store) {
+            (Some(Unchecked(store)), _) if store == "memory" => return Ok(Store::Memory),
+            (Some(Unchecked(store)), _) => match DatabaseUrl::new(&store) {
                 Ok(url) => (url, STORE),
                 Err(InvalidDatabaseUrl::Scheme) => return Err(SettingsError::Store),
                 Err(error) => return Err(SettingsError::StoreUrl(error)),
@@ -307,6 +376,84 @@ impl StoreArguments {
         };
         let (table_prefix, wait) = (self.table_prefix.unwrap_or_default(), Duration::from_secs(self.store_wait));
         Ok(Store::Database(Database { url, table_prefix, wait, setting }))
+    }
+}
+
+#[derive(Args)]
+struct SecretArguments {
+    /// The secret under which click ids are made, so that nobody can forge one: at least 32 characters
+    ///
+    /// The same for all servers of a database, and needed with one. In memory, where clicks end with the server, a random
+    /// one will do. Set it in the environment or in .env: arguments can be seen by others.
+    #[arg(long, env = "TRACKING_SECRET", value_name = "SECRET", hide_env_values = true)]
+    secret: Option<Unchecked>,
+
+    /// Secrets that were used before, separated by commas: click ids made under them are still taken for genuine
+    #[arg(long, env = "TRACKING_RETIRED_SECRETS", value_name = "SECRETS", hide_env_values = true, value_delimiter = ',')]
+    retired_secrets: Vec<Unchecked>,
+}
+
+impl SecretArguments {
+    fn read(self, store: &Store) -> Result<Secrets, SettingsError> {
+        let is_set = |Unchecked(text): &Unchecked| !text.is_empty();
+        let current = match (self.secret.filter(is_set), store) {
+            (Some(Unchecked(text)), _) => Secret::new(&text).map_err(SettingsError::WeakSecret)?,
+            (None, Store::Memory) => Secret::random(),
+            (None, Store::Database(_)) => return Err(SettingsError::NoSecret),
+        };
+        self.retired_secrets.into_iter().filter(is_set).try_fold(Secrets::from(current), |secrets, Unchecked(text)| {
+            Ok(secrets.retired(Secret::new(&text).map_err(SettingsError::WeakRetiredSecret)?))
+        })
+    }
+}
+
+#[derive(Args)]
+struct LinkArguments {
+    /// How many milliseconds a visitor on a link waits for his click to be recorded before he is sent on
+    #[arg(long, env = "TRACKING_LINK_DEADLINE", value_name = "MILLISECONDS", default_value_t = 250)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    link_deadline: u64,
+
+    /// How many clicks of visitors who were sent on may wait for a store that is slow or away
+    #[arg(long, env = "TRACKING_LINK_QUEUE", value_name = "CLICKS", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    link_queue: u64,
+}
+
+#[derive(Args)]
+struct VisitorArguments {
+    /// How much of a visitor's IP address is stored: its network (IPv4 /24, IPv6 /48), the whole of it, or none
+    #[arg(long, env = "TRACKING_STORED_IP", value_name = "PART", value_enum, default_value = "masked")]
+    stored_ip: IpPart,
+
+    /// For how many days clicks are kept; without this setting for ever
+    ///
+    /// Older ones are deleted little by little. Those with conversions stay, without what is known of the visitor, so that
+    /// a repeated postback is still known. Figures stay as they are.
+    #[arg(long, env = "TRACKING_RETENTION_DAYS", value_name = "DAYS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    retention_days: Option<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum IpPart {
+    Masked,
+    Whole,
+    None,
+}
+
+fn options(link: &LinkArguments, visitors: &VisitorArguments) -> TrackerOptions {
+    let options = TrackerOptions::default()
+        .link_deadline(Duration::from_millis(link.link_deadline))
+        .queue_capacity(link.link_queue.try_into().unwrap_or(usize::MAX))
+        .stored_ip(match visitors.stored_ip {
+            IpPart::Masked => StoredIp::Masked,
+            IpPart::Whole => StoredIp::Whole,
+            IpPart::None => StoredIp::None,
+        });
+    match visitors.retention_days {
+        Some(days) => options.retention(Duration::from_secs(days * 24 * 60 * 60)),
+        None => options,
     }
 }
 
@@ -331,12 +478,16 @@ Examples:
 
   With records in MySQL or MariaDB, and some to look at
     export TRACKING_STORE=mysql://tracking:secret@127.0.0.1:3306/tracking
+    export TRACKING_SECRET=a-secret-that-you-keep-of-32-characters-or-more
     tracking-server demo-data
     tracking-server
 
   For other machines, behind a proxy that speaks https
     TRACKING_ADMIN_TOKEN=$(openssl rand -hex 32) \\
       tracking-server --listen 0.0.0.0:3001 --public-url https://track.example.com --log-format json
+
+  A tracking link, to be opened in a browser
+    http://127.0.0.1:3001/go?affiliate_id=1&campaign_id=10
 
   A click, and then a sale
     curl 'http://127.0.0.1:3001/click?affiliate_id=1&campaign_id=10&click_id=abc123'
@@ -347,14 +498,23 @@ Exit status: 0 after SIGINT or SIGTERM, or when a command is done; 1 if the serv
 
 /// Read as it is, and checked later: an error in reading would show it.
 #[derive(Clone)]
-struct Secret(String);
+struct Unchecked(String);
 
-impl FromStr for Secret {
+impl FromStr for Unchecked {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(Self(text.to_owned()))
     }
+}
+
+#[derive(Debug, Error)]
+#[error("expected networks such as 10.0.0.0/8 or addresses such as 192.0.2.7, separated by commas")]
+struct NoNetwork;
+
+fn parse_network(text: &str) -> Result<IpNet, NoNetwork> {
+    let text = text.trim();
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| NoNetwork)
 }
 
 #[derive(Debug, Error)]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use tracking_core::Tracker;
 use tracking_http::guard::{Access, Guard};
 
 use crate::metrics::Metrics;
@@ -15,12 +16,13 @@ use crate::shop;
 pub(crate) struct Site {
     guard: Arc<dyn Guard>,
     metrics: Metrics,
+    tracker: Arc<Tracker>,
     base_url: OnceLock<String>,
 }
 
 impl Site {
-    pub(crate) fn new(guard: Arc<dyn Guard>, metrics: Metrics) -> Self {
-        Self { guard, metrics, base_url: OnceLock::new() }
+    pub(crate) fn new(guard: Arc<dyn Guard>, metrics: Metrics, tracker: Arc<Tracker>) -> Self {
+        Self { guard, metrics, tracker, base_url: OnceLock::new() }
     }
 
     /// Tells under which URL the server is reached, which is not known before it listens.
@@ -30,7 +32,13 @@ impl Site {
     }
 
     pub(crate) async fn answer(&self, request: &Parts) -> Response<Bytes> {
-        let path = request.uri.path();
+        let (path, query) = (request.uri.path(), request.uri.query().unwrap_or_default());
+        if path == shop::ORDER_PATH {
+            return match request.method {
+                Method::POST => shop::order(&self.tracker, query).await,
+                _ => with(refusal(StatusCode::METHOD_NOT_ALLOWED), ALLOW, "POST"),
+            };
+        }
         if !matches!(path, "/" | "/metrics" | shop::PATH | shop::STYLE_PATH) {
             return refusal(StatusCode::NOT_FOUND);
         }
@@ -41,7 +49,7 @@ impl Site {
             "/metrics" => self.metrics(request).await,
             shop::PATH => {
                 let base_url = self.base_url.get().map(String::as_str).unwrap_or_default();
-                shop::page(base_url, request.uri.query().unwrap_or_default())
+                shop::page(base_url, query)
             }
             shop::STYLE_PATH => shop::style(),
             // A relative URL is right behind a proxy that strips a prefix, too.
@@ -64,7 +72,7 @@ impl Site {
 pub(crate) fn refusal(status: StatusCode) -> Response<Bytes> {
     let (code, message) = match status {
         StatusCode::NOT_FOUND => ("not_found", "There is nothing at this path."),
-        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This path takes GET only."),
+        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This path takes other methods only."),
         StatusCode::UNAUTHORIZED => ("unauthorized", "Send the admin token as a bearer token."),
         status if status.is_server_error() => ("internal", "Something is broken here."),
         _ => ("bad_request", "The request can't be understood."),

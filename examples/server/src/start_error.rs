@@ -27,6 +27,8 @@ pub(crate) enum StartError {
     Interrupted(&'static str),
     #[error(transparent)]
     DemoData(#[from] DemoDataError),
+    #[error("can't erase the click; the same command goes on where it ended")]
+    Erase(#[source] StoreError),
     #[error("can't create the sample records")]
     Sample(#[from] StoreError),
     #[error(
