@@ -108,3 +108,82 @@ class Wrk:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+QUARTER_HOUR = (
+    "DATE_FORMAT(timestamp, '%Y-%m-%d %H:00:00') + INTERVAL 15 * (MINUTE(timestamp) DIV 15) MINUTE AS quarter_hour"
+)
+
+
+def recount(which, key, of_records):
+    """Counts these counters, of which a recount differs."""
+    return f"""
+        SELECT COUNT(*) FROM (
+            SELECT {key}, currency FROM (
+                SELECT {key}, currency, clicks, conversions, amount FROM counters WHERE {which}
+                UNION ALL
+                SELECT {of_records}, '' AS currency, -COUNT(*), 0, 0 FROM clicks GROUP BY {key}
+                UNION ALL
+                SELECT {of_records}, currency, 0, -COUNT(*), -SUM(amount) FROM conversions GROUP BY {key}, currency
+            ) AS both_counts
+            GROUP BY {key}, currency
+            HAVING SUM(clicks) <> 0 OR SUM(conversions) <> 0 OR SUM(amount) <> 0
+        ) AS differences"""
+
+
+RECOUNTS = {
+    "totals": recount("campaign_id = 0", "affiliate_id", "affiliate_id"),
+    "counters": recount(
+        "campaign_id > 0", "affiliate_id, campaign_id, quarter_hour", f"affiliate_id, campaign_id, {QUARTER_HOUR}"
+    ),
+}
+
+
+class Database:
+    """A private, durable server with one database."""
+
+    def __init__(self, kind, directory):
+        # Where temporary tables go, which otherwise were in a directory that everybody uses.
+        temporary = directory / "tmp"
+        temporary.mkdir(parents=True)
+        command = [
+            ROOT / "scripts" / "start-database", kind, "--durable", "--while-stdin", "--dir", directory,
+            "--", f"--tmpdir={temporary}",
+        ]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        is_ready, _, _ = select.select([self.process.stdout], [], [], 60)
+        server = self.process.stdout.readline().strip() if is_ready else ""
+        if not server:
+            self.stop()
+            raise Failure(f"the database did not start:\n{self.process.stderr.read()}")
+        self.url = f"{server}/load"
+        self.port = server.rsplit(":", 1)[1]
+        self.pid = int((directory / "pid").read_text())
+        self.query("CREATE DATABASE `load`", database="")
+
+    def query(self, sql, database="load"):
+        command = [
+            "mariadb", "--no-defaults", "--host=127.0.0.1", f"--port={self.port}", "--user=root", "--batch",
+            "--skip-column-names", f"--execute={sql}", *([database] if database else []),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"a query failed: {done.stderr}")
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def count(self, table):
+        return int(self.query(f"SELECT COUNT(*) FROM {table}")[0][0])
+
+    def check_counters(self):
+        for table, sql in RECOUNTS.items():
+            in_memory = "SET SESSION tmp_table_size = 268435456, max_heap_table_size = 268435456;"
+            differences = int(self.query(in_memory + sql)[0][0])
+            if differences:
+                raise Failure(f"{differences} {table} differ from a recount")
+
+    def stop(self):
+        """The script kills the server and removes its files when its stdin is closed."""
+        self.process.stdin.close()
+        self.process.wait()

@@ -114,16 +114,16 @@ async fn choose_the_affiliate(browser: &Client) {
     browser.wait().at_most(Duration::from_secs(10)).for_element(shown).await.unwrap();
 }
 
-async fn find(browser: &Client, name: &str) -> fantoccini::elements::Element {
+pub(crate) async fn find(browser: &Client, name: &str) -> fantoccini::elements::Element {
     browser.find(Locator::Css(&format!("[data-test={name}]"))).await.unwrap()
 }
 
-async fn text(browser: &Client, name: &str) -> String {
+pub(crate) async fn text(browser: &Client, name: &str) -> String {
     find(browser, name).await.text().await.unwrap()
 }
 
 /// Runs the test in a browser of its own, which must have nothing to complain about.
-fn in_browser(test: impl AsyncFnOnce(&Client)) {
+pub(crate) fn in_browser(test: impl AsyncFnOnce(&Client)) {
     const MISSING: &str = "The browser tests need Chromium and its driver: apt-get install chromium chromium-driver";
     let mut command = Command::new("chromedriver");
     let installed = command.arg("--version").output().is_ok_and(|output| output.status.success());

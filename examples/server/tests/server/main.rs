@@ -6,6 +6,7 @@ mod brief;
 mod browser;
 mod commands;
 mod database;
+mod links;
 mod metrics;
 mod pages;
 mod settings;

@@ -23,6 +23,13 @@ fn help_lists_every_setting() {
         "MEMORY_CAPACITY",
         "ADMIN_TOKEN",
         "PUBLIC_URL",
+        "SECRET",
+        "RETIRED_SECRETS",
+        "LINK_DEADLINE",
+        "LINK_QUEUE",
+        "STORED_IP",
+        "RETENTION_DAYS",
+        "TRUSTED_PROXIES",
         "LOG",
         "LOG_FORMAT",
     ] {
@@ -48,6 +55,12 @@ fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
         (&["demo-data", "--clicks", "0"], "--clicks"),
         (&["health", "--url", "https://127.0.0.1:3001"], "such as http://127.0.0.1:3001"),
         (&["--public-url", "track.example.com"], "such as https://track.example.com"),
+        (&["--trusted-proxies", "everybody"], "such as 10.0.0.0/8"),
+        (&["--link-deadline", "0"], "--link-deadline"),
+        (&["--stored-ip", "half"], "[possible values: masked, whole, none]"),
+        (&["--retention-days", "0"], "--retention-days"),
+        (&["erase", "a b"], "a click id may contain visible ASCII characters"),
+        (&["erase", "abc123"], "erase needs a database"),
         (&["--log", "a=b=c"], "give a level such as info"),
         (&["--log-format", "xml"], "[possible values: text, json]"),
         (&["--memory-capacity", "none"], "--memory-capacity"),
@@ -70,6 +83,57 @@ fn other_machines_are_let_in_with_a_token_only() {
     command.args(["--listen", "0.0.0.0:0"]).env("TRACKING_ADMIN_TOKEN", TOKEN);
     let dashboard = Process::start(&mut command).wait_for("Dashboard: ");
     assert!(dashboard.starts_with("http://127.0.0.1:"), "{dashboard}");
+}
+
+#[test]
+fn a_database_needs_a_secret() {
+    let store = ["--store", "mysql://ada:lovelace@127.0.0.1/shop"];
+    for secret in [None, Some("")] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = program(directory.path());
+        command.args(store).env_remove("TRACKING_SECRET");
+        secret.map(|secret| command.env("TRACKING_SECRET", secret));
+        assert_refused(&command.output().unwrap(), 2, "set TRACKING_SECRET to at least 32 random characters");
+    }
+    let short = "a-secret-that-is-too-short";
+    for (name, setting) in [("TRACKING_SECRET", "--secret"), ("TRACKING_RETIRED_SECRETS", "--retired-secrets")] {
+        for store in [&store[..], &[]] {
+            let refused = run(store, &[(name, short)]);
+            assert_refused(&refused, 2, "at least 32 characters");
+            assert_refused(&refused, 2, setting);
+            assert!(!String::from_utf8_lossy(&refused.stderr).contains(short));
+        }
+    }
+    // In memory it makes one for itself.
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = program(directory.path());
+    command.args(["--listen", "127.0.0.1:0"]).env_remove("TRACKING_SECRET");
+    Process::start(&mut command).wait_for("Dashboard: ");
+}
+
+#[test]
+fn ids_of_retired_secrets_are_taken() {
+    let (old, new) = ("0".repeat(32), "1".repeat(32));
+    let link = "/click?affiliate_id=1&campaign_id=10";
+    let before = Server::start_with("warp", &[("TRACKING_SECRET", &old)]);
+    let click_id = before.get(link).json()["data"]["click_id"].as_str().unwrap().to_owned();
+    let postback = format!("/postback?affiliate_id=1&click_id={click_id}&amount=1&currency=USD");
+    let after = Server::start_with("warp", &[("TRACKING_SECRET", &new)]);
+    assert_eq!(after.get(&postback).status(), 422);
+    let retired = format!("{},{old}", "2".repeat(32));
+    let both = Server::start_with("rocket", &[("TRACKING_SECRET", &new), ("TRACKING_RETIRED_SECRETS", &retired)]);
+    assert_eq!(both.get(&postback).status(), 200);
+}
+
+#[test]
+fn visitors_are_kept_as_was_set() {
+    let settings = [("TRACKING_STORED_IP", "whole"), ("TRACKING_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")];
+    for (settings, ip) in [(&settings[..], "203.0.113.77"), (&settings[..1], "127.0.0.1"), (&settings[1..], "203.0.113.0/24")] {
+        let server = Server::start_with("warp", settings);
+        let request = ureq::get(format!("{}/click?affiliate_id=1&campaign_id=10", server.url));
+        request.header("x-forwarded-for", "203.0.113.77").call().unwrap();
+        assert_eq!(server.get("/affiliates/1/clicks").json()["data"][0]["ip"], ip);
+    }
 }
 
 #[test]

@@ -84,10 +84,13 @@ impl Site {
 
 pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
 
+/// Under which click ids are made.
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
 /// The server's program, in this working directory, and without the environment of the tests.
 pub(crate) fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tracking-server"));
-    command.env_clear().current_dir(directory);
+    command.env_clear().current_dir(directory).env("TRACKING_SECRET", SECRET);
     command
 }
 
