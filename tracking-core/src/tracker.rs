@@ -288,9 +288,7 @@ impl Tracker {
     }
 
     fn new_click(&self, request: ClickRequest) -> NewClick {
-        if !self.keeps_house.load(Ordering::Relaxed) && !self.keeps_house.swap(true, Ordering::Relaxed) {
-            tokio::spawn(Recorder::keep_house(Arc::downgrade(&self.recorder)));
-        }
+        self.keep_house();
         let now = self.recorder.clock.now();
         let ClickRequest { affiliate_id, campaign_id, click_id, sub_ids, source, visitor, bot } = request;
         let click_id = click_id.unwrap_or_else(|| self.secrets.mint(affiliate_id, campaign_id, now));
@@ -332,6 +330,14 @@ impl Tracker {
     /// Waits until the clicks of all visitors who were sent on have been recorded: before an application ends.
     pub async fn drained(&self) {
         self.recorder.backlog.drained().await;
+    }
+
+    /// Begins to [purge](Self::purge) from time to time, in a task of this runtime; the first click does so otherwise. For an
+    /// application that handles requests in a runtime of which it expects that all tasks end.
+    pub fn keep_house(&self) {
+        if !self.keeps_house.load(Ordering::Relaxed) && !self.keeps_house.swap(true, Ordering::Relaxed) {
+            tokio::spawn(Recorder::keep_house(Arc::downgrade(&self.recorder)));
+        }
     }
 
     /// Removes what is too old, in small steps: clicks beyond the [retention](TrackerOptions::retention), and hashes of

@@ -72,8 +72,9 @@ fn an_interrupt_stops_it_too(site: &Site) {
     let server = site.start();
     // An idle connection is nothing to wait for.
     let mut idle = TcpStream::connect(server.address()).unwrap();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-    read_until(&mut idle, b"}");
+    // Nor is what the tracker does from its first click on.
+    idle.write_all(b"GET /click?affiliate_id=1&campaign_id=10 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    read_until(&mut idle, b"}}");
     server.signal(Signal::INT);
     let (status, output) = server.finish();
     assert_eq!(status.code(), Some(0));
