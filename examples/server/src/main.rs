@@ -166,7 +166,11 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
                 ended
             }
             Err(_) => {
-                tracing::warn!(seconds = GRACE.as_secs(), "stopped, with requests cut off that took too long");
+                // The time is over: this only looks.
+                if timeout_at(end, tracker.drained()).await.is_err() {
+                    tracing::warn!("queued clicks are given up, because the store did not take them in time");
+                }
+                tracing::warn!(seconds = GRACE.as_secs(), "stopped, with what took too long cut off");
                 Ok(())
             }
         },
