@@ -14,8 +14,15 @@ use crate::{
 /// How long visitors are known again.
 pub(crate) const VISIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often what is too old is removed.
-const HOUSEKEEPING: Duration = Duration::from_secs(10 * 60);
+/// When, and then how often, what is too old is removed.
+const FIRST_HOUSEKEEPING: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_secs(60 * 60);
+
+/// How many clicks one step of a purge looks at.
+const STEP: Limit = match Limit::new(500) {
+    Ok(limit) => limit,
+    Err(_) => panic!("the limit is out of range"), // and this does not compile
+};
 
 #[derive(Debug)]
 pub(crate) struct Recorder {
@@ -72,7 +79,7 @@ impl Recorder {
         loop {
             let affiliates = self.store.affiliates(page).await?;
             for affiliate in affiliates.items {
-                let mut step = PurgeRequest { before, limit: Limit::default(), after: None };
+                let mut step = PurgeRequest { before, limit: STEP, after: None };
                 loop {
                     let started = tokio::time::Instant::now();
                     let done = self.store.purge_clicks(affiliate.id, step).await?;
@@ -92,8 +99,9 @@ impl Recorder {
 
     /// Purges again and again, for as long as there is a tracker.
     pub(crate) async fn keep_house(recorder: Weak<Self>) {
+        let mut pause = FIRST_HOUSEKEEPING;
         loop {
-            tokio::time::sleep(HOUSEKEEPING).await;
+            tokio::time::sleep(std::mem::replace(&mut pause, HOUSEKEEPING)).await;
             let Some(recorder) = recorder.upgrade() else { return };
             match recorder.purge().await {
                 Ok(0) => {}

@@ -24,7 +24,8 @@ use crate::{
 
 /// Records clicks, attributes conversions, and reports both.
 ///
-/// All that HTTP can do is a method here. A tracker is made once and shared, usually in an [`Arc`].
+/// All that HTTP can do is a method here. A tracker is made once and shared, usually in an [`Arc`]. Its calls need a Tokio
+/// runtime, in which it does in the background what nobody has to wait for.
 ///
 /// ```
 /// use tracking_core::{CampaignRequest, ClickRequest, ConversionRequest, Outcome, Secret, Tracker};
@@ -344,7 +345,7 @@ impl Tracker {
     /// visitors beyond a day. Returns how many clicks were deleted.
     ///
     /// Clicks with conversions are kept, without what was known of the visitor, so that a repeated postback is still
-    /// known. Figures stay as they are. The tracker does this by itself every ten minutes, from its first click on.
+    /// known. Figures stay as they are. The tracker does this by itself every hour, from its first click on.
     ///
     /// # Errors
     /// If the store fails. Some may have been removed then.
