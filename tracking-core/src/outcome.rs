@@ -1,6 +1,8 @@
 //! What became of a postback.
 
-use crate::{AffiliateId, Amount, CampaignId, ClickId, Conversion, Currency, ParameterError, Recorded};
+use crate::{
+    AffiliateId, Amount, CampaignId, ClickId, Conversion, Currency, NewConversion, ParameterError, Recorded, StoreError,
+};
 
 /// What became of a postback. Whatever tells about it (the answer, the metrics, the pages) derives from this.
 ///
@@ -53,6 +55,30 @@ impl Outcome {
                 Self::Duplicate(conversion)
             }
             Recorded::Duplicate(recorded) => Self::Conflict { recorded, amount, currency },
+        }
+    }
+
+    /// What became of this conversion, by what the store has said to it.
+    ///
+    /// For an application that records a conversion in its own transaction: that the click has been removed since it was
+    /// found, or its affiliate or campaign, is an outcome like others then, and no reason to lose an order.
+    ///
+    /// # Errors
+    /// The store's, if it could not do what it was asked.
+    pub fn of_result(
+        conversion: &NewConversion,
+        result: Result<Recorded<Conversion>, StoreError>,
+    ) -> Result<Self, StoreError> {
+        match result {
+            Ok(recorded) => Ok(Self::of(recorded, conversion.amount, conversion.currency)),
+            Err(StoreError::UnknownAffiliate(id)) => Ok(Self::UnknownAffiliate(id)),
+            Err(StoreError::UnknownCampaign(id)) => Ok(Self::UnknownCampaign(id)),
+            Err(StoreError::UnknownClick(click_id)) => Ok(Self::UnknownClick {
+                affiliate_id: conversion.click.affiliate_id,
+                campaign_id: Some(conversion.click.campaign_id),
+                click_id,
+            }),
+            Err(error) => Err(error),
         }
     }
 
