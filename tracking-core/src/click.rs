@@ -235,7 +235,7 @@ impl UserAgent {
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         let end = text.char_indices().nth(Self::MAX_LEN).map_or(text.len(), |(end, _)| end);
-        (end > 0).then(|| Self(text[..end].into()))
+        (end > 0).then(|| Self(text[..end].trim_end().into()))
     }
 
     /// The text.
