@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
 use storage_mysql::{MySqlStore, Options, sqlx};
-use tracking_core::{Attribution, CampaignRequest, ClickRequest, ConversionRequest, Outcome, Tracker};
+use tracking_core::{Attribution, CampaignRequest, ClickRequest, ConversionRequest, Outcome, Secret, Tracker};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -33,7 +33,8 @@ pub(crate) async fn shop(pool: &MySqlPool) -> Result<i64> {
     // In the same database, beside the shop's own tables.
     let store = MySqlStore::with_options(pool.clone(), Options::default().table_prefix("tracking_".parse()?));
     store.migrate().await?;
-    let tracker = Tracker::new(store.clone());
+    // An application keeps one: click ids that were minted under another are forgeries to it.
+    let tracker = Tracker::new(store.clone(), Secret::random());
     let affiliate = tracker.create_affiliate("Ada's reviews".parse()?).await?;
     let campaign = CampaignRequest::new("Lamps".parse()?, "https://shop.example/?click_id={click_id}".parse()?);
     let campaign = tracker.create_campaign(campaign).await?.campaign;
@@ -62,9 +63,9 @@ async fn order(
     let outcome = match attribution {
         Attribution::Found(mut conversion) => {
             conversion.transaction_id = Some(format!("order-{}", done.last_insert_id()).parse()?);
-            let (amount, currency) = (conversion.amount, conversion.currency);
-            let recorded = store.insert_conversion_on(&mut transaction, conversion).await?;
-            Outcome::of(recorded, amount, currency)
+            let recorded = store.insert_conversion_on(&mut transaction, conversion.clone()).await;
+            // A click that was purged a moment ago is an outcome, too, and loses no order.
+            Outcome::of_result(&conversion, recorded)?
         }
         // The visitor did not come from an affiliate, for instance. The order stands all the same.
         Attribution::Refused(outcome) => outcome,

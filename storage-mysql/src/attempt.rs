@@ -47,6 +47,11 @@ impl Failure {
         }
     }
 
+    /// Whether the same may succeed later.
+    pub(crate) fn may_pass(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Conflict | Self::LockWait)
+    }
+
     /// By the number that both servers have given to it, see
     /// [MySQL's list](https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html) and
     /// [MariaDB's](https://mariadb.com/kb/en/mariadb-error-code-reference/).
@@ -82,7 +87,7 @@ impl Failure {
 /// same may succeed later: for an application that waits for a database which is still starting.
 #[must_use]
 pub fn is_unavailable(error: &Error) -> bool {
-    matches!(Failure::of(error), Failure::Unavailable | Failure::Conflict | Failure::LockWait)
+    Failure::of(error).may_pass()
 }
 
 /// The number of an error that the server sent.
@@ -229,22 +234,25 @@ impl Sending {
     async fn execute(
         self,
         connection: &mut MySqlConnection,
-        statements: [Sql; 2],
+        statements: Vec<Sql>,
         lock_wait: LockWait,
     ) -> Result<(), Error> {
-        let [insert, count] = statements;
         let (begin, commit) = (lock_wait.begin(), lock_wait.commit());
         match self {
             Self::OneByOne => {
                 raw_sql(begin).execute(&mut *connection).await?;
-                raw_sql(insert).execute(&mut *connection).await?;
-                raw_sql(count).execute(&mut *connection).await?;
+                for statement in statements {
+                    raw_sql(statement).execute(&mut *connection).await?;
+                }
                 raw_sql(commit).execute(connection).await.map(drop)
             }
             Self::Compound => {
-                let mut compound = Sql::with_capacity(insert.len() + count.len() + 512);
-                compound.push("BEGIN NOT ATOMIC ").push(begin).push("; ").statement(&insert);
-                compound.push("; ").statement(&count).push("; ").push(commit).push("; END");
+                let mut compound = Sql::with_capacity(statements.iter().map(Sql::len).sum::<usize>() + 512);
+                compound.push("BEGIN NOT ATOMIC ").push(begin).push("; ");
+                for statement in &statements {
+                    compound.statement(statement).push("; ");
+                }
+                compound.push(commit).push("; END");
                 raw_sql(compound).execute(connection).await.map(drop)
             }
         }
@@ -256,7 +264,7 @@ impl Sending {
 pub(crate) async fn transact(
     database: &Database,
     sending: Sending,
-    statements: [Sql; 2],
+    statements: Vec<Sql>,
     deadline: Instant,
 ) -> Result<(), Error> {
     let mut lease = Lease::take(&database.pool, deadline).await?;
@@ -264,6 +272,27 @@ pub(crate) async fn transact(
         Ok(()) => {
             lease.give_back();
             Ok(())
+        }
+        Err(error) => {
+            lease.undo_after(&error, database.lock_wait, deadline).await;
+            Err(error)
+        }
+    }
+}
+
+/// Runs this statement in a transaction that locks nothing but the rows that it changes, and returns how many they are.
+pub(crate) async fn change(database: &Database, statement: Sql, deadline: Instant) -> Result<u64, Error> {
+    let mut lease = Lease::take(&database.pool, deadline).await?;
+    let transaction = async {
+        raw_sql(database.lock_wait.begin_change()).execute(lease.connection()).await?;
+        let done = raw_sql(statement).execute(lease.connection()).await?;
+        raw_sql(database.lock_wait.commit()).execute(lease.connection()).await?;
+        Ok(done.rows_affected())
+    };
+    match within(deadline, transaction).await {
+        Ok(changed) => {
+            lease.give_back();
+            Ok(changed)
         }
         Err(error) => {
             lease.undo_after(&error, database.lock_wait, deadline).await;

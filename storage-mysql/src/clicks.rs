@@ -8,11 +8,13 @@ use tracking_core::{AffiliateId, CampaignId, Click, ClickId, ClickRecordId, NewC
 
 use crate::attempt::{Failure, Reader};
 use crate::counters::Changes;
-use crate::inserts::{Kind, Row, Verdict, Verdicts};
+use crate::details::Columns;
+use crate::inserts::{Findings, Kind, Row, Verdict};
 use crate::numbers::Sequence;
-use crate::rows;
 use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
+use crate::visitors::Visit;
+use crate::{rows, visitors};
 
 #[derive(Debug)]
 pub(crate) struct Clicks {
@@ -23,7 +25,7 @@ pub(crate) struct Clicks {
 #[async_trait]
 impl Kind for Clicks {
     const OPERATION: &'static str = "insert click";
-    type New = NewClick;
+    type New = Visit;
     type Record = Click;
     type Identity = (AffiliateId, CampaignId, ClickId);
 
@@ -31,66 +33,78 @@ impl Kind for Clicks {
         &self.numbers
     }
 
-    fn identity(new: &NewClick) -> Self::Identity {
-        (new.affiliate_id, new.campaign_id, new.click_id.clone())
+    fn identity(Visit { click, .. }: &Visit) -> Self::Identity {
+        (click.affiliate_id, click.campaign_id, click.click_id.clone())
     }
 
-    fn record(new: NewClick, number: u64) -> Result<Click, ParseError> {
-        Ok(new.into_click(ClickRecordId::new(number)?))
+    fn record(new: Visit, number: u64) -> Result<Click, ParseError> {
+        Ok(new.click.into_click(ClickRecordId::new(number)?))
     }
 
-    fn statements(&self, rows: &[Row<NewClick>], slot: u8) -> [Sql; 2] {
+    fn statements(&self, rows: &[Row<Visit>], slot: u8) -> Vec<Sql> {
         let prefix = &self.database.prefix;
-        let mut sql = Sql::with_capacity(256 + 128 * rows.len());
-        sql.push("INSERT INTO ").table(prefix, "clicks");
-        sql.push(" (id, affiliate_id, campaign_id, click_id, timestamp) VALUES ");
-        sql.separated(", ", rows, |sql, row| {
-            sql.push("(").number(row.number);
-            sql.push(", ").number(row.new.affiliate_id.as_u64()).push(", ").number(row.new.campaign_id.as_u64());
-            sql.push(", ").ascii(row.new.click_id.as_str()).push(", ").time(row.new.created_at).push(")");
+        let columns = Columns::of(rows.iter().map(|row| &row.new.click.details));
+        let mut sql = Sql::with_capacity(256 + 256 * rows.len());
+        sql.push("INSERT INTO ").table(prefix, "clicks").push(" (id, affiliate_id, campaign_id, click_id, timestamp");
+        columns.write_names(&mut sql);
+        sql.push(") VALUES ");
+        sql.separated(", ", rows, |sql, Row { number, new: Visit { click, .. }, .. }| {
+            sql.push("(").number(*number);
+            sql.push(", ").number(click.affiliate_id.as_u64()).push(", ").number(click.campaign_id.as_u64());
+            sql.push(", ").ascii(click.click_id.as_str()).push(", ").time(click.created_at);
+            columns.write_values(sql, &click.details);
+            sql.push(")");
         });
         let mut changes = Changes::default();
-        rows.iter().for_each(|row| changes.count_click(&row.new));
-        [sql, changes.statement(prefix, slot)]
+        rows.iter().for_each(|row| changes.count_click(&row.new.click));
+        let mut statements = vec![sql];
+        statements.extend(visitors::statements(prefix, rows.iter().map(|row| &row.new)));
+        statements.push(changes.statement(prefix, slot));
+        statements
     }
 
     async fn look(
         &self,
         reader: &mut Reader<'_>,
-        rows: &[Row<NewClick>],
+        rows: &mut [Row<Visit>],
         failed: Option<Failure>,
-    ) -> Result<Verdicts<Self>, Error> {
-        let ids = || rows.iter().map(|row| (row.new.affiliate_id, row.new.campaign_id));
+    ) -> Result<Findings<Click>, Error> {
+        let ids = || rows.iter().map(|row| (row.new.click.affiliate_id, row.new.click.campaign_id));
         if failed == Some(Failure::MissingReference) {
             self.database.known.forget(ids());
         }
         let missing = self.database.known.missing(reader, &self.database.prefix, ids()).await?;
         let mut found = HashMap::new();
         if failed.is_some() {
-            let clicks = rows.iter().map(|row| (row.new.affiliate_id, &row.new.click_id));
+            let clicks = rows.iter().map(|row| (row.new.click.affiliate_id, &row.new.click.click_id));
             for row in reader.rows(|sql| select(sql, &self.database.prefix, clicks.clone())).await? {
                 let click = rows::click(&row)?;
                 found.insert((click.affiliate_id, click.campaign_id, click.click_id.clone()), click);
             }
         }
-        let verdict = |row: &Row<NewClick>| {
-            if missing.affiliates.contains(&row.new.affiliate_id) {
-                return Some(Verdict::UnknownAffiliate(row.new.affiliate_id));
+        let verdict = |row: &Row<Visit>| {
+            let NewClick { affiliate_id, campaign_id, .. } = row.new.click;
+            if missing.affiliates.contains(&affiliate_id) {
+                return Some(Verdict::UnknownAffiliate(affiliate_id));
             }
-            if missing.campaigns.contains(&row.new.campaign_id) {
-                return Some(Verdict::UnknownCampaign(row.new.campaign_id));
+            if missing.campaigns.contains(&campaign_id) {
+                return Some(Verdict::UnknownCampaign(campaign_id));
             }
             let click = found.get(&Self::identity(&row.new))?.clone();
             Some(row.meets(click.id.as_u64(), click))
         };
-        Ok(rows.iter().map(verdict).collect())
+        let verdicts: Vec<_> = rows.iter().map(verdict).collect();
+        let pending = rows.iter_mut().zip(&verdicts).filter(|(_, verdict)| verdict.is_none());
+        let visits = pending.map(|(row, _)| &mut row.new);
+        let are_rows_changed = visitors::judge(reader, &self.database.prefix, visits).await?;
+        Ok(Findings { verdicts, are_rows_changed })
     }
 
-    fn goes_alone(_: &NewClick) -> bool {
+    fn goes_alone(_: &Visit) -> bool {
         false
     }
 
-    async fn to_lock(&self, _: &mut Reader<'_>, _: &NewClick) -> Result<Vec<u64>, Error> {
+    async fn to_lock(&self, _: &mut Reader<'_>, _: &Visit) -> Result<Vec<u64>, Error> {
         Ok(Vec::new())
     }
 
@@ -99,7 +113,7 @@ impl Kind for Clicks {
         _: &mut MySqlConnection,
         _: &[u64],
         _: Option<&mut Reader<'_>>,
-        _: &Row<NewClick>,
+        _: &Row<Visit>,
     ) -> Result<Option<Verdict<Click>>, Error> {
         Ok(None)
     }

@@ -13,7 +13,7 @@ use tracking_core::{
 use crate::attempt::{Failure, Reader};
 use crate::clicks;
 use crate::counters::Changes;
-use crate::inserts::{Kind, Row, Verdict, Verdicts};
+use crate::inserts::{Findings, Kind, Row, Verdict};
 use crate::lookups::is_same;
 use crate::numbers::Sequence;
 use crate::rows;
@@ -50,7 +50,7 @@ impl Kind for Conversions {
         Ok(new.into_conversion(ConversionId::new(number)?))
     }
 
-    fn statements(&self, rows: &[Row<NewConversion>], slot: u8) -> [Sql; 2] {
+    fn statements(&self, rows: &[Row<NewConversion>], slot: u8) -> Vec<Sql> {
         let prefix = &self.database.prefix;
         let mut sql = Sql::with_capacity(256 + 320 * rows.len());
         sql.push("INSERT INTO ").table(prefix, "conversions").push(" (").push(COLUMNS).push(") VALUES ");
@@ -63,18 +63,18 @@ impl Kind for Conversions {
         });
         let mut changes = Changes::default();
         rows.iter().for_each(|row| changes.count_conversion(&row.new));
-        [sql, changes.statement(prefix, slot)]
+        vec![sql, changes.statement(prefix, slot)]
     }
 
     async fn look(
         &self,
         reader: &mut Reader<'_>,
-        rows: &[Row<NewConversion>],
+        rows: &mut [Row<NewConversion>],
         failed: Option<Failure>,
-    ) -> Result<Verdicts<Self>, Error> {
+    ) -> Result<Findings<Conversion>, Error> {
         let prefix = &self.database.prefix;
         if failed.is_none() && self.database.seen_clicks.take_all(rows.iter().map(|row| &row.new.click)) {
-            return Ok(Vec::new());
+            return Ok(Findings::NOTHING);
         }
         let mut clicks = HashMap::new();
         let numbers = rows.iter().map(|row| row.new.click.id.as_u64());
@@ -109,7 +109,8 @@ impl Kind for Conversions {
                 None
             })
         };
-        rows.iter().map(verdict).collect()
+        let verdicts = rows.iter().map(verdict).collect::<Result<_, Error>>()?;
+        Ok(Findings { verdicts, are_rows_changed: false })
     }
 
     fn goes_alone(new: &NewConversion) -> bool {

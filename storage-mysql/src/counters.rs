@@ -29,13 +29,19 @@ pub(crate) const ALL_TIMES: &str = "'1000-01-01'";
 #[derive(Debug, Default, Clone, Copy)]
 struct Change {
     clicks: u64,
+    human_clicks: u64,
+    unique_clicks: u64,
     conversions: u64,
     amount: Decimal,
 }
 
 impl Changes {
     pub(crate) fn count_click(&mut self, click: &NewClick) {
-        self.add(click.affiliate_id, click.campaign_id, click.created_at, None, |change| change.clicks += 1);
+        self.add(click.affiliate_id, click.campaign_id, click.created_at, None, |change| {
+            change.clicks += 1;
+            change.human_clicks += u64::from(click.details.is_human());
+            change.unique_clicks += u64::from(click.details.is_unique());
+        });
     }
 
     pub(crate) fn count_conversion(&mut self, conversion: &NewConversion) {
@@ -63,7 +69,8 @@ impl Changes {
     pub(crate) fn statement(&self, prefix: &TablePrefix, slot: u8) -> Sql {
         let mut sql = Sql::with_capacity(512 + 64 * self.0.len());
         sql.push("INSERT INTO ").table(prefix, "counters");
-        sql.push(" (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount) VALUES ");
+        sql.push(" (affiliate_id, quarter_hour, campaign_id, currency, slot, ");
+        sql.push("clicks, human_clicks, unique_clicks, conversions, amount) VALUES ");
         sql.separated(", ", &self.0, |sql, ((affiliate, period, campaign, currency), change)| {
             sql.push("(").number(affiliate.as_u64()).push(", ");
             match period {
@@ -72,10 +79,13 @@ impl Changes {
             };
             sql.push(", ").number(campaign.map_or(0, CampaignId::as_u64));
             sql.push(", ").ascii(currency.map_or("", Currency::code)).push(", ").number(slot.into());
-            sql.push(", ").number(change.clicks).push(", ").number(change.conversions);
+            sql.push(", ").number(change.clicks).push(", ").number(change.human_clicks);
+            sql.push(", ").number(change.unique_clicks).push(", ").number(change.conversions);
             sql.push(", ").decimal(change.amount).push(")");
         });
         sql.push(" ON DUPLICATE KEY UPDATE clicks = clicks + VALUES(clicks), ");
+        sql.push("human_clicks = human_clicks + VALUES(human_clicks), ");
+        sql.push("unique_clicks = unique_clicks + VALUES(unique_clicks), ");
         sql.push("conversions = conversions + VALUES(conversions), amount = amount + VALUES(amount)");
         sql
     }

@@ -29,15 +29,16 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     fn record(new: Self::New, number: u64) -> Result<Self::Record, ParseError>;
 
     /// The statements that insert and count these rows. They fail if one of the rows can't be inserted.
-    fn statements(&self, rows: &[Row<Self::New>], slot: u8) -> [Sql; 2];
+    fn statements(&self, rows: &[Row<Self::New>], slot: u8) -> Vec<Sql>;
 
-    /// Looks which of these rows need not, or can't, be inserted, before a first attempt or after one that failed.
+    /// Looks which of these rows need not, or can't, be inserted, before a first attempt or after one that failed; and
+    /// how the others have to be, as far as that depends on what is there.
     async fn look(
         &self,
         reader: &mut Reader<'_>,
-        rows: &[Row<Self::New>],
+        rows: &mut [Row<Self::New>],
         failed: Option<Failure>,
-    ) -> Result<Verdicts<Self>, Error>;
+    ) -> Result<Findings<Self::Record>, Error>;
 
     /// Whether this one needs a transaction of its own, in which others are kept away while it looks.
     fn goes_alone(new: &Self::New) -> bool;
@@ -55,8 +56,18 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     ) -> Result<Option<Verdict<Self::Record>>, Error>;
 }
 
-/// One for each row, or none where it is still to be inserted.
-pub(crate) type Verdicts<K> = Vec<Option<Verdict<<K as Kind>::Record>>>;
+/// What a look has found.
+#[derive(Debug)]
+pub(crate) struct Findings<R> {
+    /// One for each row, or none where it is still to be inserted.
+    pub(crate) verdicts: Vec<Option<Verdict<R>>>,
+    /// Whether rows that are still to be inserted have become others than they were.
+    pub(crate) are_rows_changed: bool,
+}
+
+impl<R> Findings<R> {
+    pub(crate) const NOTHING: Self = Self { verdicts: Vec::new(), are_rows_changed: false };
+}
 
 /// A record that is to be inserted under this number.
 #[derive(Debug)]
@@ -176,7 +187,7 @@ impl<K: Kind> Inserts<K> {
             (
                 row.place,
                 if K::goes_alone(&row.new) {
-                    self.insert_alone(&row, writer.slot, patience).await
+                    self.insert_alone(row, writer.slot, patience).await
                 } else {
                     self.insert_single(row, writer, patience).await
                 },
@@ -225,17 +236,19 @@ impl<K: Kind> Inserts<K> {
                 break;
             }
             let before = work.pending.len();
-            if let Err(error) = self.look(work, Some(failure), patience).await {
+            let are_rows_changed = self.look(work, Some(failure), patience).await.unwrap_or_else(|error| {
                 work.fail(error);
-            }
+                true
+            });
+            let is_explained = are_rows_changed || work.pending.len() < before;
             // Others are in the way, or nothing explains the refusal yet.
-            if work.pending.len() == before && !patience.pause().await {
+            if !is_explained && !patience.pause().await {
                 work.fail(error.into());
                 break;
             }
             // Somebody else's row has one of the numbers.
             if failure == Failure::Duplicate
-                && work.pending.len() == before
+                && !is_explained
                 && error.to_string().contains("PRIMARY")
                 && let Err(error) = self.renumber(work, patience).await
             {
@@ -245,18 +258,19 @@ impl<K: Kind> Inserts<K> {
         Ok(())
     }
 
+    /// Tells whether rows that are still to be inserted have become others than they were.
     async fn look(
         &self,
         work: &mut Work<K>,
         failed: Option<Failure>,
         patience: &mut Patience,
-    ) -> Result<(), SharedError> {
+    ) -> Result<bool, SharedError> {
         loop {
             let mut reader = Reader::Pool(&self.database.pool, patience.deadline());
-            match self.kind.look(&mut reader, &work.pending, failed).await {
-                Ok(verdicts) => {
-                    work.note(verdicts);
-                    return Ok(());
+            match self.kind.look(&mut reader, &mut work.pending, failed).await {
+                Ok(findings) => {
+                    work.note(findings.verdicts);
+                    return Ok(findings.are_rows_changed);
                 }
                 Err(error) if is_unavailable(&error) && patience.pause().await => {}
                 Err(error) => return Err(error.into()),

@@ -4,16 +4,19 @@ mod attempt;
 mod clicks;
 mod conversions;
 mod counters;
+mod details;
 mod directory;
 mod inserts;
 mod lists;
 mod lookups;
 mod migrate;
 mod numbers;
+mod retention;
 mod rows;
 mod sql;
 mod store;
 mod transactions;
+mod visitors;
 
 pub use sqlx;
 

@@ -78,25 +78,35 @@ impl Database {
     pub(crate) async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
         let query = |sql: &mut Sql| {
             sql.push("SELECT currency, CAST(SUM(clicks) AS SIGNED) AS clicks, ");
+            sql.push("CAST(SUM(human_clicks) AS SIGNED) AS human_clicks, ");
+            sql.push("CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, ");
             sql.push("CAST(SUM(conversions) AS SIGNED) AS conversions, SUM(amount) AS amount FROM ");
             sql.table(&self.prefix, "counters").push(" WHERE affiliate_id = ").number(affiliate.as_u64());
             sql.push(" AND quarter_hour = ").push(ALL_TIMES).push(" GROUP BY currency");
         };
         let to_total = |row: &MySqlRow| {
-            let (clicks, conversions) = (rows::number(row, "clicks")?, rows::number(row, "conversions")?);
             let amount: Decimal = row.try_get("amount")?;
             let currency = match rows::text(row, "currency")? {
                 "" => None,
                 code => Some(rows::parse("currency", code.parse())?),
             };
-            Ok((clicks, conversions, amount, currency))
+            let counts = Summary {
+                clicks: rows::number(row, "clicks")?,
+                human_clicks: rows::number(row, "human_clicks")?,
+                unique_clicks: rows::number(row, "unique_clicks")?,
+                conversions: rows::number(row, "conversions")?,
+                ..Summary::default()
+            };
+            Ok((counts, amount, currency))
         };
         let totals = self.read("summarize", query, to_total).await?;
         self.check_owner(affiliate, totals.is_empty()).await?;
         let mut summary = Summary::default();
-        for (clicks, conversions, amount, currency) in totals {
-            summary.clicks += clicks;
-            summary.conversions += conversions;
+        for (counts, amount, currency) in totals {
+            summary.clicks += counts.clicks;
+            summary.human_clicks += counts.human_clicks;
+            summary.unique_clicks += counts.unique_clicks;
+            summary.conversions += counts.conversions;
             if let Some(currency) = currency {
                 summary.revenue.add_sum(amount, currency);
             }
@@ -105,11 +115,11 @@ impl Database {
     }
 
     /// Where nothing was found the affiliate itself may be missing. Where something was, it is there.
-    async fn check_owner(&self, affiliate: AffiliateId, is_empty: bool) -> Result<(), StoreError> {
+    pub(crate) async fn check_owner(&self, affiliate: AffiliateId, is_empty: bool) -> Result<(), StoreError> {
         if is_empty { self.affiliate(affiliate).await.map(drop) } else { Ok(()) }
     }
 
-    async fn read<T>(
+    pub(crate) async fn read<T>(
         &self,
         operation: &'static str,
         query: impl Fn(&mut Sql),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sqlx::Error;
@@ -68,29 +69,41 @@ impl Batch for FindCampaigns {
 
 /// Clicks that were found a moment ago, most of them for the sake of a conversion.
 ///
-/// It spares the question whether a conversion names its click right. No row of a click ever changes, nor is its number
-/// given to another; that it is there still is proved by the foreign key.
+/// It spares the question whether a conversion names its click right. That the click is there still, and not purged, is
+/// proved by the foreign key, for its number is never given to another. Its id changes once at the most, when it is
+/// erased: in this process it is forgotten here then, and for what another process has erased it is not trusted for long.
+/// A conversion that slips in meanwhile is one that came just before: the click keeps it, under its new id.
 #[derive(Debug, Default)]
-pub(crate) struct SeenClicks(Mutex<HashMap<ClickRecordId, Click>>);
+pub(crate) struct SeenClicks(Mutex<HashMap<ClickRecordId, (Click, Instant)>>);
 
 impl SeenClicks {
     /// How many are remembered. All are forgotten beyond that.
     const CAPACITY: usize = 10_000;
+    /// For how long one is trusted: for longer than it takes from a look-up to its insert.
+    const LIFETIME: Duration = Duration::from_secs(2);
 
     fn note_all<'a>(&self, clicks: impl Iterator<Item = &'a Click>) {
-        let mut seen = self.0.lock();
+        let (mut seen, now) = (self.0.lock(), Instant::now());
         for click in clicks {
             if seen.len() >= Self::CAPACITY {
                 seen.clear();
             }
-            seen.insert(click.id, click.clone());
+            seen.insert(click.id, (click.clone(), now));
         }
     }
 
     /// Whether all of these have been seen as they are here. They are forgotten.
     pub(crate) fn take_all<'a>(&self, mut clicks: impl Iterator<Item = &'a Click>) -> bool {
         let mut seen = self.0.lock();
-        clicks.all(|click| seen.remove(&click.id).is_some_and(|found| is_same(&found, click)))
+        let is_as_seen = |click: &Click, (found, since): (Click, Instant)| {
+            since.elapsed() < Self::LIFETIME && is_same(&found, click)
+        };
+        clicks.all(|click| seen.remove(&click.id).is_some_and(|found| is_as_seen(click, found)))
+    }
+
+    pub(crate) fn forget(&self, ids: &[ClickRecordId]) {
+        let mut seen = self.0.lock();
+        ids.iter().for_each(|id| _ = seen.remove(id));
     }
 }
 

@@ -16,17 +16,23 @@ use crate::sql::Sql;
 use crate::store::Database;
 
 /// In order; versions count from one.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/1_records.sql"), include_str!("../migrations/2_counters.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/1_records.sql"),
+    include_str!("../migrations/2_counters.sql"),
+    include_str!("../migrations/3_visits.sql"),
+];
 
 /// How often, and after which pause, a step is tried that another process is at.
 const ATTEMPTS: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(100);
 
 const ER_NO_SUCH_TABLE: u16 = 1146;
+const ER_BAD_FIELD_ERROR: u16 = 1054;
 
 const NOTES: &str = "tracking_migrations";
-const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters"];
+const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters", "visitors"];
+/// Those that came with later versions, and a column of each, by which it is told from a table of the application's.
+const LATER_TABLES: &[(u32, &str, &str)] = &[(2, "counters", "quarter_hour"), (3, "visitors", "first_click")];
 
 /// What a migration has done: `from` equals `to` where there was nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +111,11 @@ impl Migration<'_> {
         if found > known {
             return Err(MigrateError::TooNew { found, known });
         }
+        for (version, name, column) in LATER_TABLES {
+            if *version > found && !self.can_be_ours(name, column).await.map_err(MigrateError::Version)? {
+                return Err(MigrateError::ForeignTable(format!("{}{name}", self.database.prefix)));
+            }
+        }
         let bytewise = self.bytewise().await.map_err(MigrateError::Version)?;
         let mut from = found;
         for (version, migration) in (1..).zip(MIGRATIONS) {
@@ -154,6 +165,17 @@ impl Migration<'_> {
             Ok(_) => Ok(true),
             Err(error) if number_of(&error) == Some(ER_NO_SUCH_TABLE) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is no table of this name, or one that a migration which was broken off may have created.
+    async fn can_be_ours(&mut self, name: &'static str, column: &'static str) -> Result<bool, Error> {
+        let mut sql = Sql::default();
+        sql.push("SELECT ").push(column).push(" FROM ").table(&self.database.prefix, name).push(" LIMIT 0");
+        match raw_sql(sql).execute(&mut *self.connection).await {
+            Err(error) if number_of(&error) == Some(ER_BAD_FIELD_ERROR) => Ok(false),
+            Err(error) if number_of(&error) != Some(ER_NO_SUCH_TABLE) => Err(error),
+            _ => Ok(true),
         }
     }
 

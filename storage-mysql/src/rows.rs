@@ -9,9 +9,12 @@ use tracking_core::{
     ParseError, PostbackKeyHash, Timestamp, TransactionId,
 };
 
+use crate::details;
+
 pub(crate) const AFFILIATE: &str = "id, name, created_at";
 pub(crate) const CAMPAIGN: &str = "id, name, destination_url, postback_key_hash, created_at";
-pub(crate) const CLICK: &str = "id, affiliate_id, campaign_id, click_id, timestamp";
+pub(crate) const CLICK: &str = "id, affiliate_id, campaign_id, click_id, timestamp, sub1, sub2, sub3, sub4, sub5, source, ip, \
+     user_agent, bot, is_repeat, is_recovered";
 
 pub(crate) fn affiliate(row: &MySqlRow) -> Result<Affiliate, Error> {
     Ok(Affiliate {
@@ -43,6 +46,7 @@ pub(crate) fn click(row: &MySqlRow) -> Result<Click, Error> {
         campaign_id: parse("campaign_id", CampaignId::new(number(row, "campaign_id")?))?,
         click_id: parse("click_id", text(row, "click_id")?.parse())?,
         created_at: time(row, "timestamp")?,
+        details: details::read(row)?,
     })
 }
 
@@ -80,7 +84,7 @@ pub(crate) fn text<'r>(row: &'r MySqlRow, column: &'static str) -> Result<&'r st
     row.try_get(column)
 }
 
-fn time(row: &MySqlRow, column: &'static str) -> Result<Timestamp, Error> {
+pub(crate) fn time(row: &MySqlRow, column: &'static str) -> Result<Timestamp, Error> {
     let time: NaiveDateTime = row.try_get(column)?;
     parse(column, Timestamp::from_millis(time.and_utc().timestamp_millis()))
 }

@@ -86,6 +86,18 @@ impl LockWait {
         }
     }
 
+    /// Begins a transaction that locks nothing but the rows that it changes, and no gap between them.
+    pub(crate) const fn begin_change(self) -> &'static str {
+        match self {
+            Self::OfSession => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION",
+            Self::OfTransaction => {
+                "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout; \
+                 SET SESSION innodb_lock_wait_timeout = 2; \
+                 SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"
+            }
+        }
+    }
+
     pub(crate) const fn commit(self) -> &'static str {
         match self {
             Self::OfSession => "COMMIT",
@@ -170,7 +182,15 @@ impl Sql {
         self.push("_ascii ").bytes(text.as_bytes())
     }
 
+    /// A text of any characters.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+        // What most texts are made of, those in which browsers describe themselves included.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_.:;,/()+=".contains(&byte);
+        if text.bytes().all(is_plain) {
+            self.push("'");
+            self.0.push_str(text);
+            return self.push("'");
+        }
         self.push("_utf8mb4 ").bytes(text.as_bytes())
     }
 
@@ -181,14 +201,17 @@ impl Sql {
         }
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.push("x'").digits(bytes).push("'")
+    }
+
+    /// Bytes as hexadecimal digits.
+    pub(crate) fn digits(&mut self, bytes: &[u8]) -> &mut Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.0.push_str("x'");
         for byte in bytes {
             self.0.push(DIGITS[usize::from(byte >> 4)].into());
             self.0.push(DIGITS[usize::from(byte & 15)].into());
         }
-        self.0.push('\'');
         self
     }
 

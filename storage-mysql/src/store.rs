@@ -8,7 +8,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracking_core::{
     Affiliate, AffiliateId, BatchLimits, Batcher, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate,
-    NewCampaign, NewClick, NewConversion, Page, PageRequest, Recorded, Store, StoreError, Summary, async_trait,
+    NewCampaign, NewClick, NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, Store, StoreError,
+    Summary, Timestamp, async_trait,
 };
 
 use crate::attempt::{Failure, Lease, Reader, Sending, store_error, within};
@@ -208,7 +209,7 @@ impl MySqlStore {
         connection: &mut MySqlConnection,
         click: NewClick,
     ) -> Result<Recorded<Click>, StoreError> {
-        self.clicks.batch().insert_on(connection, click).await
+        self.clicks.batch().insert_on(connection, click.into()).await
     }
 
     /// Records a conversion in the application's own transaction: it is there, and counted, if and when that commits.
@@ -323,7 +324,7 @@ impl Store for MySqlStore {
     }
 
     async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
-        self.clicks.call(click).await
+        self.clicks.call(click.into()).await
     }
 
     async fn find_clicks(
@@ -352,5 +353,17 @@ impl Store for MySqlStore {
 
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
         self.database.summary(affiliate).await
+    }
+
+    async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.database.forget_visitors(before).await
+    }
+
+    async fn purge_clicks(&self, affiliate: AffiliateId, request: PurgeRequest) -> Result<Purged, StoreError> {
+        self.database.purge_clicks(affiliate, request).await
+    }
+
+    async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError> {
+        self.database.erase_clicks(click_id, replacement).await
     }
 }

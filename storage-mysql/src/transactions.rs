@@ -24,14 +24,14 @@ impl<K: Kind> Inserts<K> {
                 Err(failed) => return Err(error(failed)),
             }
         };
-        let row = Row { place: 0, number, new };
-        self.insert_in_scope(connection, &row, &patience).await.map_err(error)?.into_result(K::OPERATION)
+        let mut row = Row { place: 0, number, new };
+        self.insert_in_scope(connection, &mut row, &patience).await.map_err(error)?.into_result(K::OPERATION)
     }
 
     async fn insert_in_scope(
         &self,
         connection: &mut MySqlConnection,
-        row: &Row<K::New>,
+        row: &mut Row<K::New>,
         patience: &Patience,
     ) -> Result<Verdict<K::Record>, Error> {
         let mut committed = Reader::Pool(&self.database.pool, patience.deadline());
@@ -46,6 +46,7 @@ impl<K: Kind> Inserts<K> {
         if !is_in_transaction {
             // It is rolled back when it is dropped.
             let mut transaction = connection.begin().await?;
+            raw_sql(SAVEPOINT).execute(&mut *transaction).await?;
             let verdict = self.insert_within(&mut transaction, row, &to_lock, slot, Some(committed)).await?;
             transaction.commit().await?;
             return Ok(verdict);
@@ -53,7 +54,7 @@ impl<K: Kind> Inserts<K> {
         let result = self.insert_within(connection, row, &to_lock, slot, Some(committed)).await;
         let end = match &result {
             Ok(_) => "RELEASE SAVEPOINT tracking_record",
-            Err(_) => "ROLLBACK TO SAVEPOINT tracking_record",
+            Err(_) => ROLLBACK_TO_SAVEPOINT,
         };
         let ended = raw_sql(end).execute(connection).await;
         match result {
@@ -64,9 +65,14 @@ impl<K: Kind> Inserts<K> {
     }
 
     /// Inserts a record that goes alone.
-    pub(crate) async fn insert_alone(&self, row: &Row<K::New>, slot: u8, mut patience: Patience) -> Verdict<K::Record> {
+    pub(crate) async fn insert_alone(
+        &self,
+        mut row: Row<K::New>,
+        slot: u8,
+        mut patience: Patience,
+    ) -> Verdict<K::Record> {
         loop {
-            let error = match self.try_alone(row, slot, &patience).await {
+            let error = match self.try_alone(&mut row, slot, &patience).await {
                 Ok(verdict) => return verdict,
                 Err(error) => error,
             };
@@ -76,12 +82,18 @@ impl<K: Kind> Inserts<K> {
         }
     }
 
-    async fn try_alone(&self, row: &Row<K::New>, slot: u8, patience: &Patience) -> Result<Verdict<K::Record>, Error> {
+    async fn try_alone(
+        &self,
+        row: &mut Row<K::New>,
+        slot: u8,
+        patience: &Patience,
+    ) -> Result<Verdict<K::Record>, Error> {
         let (database, deadline) = (&self.database, patience.deadline());
         let mut lease = Lease::take(&database.pool, deadline).await?;
         let transaction = async {
             let to_lock = self.kind.to_lock(&mut Reader::Transaction(lease.connection()), &row.new).await?;
             raw_sql(database.lock_wait.begin()).execute(lease.connection()).await?;
+            raw_sql(SAVEPOINT).execute(lease.connection()).await?;
             let verdict = self.insert_within(lease.connection(), row, &to_lock, slot, None).await?;
             raw_sql(database.lock_wait.commit()).execute(lease.connection()).await?;
             Ok(verdict)
@@ -106,7 +118,7 @@ impl<K: Kind> Inserts<K> {
     async fn insert_within(
         &self,
         connection: &mut MySqlConnection,
-        row: &Row<K::New>,
+        row: &mut Row<K::New>,
         to_lock: &[u64],
         slot: u8,
         mut committed: Option<Reader<'_>>,
@@ -116,36 +128,47 @@ impl<K: Kind> Inserts<K> {
         {
             return Ok(verdict);
         }
-        if let Some(verdict) = self.judge(connection, &mut committed, row, None).await? {
+        if let (Some(verdict), _) = self.judge(connection, &mut committed, row, None).await? {
             return Ok(verdict);
         }
-        let statements = self.kind.statements(std::slice::from_ref(row), slot);
-        let error = match execute_all(connection, statements).await {
-            Ok(()) => {
-                let record = K::record(row.new.clone(), row.number);
-                return record.map(Verdict::New).map_err(|error| Error::Decode(error.into()));
+        let mut attempts = 0;
+        loop {
+            let statements = self.kind.statements(std::slice::from_ref(row), slot);
+            let error = match execute_all(connection, statements).await {
+                Ok(()) => {
+                    let record = K::record(row.new.clone(), row.number);
+                    return record.map(Verdict::New).map_err(|error| Error::Decode(error.into()));
+                }
+                Err(error) => error,
+            };
+            let failure = Failure::of(&error);
+            if !matches!(failure, Failure::Duplicate | Failure::MissingReference) {
+                return Err(error);
             }
-            Err(error) => error,
-        };
-        match Failure::of(&error) {
-            failure @ (Failure::Duplicate | Failure::MissingReference) => {
-                self.judge(connection, &mut committed, row, Some(failure)).await?.ok_or(error)
+            // The statements before it have succeeded.
+            raw_sql(ROLLBACK_TO_SAVEPOINT).execute(&mut *connection).await?;
+            attempts += 1;
+            match self.judge(connection, &mut committed, row, Some(failure)).await? {
+                (Some(verdict), _) => return Ok(verdict),
+                // It goes another way now.
+                (None, true) if attempts < ATTEMPTS => {}
+                (None, _) => return Err(error),
             }
-            _ => Err(error),
         }
     }
 
-    /// Looks at what the transaction sees, and, where that does not settle it, at what others have committed.
+    /// Looks at what the transaction sees, and, where that does not settle it, at what others have committed. Tells also
+    /// whether the row has become another than it was.
     async fn judge(
         &self,
         connection: &mut MySqlConnection,
         committed: &mut Option<Reader<'_>>,
-        row: &Row<K::New>,
+        row: &mut Row<K::New>,
         failed: Option<Failure>,
-    ) -> Result<Option<Verdict<K::Record>>, Error> {
-        let row = std::slice::from_ref(row);
-        let seen = self.kind.look(&mut Reader::Transaction(connection), row, failed).await?;
-        let seen = seen.into_iter().next().flatten();
+    ) -> Result<(Option<Verdict<K::Record>>, bool), Error> {
+        let row = std::slice::from_mut(row);
+        let findings = self.kind.look(&mut Reader::Transaction(connection), row, failed).await?;
+        let (seen, is_changed) = (findings.verdicts.into_iter().next().flatten(), findings.are_rows_changed);
         let is_settled = match &seen {
             Some(Verdict::New(_) | Verdict::Duplicate(_)) => true,
             Some(_) => false,
@@ -153,28 +176,35 @@ impl<K: Kind> Inserts<K> {
         };
         match committed {
             Some(committed) if !is_settled => {
-                Ok(self.kind.look(committed, row, failed).await?.into_iter().next().flatten())
+                let findings = self.kind.look(committed, row, failed).await?;
+                Ok((findings.verdicts.into_iter().next().flatten(), is_changed | findings.are_rows_changed))
             }
-            _ => Ok(seen),
+            _ => Ok((seen, is_changed)),
         }
     }
 }
 
-async fn execute_all(connection: &mut MySqlConnection, statements: [Sql; 2]) -> Result<(), Error> {
+async fn execute_all(connection: &mut MySqlConnection, statements: Vec<Sql>) -> Result<(), Error> {
     for statement in statements {
         raw_sql(statement).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
+const SAVEPOINT: &str = "SAVEPOINT tracking_record";
+const ROLLBACK_TO_SAVEPOINT: &str = "ROLLBACK TO SAVEPOINT tracking_record";
+
+/// How often a record is tried that others make another one.
+const ATTEMPTS: u32 = 3;
+
 const ER_SP_DOES_NOT_EXIST: u16 = 1305;
 
 /// Whether the connection is in a transaction of the application's, which then has a savepoint.
 async fn is_in_transaction(connection: &mut MySqlConnection) -> Result<bool, Error> {
-    raw_sql("SAVEPOINT tracking_record").execute(&mut *connection).await?;
+    raw_sql(SAVEPOINT).execute(&mut *connection).await?;
     // Outside of a transaction a savepoint ends with the statement that sets it. Of a transaction that was begun in plain
     // SQL nobody knows but the server.
-    match raw_sql("ROLLBACK TO SAVEPOINT tracking_record").execute(&mut *connection).await {
+    match raw_sql(ROLLBACK_TO_SAVEPOINT).execute(&mut *connection).await {
         Ok(_) => Ok(true),
         // Unless it is the server that has ended a transaction, of which the application has to hear.
         Err(error) if number_of(&error) == Some(ER_SP_DOES_NOT_EXIST) && !connection.is_in_transaction() => Ok(false),

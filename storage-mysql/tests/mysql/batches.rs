@@ -160,7 +160,8 @@ async fn number_that_is_taken_is_replaced(kind: Kind) {
     // By somebody who writes to the table himself. He ought not to; but nothing may be lost by it.
     for number in [1, 3, 4] {
         let statement = format!(
-            "INSERT INTO clicks VALUES ({}, {}, {}, 'by-hand-{number}', '2024-01-01')",
+            "INSERT INTO clicks (id, affiliate_id, campaign_id, click_id, timestamp)
+             VALUES ({}, {}, {}, 'by-hand-{number}', '2024-01-01')",
             click.id.as_u64() + number,
             place.0,
             place.1
@@ -190,8 +191,13 @@ async fn texts_compare_byte_by_byte_in_the_tables_too(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
     for (id, text) in (1..).zip(["abc", "ABC", "Abc", "abc ", "abc  ", "ab", "abcd"]) {
-        let statement =
-            format!("INSERT INTO clicks VALUES ({}, {}, {}, '{text}', '2024-01-01')", 1_000_000 + id, place.0, place.1);
+        let statement = format!(
+            "INSERT INTO clicks (id, affiliate_id, campaign_id, click_id, timestamp)
+             VALUES ({}, {}, {}, '{text}', '2024-01-01')",
+            1_000_000 + id,
+            place.0,
+            place.1
+        );
         store.pool().execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
         let statement = format!("SELECT CAST(GROUP_CONCAT(id) AS CHAR) AS ids FROM clicks WHERE click_id = '{text}'");
         let row = store.pool().fetch_one(sqlx::AssertSqlSafe(statement)).await.unwrap();

@@ -24,7 +24,7 @@ on_both_servers! {
 }
 
 /// A store behind a proxy, with a short patience.
-async fn store_behind_proxy(kind: Kind) -> Option<(MySqlStore, Proxy)> {
+pub(crate) async fn store_behind_proxy(kind: Kind) -> Option<(MySqlStore, Proxy)> {
     let server = Server::shared(kind)?;
     let url = database(kind).await?;
     let proxy = Proxy::start(server.port()).await;

@@ -11,4 +11,6 @@ mod example;
 mod faults;
 mod migrations;
 mod proxy;
+mod retention;
 mod transactions;
+mod visitors;

@@ -4,7 +4,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, MySqlPool, Row};
 use storage_mysql::{MigrateError, Migrated, MySqlStore, Options, sqlx};
 use test_server::Kind;
-use tracking_core::Store;
+use tracking_core::{ClickDetails, Store};
 
 use crate::support::*;
 
@@ -16,6 +16,9 @@ on_both_servers! {
     newer_tables_are_left_alone
     migration_that_was_broken_off_is_finished
     version_1_is_upgraded_with_its_data
+    version_2_is_upgraded_with_its_data
+    upgrade_leaves_foreign_tables_alone
+    upgrade_rewrites_no_clicks
     upgrade_that_was_broken_off_is_finished
     sessions_without_autocommit_are_refused
     sessions_of_the_application_are_left_as_they_were
@@ -26,7 +29,7 @@ async fn migrating_again_does_nothing(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
     a_click(&store, place, "abc123").await;
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 2 });
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 3, to: 3 });
     assert_eq!(recount(&store, place.0).await.clicks, 1);
 }
 
@@ -104,25 +107,38 @@ async fn migration_that_was_broken_off_is_finished(kind: Kind) {
     }
 }
 
-/// Tables and rows as the first version made them, long ago.
-async fn version_1(pool: &MySqlPool, kind: Kind) {
-    let schema = include_str!("../upgrades/1.sql");
+/// Tables and rows as an earlier version made them, long ago.
+async fn tables_of(version: u32, pool: &MySqlPool, kind: Kind) {
+    let script = match version {
+        1 => include_str!("../upgrades/1.sql"),
+        2 => include_str!("../upgrades/2.sql"),
+        _ => panic!("there are no tables of version {version}"),
+    };
     let bytewise = match kind {
         Kind::MariaDb => "CHARACTER SET ascii COLLATE ascii_nopad_bin",
         Kind::MySql => "CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
     };
-    let script = schema.replace("{bytewise}", bytewise);
+    let script = script.replace("{bytewise}", bytewise);
     sqlx::raw_sql(AssertSqlSafe(script)).execute(pool).await.unwrap();
 }
 
 async fn version_1_is_upgraded_with_its_data(kind: Kind) {
+    version_is_upgraded_with_its_data(1, kind).await;
+}
+
+async fn version_2_is_upgraded_with_its_data(kind: Kind) {
+    version_is_upgraded_with_its_data(2, kind).await;
+}
+
+async fn version_is_upgraded_with_its_data(version: u32, kind: Kind) {
     let Some(url) = database(kind).await else { return };
     let pool = pool(&url).await;
-    version_1(&pool, kind).await;
+    tables_of(version, &pool, kind).await;
     let store = MySqlStore::new(pool);
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 1, to: 2 });
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 3 });
     let summary = recount(&store, parse("1")).await;
     assert_eq!((summary.clicks, summary.conversions), (5, 4));
+    assert_eq!((summary.human_clicks, summary.unique_clicks), (5, 5), "nobody has judged them");
     let revenue: Vec<String> = summary.revenue.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
     assert_eq!(revenue, ["0.000001 EUR", "1000000000010.05 USD"]);
     assert_eq!(recount(&store, parse("2")).await.clicks, 1);
@@ -130,23 +146,63 @@ async fn version_1_is_upgraded_with_its_data(kind: Kind) {
 
     // It goes on from there.
     let click = store.find_clicks(parse("1"), None, &parse("late")).await.unwrap().remove(0);
+    assert_eq!(click.details, ClickDetails::default(), "nothing is known of its visit");
     assert!(store.insert_conversion(new_conversion(&click)).await.unwrap().is_duplicate());
-    a_click(&store, (parse("1"), parse("10")), "after-the-upgrade").await;
-    assert_eq!(recount(&store, parse("1")).await.clicks, 6);
+    let place = (parse("1"), parse("10"));
+    a_click(&store, place, "after-the-upgrade").await;
+    for (id, is_repeat) in [("visit", false), ("another", true)] {
+        let click = store.insert_click(new_visit(place, id, 1)).await.unwrap().into_record();
+        assert_eq!(click.details.is_repeat, is_repeat);
+    }
+    let summary = recount(&store, parse("1")).await;
+    assert_eq!((summary.clicks, summary.human_clicks, summary.unique_clicks), (8, 8, 7));
 }
 
 async fn upgrade_that_was_broken_off_is_finished(kind: Kind) {
+    // Killed after the statement that created the table, and before the note of it.
+    for (version, table) in [(1, "counters"), (2, "visitors")] {
+        let Some(url) = database(kind).await else { return };
+        let pool = pool(&url).await;
+        tables_of(version, &pool, kind).await;
+        let older = self::pool(&database(kind).await.unwrap()).await;
+        if version == 1 {
+            tables_of(2, &older, kind).await;
+        } else {
+            store_on(older.clone(), Options::default()).await;
+        }
+        let row = older.fetch_one(AssertSqlSafe(format!("SHOW CREATE TABLE {table}"))).await.unwrap();
+        let create: String = row.get(1);
+        pool.execute(AssertSqlSafe(create)).await.unwrap();
+        let store = MySqlStore::new(pool);
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 3 });
+        assert_eq!(recount(&store, parse("1")).await.clicks, 5);
+    }
+}
+
+async fn upgrade_leaves_foreign_tables_alone(kind: Kind) {
     let Some(url) = database(kind).await else { return };
     let pool = pool(&url).await;
-    version_1(&pool, kind).await;
-    let finished = store_on(self::pool(&database(kind).await.unwrap()).await, Options::default()).await;
-    // Killed after the first statement, which created the table, and before the note of it.
-    let row = finished.pool().fetch_one("SHOW CREATE TABLE counters").await.unwrap();
-    let create: String = row.get(1);
-    pool.execute(AssertSqlSafe(create)).await.unwrap();
-    let store = MySqlStore::new(pool);
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 1, to: 2 });
-    assert_eq!(recount(&store, parse("1")).await.clicks, 5);
+    tables_of(2, &pool, kind).await;
+    pool.execute("CREATE TABLE visitors (name VARCHAR(100))").await.unwrap();
+    let store = MySqlStore::new(pool.clone());
+    let error = store.migrate().await.unwrap_err();
+    assert!(matches!(&error, MigrateError::ForeignTable(name) if name == "visitors"), "got {error:?}");
+    pool.execute("RENAME TABLE visitors TO shop_visitors").await.unwrap();
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 3 });
+}
+
+/// An upgrade of millions of clicks has to take no longer than one of a few.
+async fn upgrade_rewrites_no_clicks(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    tables_of(2, &pool, kind).await;
+    let migration = include_str!("../../migrations/3_visits.sql").replace("{prefix}", "");
+    let alters: Vec<&str> = migration.split(";\n").filter(|statement| statement.contains("\nALTER TABLE")).collect();
+    assert_eq!(alters.len(), 2);
+    for alter in alters {
+        // Fails where the server can't.
+        pool.execute(AssertSqlSafe(format!("{alter}, ALGORITHM = INSTANT"))).await.unwrap();
+    }
 }
 
 async fn sessions_without_autocommit_are_refused(kind: Kind) {

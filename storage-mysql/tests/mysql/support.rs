@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, MySqlPool, Row};
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::{Kind, Server};
 use tracking_core::{
-    AffiliateId, CampaignId, Click, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick, NewConversion,
-    PageRequest, ParseError, Recorded, Store, Summary, Timestamp,
+    AffiliateId, CampaignId, Click, ClickDetails, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick,
+    NewConversion, PageRequest, ParseError, Recorded, Store, Summary, Timestamp, VisitorHash, VisitorHashes,
 };
 
 /// Emits each of these `async fn(Kind)` as a test on MariaDB and as one on MySQL.
@@ -81,7 +81,15 @@ pub(crate) async fn affiliate_and_campaign(store: &MySqlStore) -> (AffiliateId, 
 }
 
 pub(crate) fn new_click((affiliate_id, campaign_id): (AffiliateId, CampaignId), click_id: &str) -> NewClick {
-    NewClick { affiliate_id, campaign_id, click_id: parse(click_id), created_at: time(1) }
+    let (click_id, details) = (parse(click_id), ClickDetails::default());
+    NewClick { affiliate_id, campaign_id, click_id, created_at: time(1), details, visitor: None }
+}
+
+/// The click of a visitor who is known by this number.
+pub(crate) fn new_visit(place: (AffiliateId, CampaignId), click_id: &str, visitor: u8) -> NewClick {
+    let hash = |byte| VisitorHash::from_bytes([byte; 16]);
+    let visitor = VisitorHashes { today: hash(visitor), yesterday: hash(visitor | 128) };
+    NewClick { visitor: Some(visitor), ..new_click(place, click_id) }
 }
 
 /// 10 USD.
@@ -111,7 +119,7 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
     let mut after: Option<Cursor> = None;
     loop {
         let page = store.clicks(affiliate, PageRequest { limit, after }).await.unwrap();
-        recount.clicks += page.items.len() as u64;
+        page.items.iter().for_each(|click| recount.count_click(&click.details));
         after = page.next;
         if after.is_none() {
             break;
@@ -135,11 +143,13 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
 /// Totals and quarter-hours must be what counting the rows gives.
 pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
     let rows = format!(
-        "SELECT affiliate_id, campaign_id, timestamp, '' AS currency, 1 AS clicks, 0 AS conversions, 0 AS amount
-            FROM {prefix}clicks
-         UNION ALL SELECT affiliate_id, campaign_id, timestamp, currency, 0, 1, amount FROM {prefix}conversions"
+        "SELECT affiliate_id, campaign_id, timestamp, '' AS currency, 1 AS clicks, bot = '' AS human_clicks,
+            bot = '' AND is_repeat = 0 AS unique_clicks, 0 AS conversions, 0 AS amount FROM {prefix}clicks
+         UNION ALL
+            SELECT affiliate_id, campaign_id, timestamp, currency, 0, 0, 0, 1, amount FROM {prefix}conversions"
     );
-    let sums = "CAST(SUM(clicks) AS CHAR) AS clicks, CAST(SUM(conversions) AS CHAR) AS conversions,
+    let sums = "CAST(SUM(clicks) AS CHAR) AS clicks, CAST(SUM(human_clicks) AS CHAR) AS human_clicks,
+                CAST(SUM(unique_clicks) AS CHAR) AS unique_clicks, CAST(SUM(conversions) AS CHAR) AS conversions,
                 CAST(CAST(SUM(amount) AS DECIMAL(38, 6)) AS CHAR) AS amount";
     // Counted in another way than the store does it.
     let quarter_hour = |time| format!("FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', {time}) / 900)");

@@ -6,7 +6,7 @@ use sqlx::{Executor, MySqlPool, Row};
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::Kind;
 use tokio::time::timeout;
-use tracking_core::{Attribution, Click, ConversionRequest, Outcome, Recorded, Store, StoreError, Tracker};
+use tracking_core::{Attribution, Click, ConversionRequest, Outcome, Recorded, Secret, Store, StoreError, Tracker};
 
 use crate::support::*;
 
@@ -281,18 +281,17 @@ async fn last_connection_of_the_pool_is_enough(kind: Kind) {
 
 async fn tracker_finds_the_click(kind: Kind) {
     let Some(store) = shop(kind).await else { return };
-    let tracker = Tracker::new(store.clone());
+    let tracker = Tracker::new(store.clone(), Secret::random());
     let mut events = tracker.subscribe();
     let place = affiliate_and_campaign(&store).await;
     let click = a_click(&store, place, "abc123").await;
     let sale = |amount| ConversionRequest::new(place.0, click.click_id.clone(), parse(amount), parse("USD"));
     for (amount, expected) in [("10", "accepted"), ("10", "duplicate"), ("11", "conflict")] {
         let Attribution::Found(conversion) = tracker.attribute(sale(amount)).await.unwrap() else { panic!("no click") };
-        let (amount, currency) = (conversion.amount, conversion.currency);
         let mut transaction = store.pool().begin().await.unwrap();
-        let recorded = store.insert_conversion_on(&mut transaction, conversion).await.unwrap();
+        let recorded = store.insert_conversion_on(&mut transaction, conversion.clone()).await;
         transaction.commit().await.unwrap();
-        let outcome = Outcome::of(recorded, amount, currency);
+        let outcome = Outcome::of_result(&conversion, recorded).unwrap();
         tracker.announce(&outcome);
         assert_eq!(outcome.code(), expected);
     }
