@@ -48,6 +48,11 @@ fn the_four_examples_answer_as_the_brief_prints_them(site: &Site) {
     assert_added(&mut clicks, &[("next_cursor", Value::Null)]);
     let id = clicks["data"][0]["id"].take();
     assert!(id.as_u64().is_some_and(|id| id > 0), "{id}");
+    let visit = clicks["data"][0].as_object_mut().unwrap();
+    for (name, value) in [("bot", "crawler"), ("ip", "127.0.0.0/24")] {
+        assert_eq!(visit.remove(name), Some(json!(value)), "what a program is, and where it came from");
+    }
+    assert!(visit.remove("user_agent").is_some() && visit.remove("unique") == Some(json!(false)));
     let expected = json!({
         "success": true,
         "data": [{"id": null, "click_id": "abc123", "campaign_id": 10, "created_at": clicked_at}],
