@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use tracking_core::{
     Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate, NewCampaign, NewClick,
-    NewConversion, Page, PageRequest, Recorded, Store, StoreError, Summary,
+    NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, Store, StoreError, Summary, Timestamp,
 };
 
 /// A store that does nothing but fail.
@@ -71,6 +71,18 @@ impl Store for BrokenStore {
     }
 
     async fn summary(&self, _: AffiliateId) -> Result<Summary, StoreError> {
+        self.fail()
+    }
+
+    async fn forget_visitors(&self, _: Timestamp) -> Result<(), StoreError> {
+        self.fail()
+    }
+
+    async fn purge_clicks(&self, _: AffiliateId, _: PurgeRequest) -> Result<Purged, StoreError> {
+        self.fail()
+    }
+
+    async fn erase_clicks(&self, _: &ClickId, _: &ClickId) -> Result<u64, StoreError> {
         self.fail()
     }
 }

@@ -76,8 +76,17 @@ impl Client {
                 "{method} {path} answers {}, which the OpenAPI document does not know",
                 reply.status
             );
-            if !reply.body.is_empty() {
-                let schema = &documented["content"]["application/json"]["schema"];
+            if reply.body.is_empty() {
+                continue;
+            }
+            let media_type = reply.header("content-type").split(';').next().unwrap_or_default();
+            let content = &documented["content"][media_type];
+            assert!(
+                content.is_object(),
+                "{method} {path} answers {media_type}, which the OpenAPI document does not know"
+            );
+            if media_type == "application/json" {
+                let schema = &content["schema"];
                 if let Err(problem) = check_schema(&document, schema, &reply.json()) {
                     panic!(
                         "{method} {path} answers what the OpenAPI document does not describe, {problem}: {}",

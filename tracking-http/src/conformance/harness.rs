@@ -2,7 +2,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request};
-use tracking_core::{AffiliateId, CampaignId, ManualClock, NewAffiliate, NewCampaign, Store, Timestamp, Tracker};
+use tracking_core::{
+    AffiliateId, CampaignId, ManualClock, NewAffiliate, NewCampaign, Secret, Store, Timestamp, Tracker, TrackerOptions,
+};
 
 use super::client::{Client, Reply};
 use super::{App, Serve};
@@ -43,7 +45,11 @@ impl Site {
     /// returned postback key.
     pub(super) async fn tracker_and_key(&self) -> (Arc<Tracker>, String) {
         let now: Timestamp = NOW.parse().unwrap();
-        let tracker = Tracker::with_clock((self.store)(), ManualClock::new(now));
+        let tracker = Tracker::with_options(
+            (self.store)(),
+            Secret::random(),
+            TrackerOptions::default().clock(ManualClock::new(now)),
+        );
         for (id, name) in [(1, "Ada"), (2, "Grace")] {
             let id = Some(AffiliateId::new(id).unwrap());
             let new = NewAffiliate { id, name: name.parse().unwrap(), created_at: now };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use serde_json::Value;
-use tracking_core::Tracker;
+use tracking_core::{Secret, Tracker};
 
 use super::broken::{BrokenStore, SECRET};
 use super::harness::{Site, post_json, request};
@@ -141,7 +141,7 @@ pub(super) async fn answers_have_safe_headers(site: Site) {
 
 pub(super) async fn broken_store_is_not_blamed_on_the_caller(site: Site) {
     for for_now in [true, false] {
-        let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore { for_now }))).await;
+        let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore { for_now }, Secret::random()))).await;
         let paths = [
             CLICK,
             POSTBACK,
@@ -173,7 +173,7 @@ pub(super) async fn health_and_readiness_are_told_apart(site: Site) {
     let client = site.open().await;
     assert_eq!(client.get("/healthz").await.text(), r#"{"status":"ok"}"#);
     assert_eq!(client.get("/readyz").await.text(), r#"{"status":"ok"}"#);
-    let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore { for_now: true }))).await;
+    let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore { for_now: true }, Secret::random()))).await;
     assert_eq!(client.get("/healthz").await.status, StatusCode::OK);
     let reply = client.get("/readyz").await;
     assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"));

@@ -140,7 +140,15 @@ pub(super) async fn lists_are_paged(site: Site) {
 
 pub(super) async fn summary_adds_up(site: Site) {
     let client = site.open().await;
-    let empty = json!({"affiliate_id": 1, "clicks": 0, "conversions": 0, "conversion_rate": 0.0, "revenue": []});
+    let empty = json!({
+        "affiliate_id": 1,
+        "clicks": 0,
+        "human_clicks": 0,
+        "unique_clicks": 0,
+        "conversions": 0,
+        "conversion_rate": 0.0,
+        "revenue": [],
+    });
     assert_eq!(client.get("/affiliates/1/summary").await.data(), empty);
     for index in 0..4 {
         client.get(&format!("/click?affiliate_id=1&campaign_id=10&click_id=c{index}")).await;
@@ -149,7 +157,7 @@ pub(super) async fn summary_adds_up(site: Site) {
     client.get("/postback?affiliate_id=1&click_id=c1&amount=0.2&currency=USD").await;
     client.get("/postback?affiliate_id=1&click_id=c2&amount=5&currency=EUR").await;
     let reply = client.get("/affiliates/1/summary").await;
-    let text = r#"{"success":true,"data":{"affiliate_id":1,"clicks":4,"conversions":3,"conversion_rate":0.75,"revenue":[{"currency":"EUR","amount":5},{"currency":"USD","amount":0.3}]}}"#;
+    let text = r#"{"success":true,"data":{"affiliate_id":1,"clicks":4,"human_clicks":0,"unique_clicks":0,"conversions":3,"conversion_rate":0.75,"revenue":[{"currency":"EUR","amount":5},{"currency":"USD","amount":0.3}]}}"#;
     assert_eq!(reply.text(), text);
     assert_eq!(client.get("/affiliates/2/summary").await.data()["clicks"], 0);
 }

@@ -31,7 +31,7 @@ pub(super) async fn lists_are_answered_as_the_brief_says(site: Site) {
     client.get(CLICK).await;
     client.get(POSTBACK).await;
     let reply = client.get("/affiliates/1/clicks").await;
-    let text = r#"{"success":true,"data":[{"id":1,"click_id":"abc123","campaign_id":10,"created_at":"2023-08-23T15:30:45.123Z"}],"next_cursor":null}"#;
+    let text = r#"{"success":true,"data":[{"id":1,"click_id":"abc123","campaign_id":10,"created_at":"2023-08-23T15:30:45.123Z","ip":"127.0.0.0/24","bot":"no_user_agent","unique":false}],"next_cursor":null}"#;
     assert_eq!((reply.status, reply.text()), (StatusCode::OK, text));
     let reply = client.get("/affiliates/1/conversions").await;
     let text = r#"{"success":true,"data":[{"id":1,"click_id":"abc123","campaign_id":10,"event":"conversion","amount":100,"currency":"USD","created_at":"2023-08-23T15:30:45.123Z"}],"next_cursor":null}"#;
@@ -105,6 +105,7 @@ pub(super) async fn click_id_is_minted(site: Site) {
         ids.push(reply.data()["click_id"].as_str().unwrap().to_owned());
     }
     assert_ne!(ids[0], ids[1]);
+    assert!(ids.iter().all(|id| id.len() == 53 && id.starts_with("aptk_")), "{ids:?}");
     let reply = client.get(&POSTBACK.replace("abc123", &ids[0])).await;
     assert_eq!(reply.status, StatusCode::OK);
 }
