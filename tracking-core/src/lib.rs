@@ -48,4 +48,4 @@ pub use crate::request::{CampaignRequest, ClickRequest, ConversionRequest, Creat
 pub use crate::secret::{Claims, ClickIdOrigin, Secret, Secrets, WeakSecret};
 pub use crate::store::{Store, StoreError};
 pub use crate::time::{Clock, ManualClock, SystemClock, Timestamp};
-pub use crate::tracker::{Attribution, ClickError, ClickState, Redirect, StoredIp, Tracker, TrackerOptions};
+pub use crate::tracker::{Attribution, ClickError, ClickState, LinkStep, Redirect, StoredIp, Tracker, TrackerOptions};

@@ -208,12 +208,26 @@ impl Tracker {
     ///
     /// # Errors
     /// If the affiliate or the campaign is not known, or if one of them was never seen and the store fails.
-    pub async fn follow(&self, mut request: ClickRequest) -> Result<Redirect, StoreError> {
+    pub async fn follow(&self, request: ClickRequest) -> Result<Redirect, StoreError> {
+        self.follow_with(request, |_| {}).await
+    }
+
+    /// The same, and tells each step when it has been taken. After an error the one that was told last is the last one
+    /// that was taken.
+    ///
+    /// # Errors
+    /// As [`follow`](Self::follow).
+    pub async fn follow_with(
+        &self,
+        mut request: ClickRequest,
+        mut tell: impl FnMut(LinkStep<'_>),
+    ) -> Result<Redirect, StoreError> {
         let now = Instant::now();
         let deadline = now + self.link_deadline;
-        let campaign = self.known_link(&request, now, deadline).await?;
+        let campaign = self.known_link(&request, now, deadline, &mut tell).await?;
         request.click_id = request.click_id.take().filter(|click_id| self.is_fit(click_id, &request));
         let click = self.new_click(request);
+        tell(LinkStep::Click(&click));
         let location = campaign.destination.fill(MacroValues {
             click_id: Some(&click.click_id),
             affiliate_id: click.affiliate_id,
@@ -231,15 +245,16 @@ impl Tracker {
         Ok(Redirect { location, click_id, state })
     }
 
-    /// Where a visitor would be sent on to, without a click id. Nothing is recorded.
+    /// Where a visitor would be sent on to, with the click id of the request if it can be his, and without one otherwise.
+    /// Nothing is recorded.
     ///
     /// # Errors
     /// As [`follow`](Self::follow).
     pub async fn destination(&self, request: &ClickRequest) -> Result<String, StoreError> {
         let now = Instant::now();
-        let campaign = self.known_link(request, now, now + self.link_deadline).await?;
+        let campaign = self.known_link(request, now, now + self.link_deadline, |_| {}).await?;
         Ok(campaign.destination.fill(MacroValues {
-            click_id: None,
+            click_id: request.click_id.as_ref().filter(|click_id| self.is_fit(click_id, request)),
             affiliate_id: request.affiliate_id,
             campaign_id: request.campaign_id,
             sub_ids: &request.sub_ids,
@@ -253,9 +268,13 @@ impl Tracker {
         request: &ClickRequest,
         now: Instant,
         deadline: Instant,
+        mut tell: impl FnMut(LinkStep<'_>),
     ) -> Result<Campaign, StoreError> {
-        self.affiliates.latest(request.affiliate_id, now, deadline).await?;
-        self.campaigns.latest(request.campaign_id, now, deadline).await
+        let affiliate = self.affiliates.latest(request.affiliate_id, now, deadline).await?;
+        tell(LinkStep::Affiliate(&affiliate));
+        let campaign = self.campaigns.latest(request.campaign_id, now, deadline).await?;
+        tell(LinkStep::Campaign(&campaign));
+        Ok(campaign)
     }
 
     async fn record_by(&self, deadline: Instant, click: NewClick) -> ClickState {
@@ -723,6 +742,18 @@ impl Tracker {
     pub fn now(&self) -> Timestamp {
         self.recorder.clock.now()
     }
+}
+
+/// A step on a visitor's way from a link to its destination.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum LinkStep<'a> {
+    /// The affiliate is known.
+    Affiliate(&'a Affiliate),
+    /// The campaign is known.
+    Campaign(&'a Campaign),
+    /// This is the click that is now handed to the store.
+    Click(&'a NewClick),
 }
 
 /// Where a visitor goes.
