@@ -1,5 +1,7 @@
 //! What goes over the wire: the JSON of requests and answers, from which the OpenAPI document is made.
 
+pub(crate) mod links;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -7,7 +9,7 @@ use serde_json::value::RawValue;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
     Affiliate, AffiliateId, BotReason, Campaign, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, ClientIp,
-    Conversion, ConversionId, Currency, DestinationUrl, EventName, Name, Source, SubId, SubIds, Summary, Timestamp,
+    Conversion, ConversionId, Currency, DestinationUrl, EventName, Name, Source, SubId, Summary, Timestamp,
     TransactionId, UserAgent,
 };
 use utoipa::ToSchema;
@@ -145,9 +147,22 @@ pub(crate) struct ClickListed {
     pub(crate) campaign_id: CampaignId,
     #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
     pub(crate) created_at: Timestamp,
-    /// Those of `sub1` to `sub5` that the link had.
-    #[serde(flatten)]
-    pub(crate) sub_ids: ListedSubIds,
+    /// The affiliate's own mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "ad-7")]
+    pub(crate) sub1: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub2: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub3: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub4: Option<SubId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub(crate) sub5: Option<SubId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "newsletter")]
     pub(crate) source: Option<Source>,
@@ -172,40 +187,29 @@ pub(crate) struct ClickListed {
     pub(crate) recovered: bool,
 }
 
-/// The affiliate's own marks.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ListedSubIds {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false, example = "ad-7")]
-    pub(crate) sub1: Option<SubId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false)]
-    pub(crate) sub2: Option<SubId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false)]
-    pub(crate) sub3: Option<SubId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false)]
-    pub(crate) sub4: Option<SubId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false)]
-    pub(crate) sub5: Option<SubId>,
-}
-
-impl From<SubIds> for ListedSubIds {
-    fn from(sub_ids: SubIds) -> Self {
-        let [sub1, sub2, sub3, sub4, sub5] = sub_ids.as_array().clone();
-        Self { sub1, sub2, sub3, sub4, sub5 }
-    }
-}
-
 impl From<Click> for ClickListed {
     fn from(click: Click) -> Self {
         let Click { id, campaign_id, click_id, created_at, details, .. } = click;
         let unique = details.is_unique();
         let ClickDetails { sub_ids, source, ip, user_agent, bot, is_repeat: _, is_recovered: recovered } = details;
-        let sub_ids = sub_ids.into();
-        Self { id, click_id, campaign_id, created_at, sub_ids, source, ip, user_agent, bot, unique, recovered }
+        let [sub1, sub2, sub3, sub4, sub5] = sub_ids.as_array().clone();
+        Self {
+            id,
+            click_id,
+            campaign_id,
+            created_at,
+            sub1,
+            sub2,
+            sub3,
+            sub4,
+            sub5,
+            source,
+            ip,
+            user_agent,
+            bot,
+            unique,
+            recovered,
+        }
     }
 }
 
