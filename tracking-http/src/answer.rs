@@ -16,6 +16,7 @@ use crate::wire::{Answer, ErrorAnswer, ErrorData, ListAnswer, RecordedAnswer};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const SVG: HeaderValue = HeaderValue::from_static("image/svg+xml");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -76,6 +77,10 @@ pub(crate) fn page(html: String, refusal: Option<&Refusal>) -> Response<Bytes> {
         (REFERRER_POLICY, NO_REFERRER),
     ];
     with_refusal_header(respond(status, headers, html), refusal.and_then(|refusal| refusal.header.as_ref()))
+}
+
+pub(crate) fn svg(image: String) -> Response<Bytes> {
+    respond(StatusCode::OK, [(CONTENT_TYPE, SVG), (CACHE_CONTROL, NO_STORE), (CONTENT_SECURITY_POLICY, CSP)], image)
 }
 
 pub(crate) fn asset(asset: Asset) -> Response<Bytes> {

@@ -1,23 +1,22 @@
 //! From a request that is ours to its answer.
 
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use ipnet::IpNet;
-use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tracking_core::{
-    AffiliateId, CampaignRequest, Click, ClickRequest, PageRequest, ParameterError, ParameterProblem, Parameters,
-    ParseError, Recorded, Tracker, Visitor,
+    AffiliateId, CampaignRequest, Click, ClickRequest, PageRequest, ParameterError, Parameters, Recorded, Tracker,
+    Visitor,
 };
 
 use crate::answer;
+use crate::body::{self, field};
 use crate::client_ip::TrustedProxies;
 use crate::endpoint::{Allow, Endpoint, Guarded, Match};
 use crate::guard::{Access, Guard, bearer};
@@ -26,11 +25,12 @@ use crate::meters::Meters;
 use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
 use crate::visitor::visitor;
+use crate::wire::links::LinkTest;
 use crate::wire::{
     AffiliateData, CampaignData, ClickListed, ClickTracked, ConversionListed, EraseClicks, Erased, NewAffiliate,
     NewCampaign, RecordedAnswer, Status, SummaryData,
 };
-use crate::{dashboard, openapi, pages, query};
+use crate::{dashboard, link_test, links, openapi, pages, query};
 
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
@@ -116,7 +116,9 @@ impl Api {
         let response = match self.respond(matched, request, peer, body).await {
             Ok(response) => response,
             Err(refusal) => match matched.endpoint {
-                Endpoint::Guarded(Guarded::Dashboard) => dashboard::problem(&Location::new(matched, request), refusal),
+                Endpoint::Guarded(endpoint) if endpoint.is_page() => {
+                    dashboard::problem(&Location::new(matched, request), refusal)
+                }
                 Endpoint::Go => dashboard::dead_link(&Location::new(matched, request), refusal),
                 _ => answer::refuse(refusal),
             },
@@ -148,7 +150,7 @@ impl Api {
             return Err(Refusal::new(StatusCode::URI_TOO_LONG, "query_too_long", message));
         }
         let parameters = match matched.endpoint {
-            Endpoint::Go => query::parse_link(query),
+            Endpoint::Go => query::parse_link(query).0,
             _ => query::parse(query)?,
         };
         match matched.endpoint {
@@ -176,11 +178,12 @@ impl Api {
                 let only = match self.guard.access(request).await {
                     Access::Admin => None,
                     Access::Affiliate(id) => Some(id),
-                    Access::LogInAt(url) if endpoint == Guarded::Dashboard => return Ok(answer::see_other(&url)),
+                    Access::LogInAt(url) if endpoint.is_page() => return Ok(answer::see_other(&url)),
                     Access::LogInAt(url) => return Err(Refusal::log_in_at(&url)),
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
-                Box::pin(self.guarded(endpoint, only, &at(), &parameters, request, body)).await
+                let call = Call { request, parameters: &parameters, peer, only };
+                Box::pin(self.guarded(endpoint, call, &at(), body)).await
             }
         }
     }
@@ -191,11 +194,13 @@ impl Api {
         request: &Parts,
         peer: Option<IpAddr>,
     ) -> Result<Response<Bytes>, Refusal> {
-        let (click, left_out) = ClickRequest::from_link(parameters)?;
+        let (mut click, left_out) = ClickRequest::from_link(parameters)?;
         for error in left_out {
             tracing::debug!(%error, affiliate_id = click.affiliate_id.as_u64(), "left out of a link");
         }
         if request.method == Method::HEAD {
+            // There is no click that could have one.
+            click.click_id = None;
             return Ok(answer::send_on(self.tracker.destination(&click).await?));
         }
         let click = click.visitor(visitor(request, peer, &self.trusted_proxies));
@@ -214,16 +219,14 @@ impl Api {
         Ok(answer::json(StatusCode::OK, &RecordedAnswer { success: true, message: message.into(), duplicate, data }))
     }
 
-    /// `only` is the affiliate whose figures the caller may see; `None` lets him see and change everything.
     async fn guarded(
         &self,
         endpoint: Guarded,
-        only: Option<AffiliateId>,
+        call: Call<'_>,
         at: &Location<'_>,
-        parameters: &Parameters<'_>,
-        request: &Parts,
         body: Result<Bytes, BodyError>,
     ) -> Result<Response<Bytes>, Refusal> {
+        let Call { request, parameters, only, .. } = call;
         let affiliate = || -> Result<AffiliateId, Refusal> {
             let id = at.id("affiliate_id")?;
             if only.is_none_or(|own| own == id) { Ok(id) } else { Err(Refusal::forbidden()) }
@@ -231,6 +234,33 @@ impl Api {
         match endpoint {
             Guarded::Dashboard => {
                 dashboard::show(&self.tracker, only, at, parameters, &self.base_url(request, at)).await
+            }
+            Guarded::DashboardLink => {
+                dashboard::link::show(&self.tracker, only, at, parameters, None, &self.base_url(request, at)).await
+            }
+            Guarded::DashboardLinkTest => {
+                let form = body::form(request, body)?;
+                let (parameters, unreadable) = query::parse_link(Some(&form));
+                let tested = link_test::run(&self.tracker, only, &parameters, unreadable, self.visitor(call)).await?;
+                let base_url = self.base_url(request, at);
+                dashboard::link::show(&self.tracker, only, at, &parameters, Some(&tested), &base_url).await
+            }
+            Guarded::Link | Guarded::LinkQrCode => {
+                let click = links::wanted(only, parameters)?;
+                let link = links::build(&self.tracker, click, &self.base_url(request, at)).await?;
+                if endpoint == Guarded::LinkQrCode { links::qr_code(&link) } else { Ok(answer::found(link)) }
+            }
+            Guarded::TestLink => {
+                let visitor = self.visitor(call);
+                let tested = if body::is_json(request) {
+                    let link: LinkTest = body::json(request, body)?;
+                    link_test::run(&self.tracker, only, &link.into_parameters(), 0, visitor).await
+                } else {
+                    let form = body::form(request, body)?;
+                    let (parameters, unreadable) = query::parse_link(Some(&form));
+                    link_test::run(&self.tracker, only, &parameters, unreadable, visitor).await
+                };
+                tested.map(answer::found)
             }
             Guarded::Affiliate => Ok(answer::found(AffiliateData::from(self.tracker.affiliate(affiliate()?).await?))),
             Guarded::AffiliateSummary => {
@@ -260,7 +290,7 @@ impl Api {
                 Err(Refusal::forbidden())
             }
             Guarded::EraseClicks => {
-                let EraseClicks { click_id } = json_body(request, body)?;
+                let EraseClicks { click_id } = body::json(request, body)?;
                 let erased = self.tracker.erase(&field("click_id", click_id)?).await?;
                 Ok(answer::found(Erased { erased }))
             }
@@ -268,13 +298,13 @@ impl Api {
                 Ok(answer::list::<AffiliateData, _>(self.tracker.affiliates(page_request(parameters)?).await?))
             }
             Guarded::CreateAffiliate => {
-                let NewAffiliate { name } = json_body(request, body)?;
+                let NewAffiliate { name } = body::json(request, body)?;
                 let affiliate = self.tracker.create_affiliate(field("name", name)?).await?;
                 let location = format!("{}affiliates/{}", at.root, affiliate.id);
                 Ok(answer::created(&location, "Affiliate created successfully", AffiliateData::from(affiliate)))
             }
             Guarded::CreateCampaign => {
-                let NewCampaign { name, destination_url, postback_auth } = json_body(request, body)?;
+                let NewCampaign { name, destination_url, postback_auth } = body::json(request, body)?;
                 let new = CampaignRequest::new(field("name", name)?, field("destination_url", destination_url)?)
                     .postback_auth(postback_auth.into());
                 let made = self.tracker.create_campaign(new).await?;
@@ -284,6 +314,10 @@ impl Api {
                 Ok(answer::created(&location, "Campaign created successfully", data))
             }
         }
+    }
+
+    fn visitor(&self, call: Call<'_>) -> Visitor {
+        visitor(call.request, call.peer, &self.trusted_proxies)
     }
 
     /// A browser that sends its user's session along must not be made to write by another site's page.
@@ -317,6 +351,17 @@ impl Api {
     }
 }
 
+/// A call of somebody whom the guard knows.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    request: &'a Parts,
+    /// Those of its query.
+    parameters: &'a Parameters<'a>,
+    peer: Option<IpAddr>,
+    /// The affiliate whose figures the caller may see; `None` lets him see and change everything.
+    only: Option<AffiliateId>,
+}
+
 /// The host that the request was sent to, with its port: in HTTP/2 it stands in the URI.
 fn host(request: &Parts) -> Option<&str> {
     let in_uri = request.uri.authority().map(http::uri::Authority::as_str);
@@ -332,33 +377,4 @@ fn hide_visitor(click: &mut Click) {
 fn page_request(parameters: &Parameters<'_>) -> Result<PageRequest, ParameterError> {
     let limit = parameters.optional("limit")?.unwrap_or_default();
     Ok(PageRequest { limit, after: parameters.optional("cursor")? })
-}
-
-fn json_body<T: DeserializeOwned>(request: &Parts, body: Result<Bytes, BodyError>) -> Result<T, Refusal> {
-    let body = body.map_err(|error| match error {
-        BodyError::TooLarge => {
-            let message = format!("The body has more than {} bytes.", Api::MAX_BODY_LEN);
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-        }
-        BodyError::Incomplete => {
-            Refusal::new(StatusCode::BAD_REQUEST, "body_incomplete", "The body ended before its end.")
-        }
-    })?;
-    let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        let message = "Send JSON, with the header Content-Type: application/json.";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
-    }
-    serde_json::from_slice(&body).map_err(|error| {
-        Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", format!("The body is not what is expected: {error}."))
-    })
-}
-
-fn field<T>(name: &'static str, text: Option<String>) -> Result<T, ParameterError>
-where
-    T: FromStr<Err = ParseError>,
-{
-    let text = text.ok_or(ParameterError { name, problem: ParameterProblem::Missing })?;
-    text.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
 }

@@ -1,5 +1,7 @@
 //! What the pages show.
 
+pub(crate) mod link;
+
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tracking_core::{AffiliateId, Limit, PageRequest, Parameters, Tracker};

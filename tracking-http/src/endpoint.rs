@@ -22,6 +22,8 @@ pub(crate) enum Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guarded {
     Dashboard,
+    DashboardLink,
+    DashboardLinkTest,
     Affiliate,
     AffiliateSummary,
     AffiliateClicks,
@@ -32,6 +34,16 @@ pub(crate) enum Guarded {
     Campaigns,
     CreateCampaign,
     EraseClicks,
+    Link,
+    LinkQrCode,
+    TestLink,
+}
+
+impl Guarded {
+    /// Whether it is for people, who are shown a page whatever becomes of their request.
+    pub(crate) const fn is_page(self) -> bool {
+        matches!(self, Self::Dashboard | Self::DashboardLink | Self::DashboardLinkTest)
+    }
 }
 
 /// An endpoint with the requests that lead to it.
@@ -54,7 +66,7 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 18] = [
+pub(crate) static ROUTES: [Route; 23] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -73,7 +85,12 @@ pub(crate) static ROUTES: [Route; 18] = [
     guarded(Guarded::Campaigns, Method::GET, "/campaigns", "campaigns"),
     guarded(Guarded::CreateCampaign, Method::POST, "/campaigns", "create_campaign"),
     guarded(Guarded::EraseClicks, Method::POST, "/clicks/erase", "erase_clicks"),
+    guarded(Guarded::Link, Method::GET, "/links", "link"),
+    guarded(Guarded::LinkQrCode, Method::GET, "/links/qr.svg", "link_qr_code"),
+    guarded(Guarded::TestLink, Method::POST, "/links/test", "test_link"),
     guarded(Guarded::Dashboard, Method::GET, "/dashboard", "dashboard"),
+    guarded(Guarded::DashboardLink, Method::GET, "/dashboard/link", "dashboard_link"),
+    guarded(Guarded::DashboardLinkTest, Method::POST, "/dashboard/link", "dashboard_link_test"),
     route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
     route(Endpoint::Health, Method::GET, "/healthz", "health"),
     route(Endpoint::Readiness, Method::GET, "/readyz", "readiness"),

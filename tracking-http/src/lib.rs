@@ -6,14 +6,19 @@ pub mod guard;
 
 mod answer;
 mod api;
+mod body;
 mod client_ip;
 mod dashboard;
 mod endpoint;
+mod link;
+mod link_test;
+mod links;
 mod location;
 mod meters;
 mod openapi;
 mod pages;
 mod public_url;
+mod qr;
 mod query;
 mod refusal;
 mod visitor;
@@ -27,4 +32,5 @@ pub use url;
 
 pub use crate::api::{Api, BodyError};
 pub use crate::endpoint::{Allow, Match, Resolution};
+pub use crate::link::TrackingLink;
 pub use crate::public_url::{PublicUrl, UnfitPublicUrl};

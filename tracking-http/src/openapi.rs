@@ -16,6 +16,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
+use crate::wire::links::{LinkData, LinkTest, LinkTested};
 use crate::wire::{
     AffiliateData, Answer, CampaignData, ClickListed, ClickTracked, ConversionListed, ConversionTracked, EraseClicks,
     Erased, ErrorAnswer, ListAnswer, NewAffiliate, NewCampaign, RecordedAnswer, Status, SummaryData,
@@ -105,7 +106,28 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 &[400, 401, 404, 409, 414, 422, 500, 503],
             ),
             Endpoint::Guarded(guarded) => match guarded {
-                Guarded::Dashboard => return None,
+                Guarded::Dashboard | Guarded::DashboardLink | Guarded::DashboardLinkTest => return None,
+                Guarded::Link => (
+                    "Make a tracking link",
+                    link_marks(),
+                    None,
+                    (StatusCode::OK, Body::Json(envelope::<Answer<LinkData>, LinkData>(schemas))),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::LinkQrCode => (
+                    "Show the QR code of a tracking link",
+                    link_marks(),
+                    None,
+                    (StatusCode::OK, Body::Other("image/svg+xml")),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::TestLink => (
+                    "Record a test click, as if a link had been followed, and tell each step",
+                    vec![],
+                    Some(json_or_form_body(component::<LinkTest>(schemas))),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<LinkTested>, LinkTested>(schemas))),
+                    &[400, 401, 403, 413, 414, 415, 500],
+                ),
                 Guarded::Affiliate => (
                     "Show an affiliate",
                     vec![id_in_path("affiliate_id")],
@@ -249,6 +271,7 @@ fn envelope<A: ToSchema, D: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>
 }
 
 /// What stands in an answer.
+#[allow(clippy::large_enum_variant, reason = "there are a few dozen, while the document is made")]
 enum Body {
     Json(RefOr<Schema>),
     /// Text of this media type.
@@ -288,12 +311,28 @@ fn json_body(schema: RefOr<Schema>) -> RequestBody {
         .build()
 }
 
-/// The parameters of a tracking link. `minted` says when a click id is made.
+fn json_or_form_body(schema: RefOr<Schema>) -> RequestBody {
+    let content = || ContentBuilder::new().schema(Some(schema.clone())).build();
+    RequestBodyBuilder::new()
+        .content("application/json", content())
+        .content("application/x-www-form-urlencoded", content())
+        .required(Some(Required::True))
+        .build()
+}
+
+/// The parameters of a tracking link that is followed. `minted` says when a click id is made.
 fn link_parameters(minted: &str) -> Vec<Parameter> {
+    let mut parameters = link_marks();
+    let click_id = text("click_id", &format!("1 to 100 visible ASCII characters{minted}"), Required::False);
+    parameters.insert(2, click_id);
+    parameters
+}
+
+/// The parameters of a tracking link that is handed out.
+fn link_marks() -> Vec<Parameter> {
     let mut parameters = vec![
-        id_in_query("affiliate_id", "Who sent the visitor.", Required::True),
-        id_in_query("campaign_id", "What he was sent to.", Required::True),
-        text("click_id", &format!("1 to 100 visible ASCII characters{minted}"), Required::False),
+        id_in_query("affiliate_id", "Who sends the visitor.", Required::True),
+        id_in_query("campaign_id", "What he is sent to.", Required::True),
     ];
     for name in SubIds::NAMES {
         parameters.push(text(name, "A mark of the affiliate's own: 1 to 255 characters.", Required::False));

@@ -5,12 +5,15 @@
 
 mod assets;
 mod format;
+mod link;
 
 use askama::Template;
-use tracking_core::{Affiliate, Campaign, CampaignId, Click, Conversion, EventName, Summary};
+use tracking_core::{Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, EventName, Summary};
 
 pub(crate) use self::assets::{Asset, asset};
 use self::format::{Money, Percent, encoded, shell_quoted};
+pub(crate) use self::link::{LinkPage, Made};
+use crate::TrackingLink;
 
 /// The dashboard: one affiliate's numbers, or the way to them.
 #[derive(Debug, Template)]
@@ -104,20 +107,23 @@ impl DashboardPage<'_> {
         format!("curl -X POST {url} \\\n  -H 'Content-Type: application/json' \\\n  -d {}", shell_quoted(json))
     }
 
-    fn click_command(&self, chosen: &Chosen<'_>, campaign: &Campaign) -> String {
-        let (affiliate, campaign) = (chosen.affiliate.id, campaign.id);
-        let query = format!("affiliate_id={affiliate}&campaign_id={campaign}&click_id=test-1");
-        format!("curl {}", shell_quoted(&format!("{}/click?{query}", self.public_url)))
+    fn link(&self, chosen: &Chosen<'_>, campaign: &Campaign) -> String {
+        TrackingLink::new(chosen.affiliate.id, campaign.id).under(self.public_url)
     }
 
     fn postback_command(&self, chosen: &Chosen<'_>, click: &Click) -> String {
-        let (affiliate, click_id) = (chosen.affiliate.id, encoded(click.click_id.as_str()));
-        let query = format!("affiliate_id={affiliate}&click_id={click_id}&amount=99.95&currency=USD");
-        let url = shell_quoted(&format!("{}/postback?{query}", self.public_url));
         let demands_key = chosen.campaign(click.campaign_id).is_some_and(|campaign| campaign.postback_key.is_some());
-        let key = if demands_key { " \\\n  -H 'Authorization: Bearer YOUR_POSTBACK_KEY'" } else { "" };
-        format!("curl {url}{key}")
+        postback_command(self.public_url, chosen.affiliate.id, &click.click_id, demands_key)
     }
+}
+
+/// What reports a sale for a click.
+fn postback_command(public_url: &str, affiliate: AffiliateId, click_id: &ClickId, demands_key: bool) -> String {
+    let click_id = encoded(click_id.as_str());
+    let query = format!("affiliate_id={affiliate}&click_id={click_id}&amount=99.95&currency=USD");
+    let url = shell_quoted(&format!("{public_url}/postback?{query}"));
+    let key = if demands_key { " \\\n  -H 'Authorization: Bearer YOUR_POSTBACK_KEY'" } else { "" };
+    format!("curl {url}{key}")
 }
 
 impl ProblemPage<'_> {
@@ -151,17 +157,28 @@ impl<'a> Chosen<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use tracking_core::{AffiliateId, CampaignId, ClickDetails, ClickId, ClickRecordId, Timestamp};
+    use tracking_core::{AffiliateId, BotReason, CampaignId, ClickDetails, ClickId, ClickRecordId, SubIds, Timestamp};
 
     use super::*;
+    use crate::refusal::Refusal;
+    use crate::wire::links::{LinkData, LinkTested, Step, StepName};
 
     #[test]
     fn names_and_click_ids_are_escaped() {
         let affiliate = affiliate(7, "<b>\"Ada's\" & co</b>");
         let summary = Summary { clicks: 1, ..Summary::default() };
-        let clicks = [click(&affiliate, "<script>'\"&")];
+        let mut click = click(&affiliate, "<script>'\"&");
+        let marks = [Some("<b>\"'&".parse().unwrap()), None, None, None, Some("<script>".parse().unwrap())];
+        click.details.sub_ids = SubIds::new(marks);
+        click.details.source = Some("</th><b>".parse().unwrap());
+        let clicks = [click];
         let html = page(&affiliate, &summary, &clicks).render().unwrap();
 
+        assert!(
+            html.contains("sub1 <bdi>&#60;b&#62;&#34;&#39;&#38;</bdi> · sub5 <bdi>&#60;script&#62;</bdi>"),
+            "{html}"
+        );
+        assert!(html.contains("source <bdi>&#60;/th&#62;&#60;b&#62;</bdi>"), "{html}");
         assert!(!html.contains("<b>"), "{html}");
         assert!(!html.contains("<script>"), "{html}");
         // In the command the click id is percent-encoded and can't leave the quotes around the URL.
@@ -169,9 +186,36 @@ mod tests {
     }
 
     #[test]
+    fn clicks_say_in_words_what_they_are() {
+        let affiliate = affiliate(7, "Ada");
+        let summary = Summary { clicks: 4812, human_clicks: 3950, unique_clicks: 1, ..Summary::default() };
+        let details = ClickDetails::default;
+        for (details, expected) in [
+            (details(), &[][..]),
+            (ClickDetails { bot: Some(BotReason::Crawler), ..details() }, &["crawler"]),
+            (ClickDetails { bot: Some(BotReason::NoUserAgent), ..details() }, &["no user agent"]),
+            (ClickDetails { bot: Some(BotReason::Prefetch), ..details() }, &["prefetched"]),
+            (
+                ClickDetails { bot: Some(BotReason::Test), is_recovered: true, ..details() },
+                &["test click", "recovered"],
+            ),
+            (ClickDetails { is_repeat: true, ..details() }, &["repeat"]),
+        ] {
+            let clicks = [Click { details, ..click(&affiliate, "abc") }];
+            let html = page(&affiliate, &summary, &clicks).render().unwrap();
+            let flags: Vec<&str> =
+                html.split("class=\"flag\">").skip(1).filter_map(|rest| rest.split('<').next()).collect();
+            assert_eq!(flags, expected);
+            assert!(html.contains("3,950 human · 1 unique"), "{html}");
+        }
+    }
+
+    #[test]
     fn every_link_starts_with_the_root() {
         let affiliate = affiliate(7, "Ada");
-        let html = page(&affiliate, &Summary::default(), &[]).render().unwrap();
+        let mut html = page(&affiliate, &Summary::default(), &[]).render().unwrap();
+        let made = made(&affiliate, "{keyword}");
+        html.push_str(&link_page(&made).render().unwrap());
 
         let targets = ["href=\"", "src=\"", "action=\""].iter().flat_map(|attribute| html.split(attribute).skip(1));
         for target in targets {
@@ -208,6 +252,102 @@ mod tests {
         let names: Vec<&str> = html.split("../assets/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(names.len() >= 3, "{names:?}");
         assert!(names.iter().all(|name| asset(name).is_some()), "{names:?}");
+    }
+
+    #[test]
+    fn what_a_link_says_is_escaped() {
+        let hostile = "\"><script>'&";
+        let affiliate = affiliate(7, hostile);
+        let mut made = made(&affiliate, hostile);
+        made.data.destination_url = format!("https://shop.example/{hostile}");
+        let tested = LinkTested {
+            passed: true,
+            steps: vec![Step {
+                name: StepName::Link,
+                ok: true,
+                message: hostile.to_owned(),
+                remedy: Some(hostile.to_owned()),
+                left_out: vec![hostile.to_owned()],
+            }],
+            bot: None,
+            click_id: Some(ClickId::new(hostile).unwrap()),
+            click: None,
+            milliseconds: None,
+            location: Some(format!("https://shop.example/{hostile}")),
+        };
+        let refusal = Refusal::new(http::StatusCode::BAD_REQUEST, "invalid_parameter", hostile);
+        let page = LinkPage {
+            affiliate_id: hostile,
+            campaign_id: hostile,
+            marks: ["sub1", "sub2", "sub3", "sub4", "sub5"].map(|name| (name, hostile)),
+            source: hostile,
+            refusal: Some(&refusal),
+            tested: Some(&tested),
+            has_more_affiliates: true,
+            has_more_campaigns: true,
+            ..link_page(&made)
+        };
+        let html = page.render().unwrap();
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.matches("&#34;&#62;&#60;script&#62;&#39;&#38;").count() >= 12, "{html}");
+        // In the command it can't leave the quotes around the URL.
+        assert!(html.contains("click_id=%22%3E%3Cscript%3E%27%26&#38;amount"), "{html}");
+    }
+
+    #[test]
+    fn an_affiliate_tests_his_link_without_a_postback_command() {
+        let affiliate = affiliate(7, "Ada");
+        let made = made(&affiliate, "ad-7");
+        let tested = LinkTested {
+            passed: true,
+            steps: Vec::new(),
+            bot: None,
+            click_id: Some(ClickId::new("abc").unwrap()),
+            click: None,
+            milliseconds: None,
+            location: Some("https://shop.example/?ref=abc".to_owned()),
+        };
+        let page = LinkPage { tested: Some(&tested), ..link_page(&made) };
+        assert!(page.render().unwrap().contains("/postback?"));
+        let html = LinkPage { viewer_is_affiliate: true, ..page }.render().unwrap();
+        assert!(!html.contains("/postback?"), "{html}");
+        assert!(!html.contains("<select id=\"affiliate\""), "{html}");
+    }
+
+    fn link_page(made: &Made) -> LinkPage<'_> {
+        LinkPage {
+            root: "../",
+            public_url: "https://example.com/tracking",
+            affiliates: std::slice::from_ref(&made.affiliate),
+            has_more_affiliates: false,
+            campaigns: std::slice::from_ref(&made.campaign),
+            has_more_campaigns: false,
+            viewer_is_affiliate: false,
+            affiliate_id: "7",
+            campaign_id: "10",
+            marks: ["sub1", "sub2", "sub3", "sub4", "sub5"].map(|name| (name, "")),
+            source: "",
+            refusal: None,
+            made: Some(made),
+            tested: None,
+        }
+    }
+
+    fn made(affiliate: &Affiliate, mark: &str) -> Made {
+        let campaign = Campaign {
+            id: CampaignId::new(10).unwrap(),
+            name: affiliate.name.clone(),
+            destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
+            postback_key: None,
+            created_at: Timestamp::MIN,
+        };
+        let link = TrackingLink::new(affiliate.id, campaign.id).sub1(mark.parse().unwrap());
+        let data = LinkData {
+            url: link.under("https://example.com/tracking"),
+            destination_url: "https://shop.example/?ref=abc".to_owned(),
+            qr_code_url: String::new(),
+        };
+        Made { affiliate: affiliate.clone(), campaign, link, data, has_qr_code: true }
     }
 
     fn page<'a>(affiliate: &'a Affiliate, summary: &'a Summary, clicks: &'a [Click]) -> DashboardPage<'a> {

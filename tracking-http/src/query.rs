@@ -16,9 +16,15 @@ pub(crate) fn parse(query: Option<&str>) -> Result<Parameters<'_>, MalformedQuer
     pairs(query).collect()
 }
 
-/// The same for a visitor, who has to get where he wants: what can't be decoded is left out.
-pub(crate) fn parse_link(query: Option<&str>) -> Parameters<'_> {
-    pairs(query).filter_map(Result::ok).collect()
+/// The same for a visitor, who has to get where he wants: what can't be decoded is left out. Returns how many parameters
+/// that were, too.
+pub(crate) fn parse_link(query: Option<&str>) -> (Parameters<'_>, usize) {
+    let mut unreadable = 0;
+    let readable = pairs(query).filter_map(|pair| {
+        unreadable += usize::from(pair.is_err());
+        pair.ok()
+    });
+    (readable.collect(), unreadable)
 }
 
 fn pairs(query: Option<&str>) -> impl Iterator<Item = Result<(Cow<'_, str>, Cow<'_, str>), MalformedQuery>> {
@@ -54,8 +60,9 @@ mod tests {
         assert_eq!(parse(None), Ok(Parameters::default()));
         for query in ["a=%", "a=%4", "a=%zz", "a=%FF", "%=1", "a=%+1", "a=%C3"] {
             assert_eq!(parse(Some(query)), Err(MalformedQuery), "{query}");
-            assert_eq!(parse_link(Some(query)), Parameters::default(), "{query}");
+            assert_eq!(parse_link(Some(query)), (Parameters::default(), 1), "{query}");
         }
-        assert_eq!(parse_link(Some("a=%&b=2")).text("b"), Ok(Some("2")));
+        let (parsed, unreadable) = parse_link(Some("a=%&b=2"));
+        assert_eq!((parsed.text("b"), unreadable), (Ok(Some("2")), 1));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracking_core::rust_decimal::Decimal;
-use tracking_core::{Currency, Timestamp};
+use tracking_core::{BotReason, Currency, Timestamp};
 
 /// A count, its thousands grouped: `1,234,567`.
 pub(super) fn grouped(count: u64) -> String {
@@ -76,6 +76,17 @@ pub(super) fn day(time: Timestamp) -> impl fmt::Display {
 /// `15:30:45`
 pub(super) fn clock_time(time: Timestamp) -> impl fmt::Display {
     time.to_datetime().format("%H:%M:%S")
+}
+
+/// Why a click is not taken for a person's, in a word or two.
+pub(super) fn bot(reason: BotReason) -> &'static str {
+    match reason {
+        BotReason::Crawler => "crawler",
+        BotReason::NoUserAgent => "no user agent",
+        BotReason::Prefetch => "prefetched",
+        BotReason::Test => "test click",
+        reason => reason.code(),
+    }
 }
 
 /// For the value of a query parameter.

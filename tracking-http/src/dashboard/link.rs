@@ -1,0 +1,88 @@
+//! The page that makes tracking links, and tests them.
+
+use bytes::Bytes;
+use http::Response;
+use tracking_core::{AffiliateId, ClickRequest, Parameters, SubIds, Tracker};
+
+use super::{CHOICES, first};
+use crate::location::Location;
+use crate::pages::{LinkPage, Made};
+use crate::refusal::Refusal;
+use crate::wire::links::LinkTested;
+use crate::{answer, links};
+
+/// The form with what it says, the link that this makes, if it makes one, and what became of a test of it.
+pub(crate) async fn show(
+    tracker: &Tracker,
+    only: Option<AffiliateId>,
+    at: &Location<'_>,
+    parameters: &Parameters<'_>,
+    tested: Option<&LinkTested>,
+    public_url: &str,
+) -> Result<Response<Bytes>, Refusal> {
+    let value = |name| parameters.text(name).ok().flatten().unwrap_or_default();
+    let own = only.map(|own| own.to_string());
+    if own.as_deref().is_some_and(|own| !["", own].contains(&value("affiliate_id"))) {
+        return Err(Refusal::forbidden());
+    }
+    let (affiliates, has_more_affiliates) = match only {
+        Some(own) => (vec![tracker.affiliate(own).await?], false),
+        None => {
+            let page = tracker.affiliates(first(CHOICES)).await?;
+            (page.items, page.next.is_some())
+        }
+    };
+    let campaigns = tracker.campaigns(first(CHOICES)).await?;
+    let is_complete = ["affiliate_id", "campaign_id"].iter().all(|name| !value(name).is_empty());
+    let (made, refusal) = if is_complete {
+        let click = match tested {
+            None => links::wanted(only, parameters),
+            // What is left out of a link that was tested, and why, stands in the steps.
+            Some(_) => ClickRequest::from_link(parameters).map(|(click, _)| click).map_err(Refusal::from),
+        };
+        let made = match click {
+            Ok(click) => make(tracker, click, public_url).await,
+            Err(refusal) => Err(refusal),
+        };
+        match made {
+            Ok(made) => (Some(made), None),
+            Err(refusal) if refusal.status.is_client_error() => (None, Some(refusal)),
+            Err(refusal) => return Err(refusal),
+        }
+    } else {
+        (None, None)
+    };
+    // So does what is wrong with it.
+    let refusal = refusal.filter(|_| tested.is_none());
+    let page = LinkPage {
+        root: &at.root,
+        public_url,
+        affiliates: &affiliates,
+        has_more_affiliates,
+        campaigns: &campaigns.items,
+        has_more_campaigns: campaigns.next.is_some(),
+        viewer_is_affiliate: only.is_some(),
+        affiliate_id: own.as_deref().unwrap_or(value("affiliate_id")),
+        campaign_id: value("campaign_id"),
+        marks: SubIds::NAMES.map(|name| (name, value(name))),
+        source: value("source"),
+        refusal: refusal.as_ref(),
+        made: made.as_ref(),
+        tested,
+    };
+    match page.render() {
+        Ok(html) => Ok(answer::page(html, refusal.as_ref())),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            Err(Refusal::internal())
+        }
+    }
+}
+
+async fn make(tracker: &Tracker, click: ClickRequest, public_url: &str) -> Result<Made, Refusal> {
+    let affiliate = tracker.affiliate(click.affiliate_id).await?;
+    let campaign = tracker.campaign(click.campaign_id).await?;
+    let data = links::build(tracker, click.clone(), public_url).await?;
+    let has_qr_code = links::fits_qr_code(&data);
+    Ok(Made { affiliate, campaign, link: click.into(), data, has_qr_code })
+}
