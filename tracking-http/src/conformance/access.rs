@@ -11,7 +11,7 @@ use crate::guard::{self, Access, Token};
 
 const TOKEN: &str = "correct-horse-battery";
 const CLICK: &str = "/click?affiliate_id=1&campaign_id=10&click_id=abc123";
-const GUARDED: [&str; 9] = [
+const GUARDED: [&str; 13] = [
     "/affiliates",
     "/affiliates/1",
     "/affiliates/1/summary",
@@ -21,6 +21,10 @@ const GUARDED: [&str; 9] = [
     "/campaigns/10",
     "/dashboard",
     "/dashboard?affiliate_id=1",
+    "/dashboard/link",
+    "/dashboard/link?affiliate_id=1&campaign_id=10",
+    "/links?affiliate_id=1&campaign_id=10",
+    "/links/qr.svg?affiliate_id=1&campaign_id=10",
 ];
 
 async fn get_as(client: &Client, path: &str, authorization: &str) -> super::client::Reply {

@@ -93,6 +93,26 @@ cases! { $
         last_click_wins
         every_bad_input_gets_its_own_answer
     }
+    builder {
+        link_is_built_and_works
+        link_starts_with_the_public_url
+        link_that_would_not_work_is_refused
+        qr_code_is_an_image
+        link_too_long_for_a_qr_code_is_a_link_all_the_same
+        test_click_shows_each_step
+        test_click_tells_what_is_left_out
+        test_click_ends_where_it_fails
+        test_click_tells_what_its_caller_is_taken_for
+        test_click_needs_json_or_a_form
+        affiliate_has_links_of_his_own_only
+        link_page_shows_link_and_test
+    }
+    visitors {
+        clicks_tell_what_is_known_of_them
+        affiliates_are_not_told_who_visited
+        erased_clicks_are_anonymous
+        bad_erasures_are_refused
+    }
     resources {
         affiliates_are_created_and_listed
         campaigns_are_created_and_listed
