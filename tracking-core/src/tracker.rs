@@ -215,6 +215,36 @@ impl Tracker {
     /// The same, and tells each step when it has been taken. After an error the one that was told last is the last one
     /// that was taken.
     ///
+    /// ```
+    /// use tracking_core::{BotReason, CampaignRequest, ClickRequest, LinkStep, Secret, Tracker};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tracker = Tracker::new(storage_memory::MemoryStore::new(), Secret::random());
+    /// # let affiliate = tracker.create_affiliate("Ada".parse()?).await?;
+    /// # let destination = "https://shop.example/?ref={click_id}&from={source}".parse()?;
+    /// # let campaign = tracker.create_campaign(CampaignRequest::new("Shop".parse()?, destination)).await?.campaign;
+    /// let mut found = Vec::new();
+    /// let test = ClickRequest::new(affiliate.id, campaign.id).source("mail".parse()?).bot(BotReason::Test);
+    /// let redirect = tracker
+    ///     .follow_with(test.clone(), |step| match step {
+    ///         LinkStep::Affiliate(affiliate) => found.push(affiliate.name.to_string()),
+    ///         LinkStep::Campaign(campaign) => found.push(campaign.name.to_string()),
+    ///         LinkStep::Click(click) => found.push(click.click_id.to_string()),
+    ///         _ => {}
+    ///     })
+    ///     .await?;
+    /// assert_eq!(found, ["Ada", "Shop", redirect.click_id.as_str()]);
+    /// assert_eq!(redirect.location, format!("https://shop.example/?ref={}&from=mail", redirect.click_id));
+    ///
+    /// // Where it leads can be told without a click.
+    /// assert_eq!(tracker.destination(&test).await?, "https://shop.example/?ref=&from=mail");
+    /// let test = test.click_id("abc".parse()?);
+    /// assert_eq!(tracker.destination(&test).await?, "https://shop.example/?ref=abc&from=mail");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`follow`](Self::follow).
     pub async fn follow_with(
