@@ -143,3 +143,31 @@ fn describe_visitor(bot: Option<BotReason>, details: &ClickDetails) -> String {
         None => format!("{verdict} Your address is not kept."),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+mod tests {
+    use storage_memory::MemoryStore;
+    use tracking_core::{CampaignRequest, Secret};
+
+    use super::*;
+    use crate::query;
+
+    #[tokio::test]
+    async fn a_click_that_is_not_kept_is_the_last_step() {
+        let tracker = Tracker::new(MemoryStore::bounded(2), Secret::random());
+        tracker.create_affiliate("Ada".parse().unwrap()).await.unwrap();
+        let destination = "https://shop.example/?ref={click_id}".parse().unwrap();
+        tracker.create_campaign(CampaignRequest::new("Shop".parse().unwrap(), destination)).await.unwrap();
+
+        let (parameters, unreadable) = query::parse_link(Some("affiliate_id=1&campaign_id=1"));
+        let tested = run(&tracker, None, &parameters, unreadable, Visitor::default()).await.unwrap();
+        assert!(!tested.passed);
+        let last = tested.steps.last().unwrap();
+        assert_eq!((last.name, last.ok), (StepName::Click, false));
+        assert!(last.remedy.is_some());
+        // The visitor is sent on all the same, and his click can be recovered.
+        let click_id = tested.click_id.unwrap();
+        assert_eq!(tested.location.unwrap(), format!("https://shop.example/?ref={click_id}"));
+    }
+}

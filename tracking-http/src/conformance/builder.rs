@@ -224,6 +224,8 @@ pub(super) async fn link_page_shows_link_and_test(site: Site) {
     let client = site.open().await;
     let page = client.get("/dashboard/link").await;
     assert_eq!(page.status, StatusCode::OK);
+    // With a stricter one, browsers would send forms with `Origin: null`.
+    assert_eq!(page.header("referrer-policy"), "same-origin");
     assert!(page.text().contains("link-form") && !page.text().contains("tracking-link"), "{}", page.text());
     let page = client.get("/dashboard/link?affiliate_id=1&campaign_id=10&sub1=%7Bkeyword%7D&sub2=&source=").await;
     let query = "affiliate_id=1&#38;campaign_id=10&#38;sub1={keyword}";
@@ -252,10 +254,25 @@ pub(super) async fn link_page_shows_link_and_test(site: Site) {
     ] {
         assert!(tested.text().contains(&part), "{} has no {part}", tested.text());
     }
+    let mut own = post_form("/dashboard/link", "affiliate_id=1&campaign_id=10");
+    own.headers_mut().insert("host", "tracker.example".parse().unwrap());
+    own.headers_mut().insert("origin", "http://tracker.example".parse().unwrap());
+    assert_eq!(client.send(own).await.status, StatusCode::OK);
     let mut foreign = post_form("/dashboard/link", "affiliate_id=1&campaign_id=10");
     foreign.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
     assert_eq!(client.send(foreign).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(client.get("/affiliates/1/summary").await.data()["clicks"], 1);
+    assert_eq!(client.get("/affiliates/1/summary").await.data()["clicks"], 2);
+}
+
+pub(super) async fn where_there_are_many_they_are_chosen_by_id(site: Site) {
+    let (tracker, _) = site.tracker_and_key().await;
+    for number in 0..100 {
+        tracker.create_affiliate(format!("Affiliate {number}").parse().unwrap()).await.unwrap();
+    }
+    let client = site.open_tracker(tracker).await;
+    let page = client.get("/dashboard/link?affiliate_id=1&campaign_id=10").await;
+    assert!(page.text().contains("<input id=\"affiliate\"") && page.text().contains("<select id=\"campaign\""));
+    assert!(page.text().contains("/go?affiliate_id=1&#38;campaign_id=10</code>"), "{}", page.text());
 }
 
 async fn test(client: &Client, body: &str) -> Reply {

@@ -106,6 +106,7 @@ cases! { $
         test_click_needs_json_or_a_form
         affiliate_has_links_of_his_own_only
         link_page_shows_link_and_test
+        where_there_are_many_they_are_chosen_by_id
     }
     visitors {
         clicks_tell_what_is_known_of_them
