@@ -74,12 +74,7 @@ impl<T: Listed> Directory<T> {
     }
 
     /// The record, as it is if that can be found out until the deadline, and otherwise as it was when it was last seen.
-    pub(crate) async fn latest(
-        self: &Arc<Self>,
-        id: T::Id,
-        now: Instant,
-        deadline: Instant,
-    ) -> Result<T, StoreError> {
+    pub(crate) async fn latest(self: &Arc<Self>, id: T::Id, now: Instant, deadline: Instant) -> Result<T, StoreError> {
         let known = match self.recall(id, now) {
             Some((entry, age)) if age < STALE || self.has_just_failed() => return Ok(self.serve(id, &entry, age)),
             known => known,

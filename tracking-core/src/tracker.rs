@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use metrics::counter;
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backlog::Backlog;
@@ -159,7 +160,7 @@ impl Tracker {
         let TrackerOptions { clock, link_deadline, queue_capacity, stored_ip, retention } = options;
         let (store, secrets): (Arc<dyn Store>, _) = (Arc::new(store), secrets.into());
         let visitor_keys = RwLock::new(VisitorKeys::at(&secrets, clock.now()));
-        Self {
+        let tracker = Self {
             affiliates: Arc::new(Directory::new(Arc::clone(&store))),
             campaigns: Arc::new(Directory::new(Arc::clone(&store))),
             recorder: Arc::new(Recorder {
@@ -175,6 +176,18 @@ impl Tracker {
             link_deadline,
             stored_ip,
             keeps_house: AtomicBool::new(false),
+        };
+        tracker.keep_house();
+        tracker
+    }
+
+    /// Starts the housekeeping, on the runtime that the tracker is made in, or on that of its first click.
+    fn keep_house(&self) {
+        if !self.keeps_house.load(Ordering::Relaxed)
+            && let Ok(runtime) = Handle::try_current()
+            && !self.keeps_house.swap(true, Ordering::Relaxed)
+        {
+            runtime.spawn(Recorder::keep_house(Arc::downgrade(&self.recorder)));
         }
     }
 
@@ -394,7 +407,7 @@ impl Tracker {
     /// visitors beyond a day. Returns how many clicks were deleted.
     ///
     /// Clicks with conversions are kept, without what was known of the visitor, so that a repeated postback is still
-    /// known. Figures stay as they are. The tracker does this by itself every hour, from its first click on.
+    /// known. Figures stay as they are. The tracker does this by itself every hour.
     ///
     /// # Errors
     /// If the store fails. Some may have been removed then.

@@ -136,7 +136,9 @@ impl Counters {
                      unique_clicks, conversions, amount)";
         insert(connection, table, rows).await?;
         let rows = self.totals.into_iter().map(|((affiliate, currency), [clicks, conversions, amount])| {
-            format!("{affiliate}, '1000-01-01', 0, '{currency}', 0, {clicks}, {clicks}, {clicks}, {conversions}, {amount}")
+            format!(
+                "{affiliate}, '1000-01-01', 0, '{currency}', 0, {clicks}, {clicks}, {clicks}, {conversions}, {amount}"
+            )
         });
         insert(connection, table, rows).await
     }

@@ -80,9 +80,7 @@ fn run(task: Task, settings: Settings) -> Result<(), StartError> {
         Task::DemoData { database, clicks } => {
             runtime.block_on(until_interrupted(insert_demo_data(settings, database, clicks)))
         }
-        Task::Erase { database, click_id } => {
-            runtime.block_on(until_interrupted(erase(settings, database, click_id)))
-        }
+        Task::Erase { database, click_id } => runtime.block_on(until_interrupted(erase(settings, database, click_id))),
         Task::Health(_) => Ok(()),
     };
     // The look-up of a host's name can't be cut short, and must not delay the end.

@@ -389,7 +389,13 @@ struct SecretArguments {
     secret: Option<Unchecked>,
 
     /// Secrets that were used before, separated by commas: click ids made under them are still taken for genuine
-    #[arg(long, env = "TRACKING_RETIRED_SECRETS", value_name = "SECRETS", hide_env_values = true, value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "TRACKING_RETIRED_SECRETS",
+        value_name = "SECRETS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     retired_secrets: Vec<Unchecked>,
 }
 

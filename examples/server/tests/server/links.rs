@@ -40,7 +40,10 @@ fn a_visitor_follows_a_link_and_buys(site: &Site) {
         assert!(clicks.contains("autumn-list") && clicks.contains("newsletter"), "{clicks}");
     });
     let click = last_click(&server);
-    assert_eq!((&click["sub1"], &click["source"], &click["ip"]), (&"autumn-list".into(), &"newsletter".into(), &"127.0.0.0/24".into()));
+    assert_eq!(
+        (&click["sub1"], &click["source"], &click["ip"]),
+        (&"autumn-list".into(), &"newsletter".into(), &"127.0.0.0/24".into())
+    );
     assert!(click["user_agent"].as_str().unwrap().contains("Chrome"), "{click}");
     server.stop();
 }

@@ -128,7 +128,9 @@ fn ids_of_retired_secrets_are_taken() {
 #[test]
 fn visitors_are_kept_as_was_set() {
     let settings = [("TRACKING_STORED_IP", "whole"), ("TRACKING_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")];
-    for (settings, ip) in [(&settings[..], "203.0.113.77"), (&settings[..1], "127.0.0.1"), (&settings[1..], "203.0.113.0/24")] {
+    for (settings, ip) in
+        [(&settings[..], "203.0.113.77"), (&settings[..1], "127.0.0.1"), (&settings[1..], "203.0.113.0/24")]
+    {
         let server = Server::start_with("warp", settings);
         let request = ureq::get(format!("{}/click?affiliate_id=1&campaign_id=10", server.url));
         request.header("x-forwarded-for", "203.0.113.77").call().unwrap();
