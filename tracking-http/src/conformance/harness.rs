@@ -34,6 +34,16 @@ pub struct Site {
 /// The moment at which every click and conversion of the suite happens.
 pub(super) const NOW: &str = "2023-08-23T15:30:45.123Z";
 
+/// The same as a time.
+pub(super) fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// The same for all trackers, so that one knows the ids of another.
+fn secret() -> Secret {
+    Secret::new("the secret of the conformance suite").unwrap()
+}
+
 impl std::fmt::Debug for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Site")
@@ -44,12 +54,9 @@ impl Site {
     /// A tracker with affiliates 1 and 2, campaign 10, which takes postbacks from anyone, and campaign 11 with the
     /// returned postback key.
     pub(super) async fn tracker_and_key(&self) -> (Arc<Tracker>, String) {
-        let now: Timestamp = NOW.parse().unwrap();
-        let tracker = Tracker::with_options(
-            (self.store)(),
-            Secret::random(),
-            TrackerOptions::default().clock(ManualClock::new(now)),
-        );
+        let now = now();
+        let tracker =
+            Tracker::with_options((self.store)(), secret(), TrackerOptions::default().clock(ManualClock::new(now)));
         for (id, name) in [(1, "Ada"), (2, "Grace")] {
             let id = Some(AffiliateId::new(id).unwrap());
             let new = NewAffiliate { id, name: name.parse().unwrap(), created_at: now };

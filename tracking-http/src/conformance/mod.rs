@@ -78,6 +78,18 @@ macro_rules! cases {
 }
 
 cases! { $
+    go {
+        link_sends_visitors_on
+        link_takes_a_click_id
+        head_records_nothing
+        link_leads_nowhere_else
+        dead_link_is_told_on_a_page
+        visitors_are_judged
+        addresses_come_from_the_socket_or_a_trusted_proxy
+        forged_click_ids_are_refused
+        lost_click_is_recovered_by_its_postback
+        link_works_where_it_is_mounted
+    }
     tracking {
         click_is_answered_as_the_brief_says
         postback_is_answered_as_the_brief_says
