@@ -9,8 +9,8 @@ use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::Kind;
 use tokio::time::timeout;
 use tracking_core::{
-    AffiliateId, Click, ClickDetails, Cursor, Limit, NewClick, Outcome, PurgeRequest, Store, StoreError, SubIds,
-    Timestamp, UserAgent,
+    AffiliateId, Click, ClickDetails, Cursor, Limit, NewClick, Outcome, PageRequest, PurgeRequest, Store, StoreError,
+    SubIds, Timestamp, UserAgent,
 };
 
 use crate::faults::store_behind_proxy;
@@ -19,6 +19,7 @@ use crate::support::*;
 
 on_both_servers! {
     purge_takes_many_rows_in_steps
+    steps_and_pages_read_no_more_than_they_need
     purge_forgets_what_looks_empty
     purge_passes_over_what_is_about_to_be_converted
     purge_disturbs_nobody
@@ -81,6 +82,45 @@ async fn purge_takes_many_rows_in_steps(kind: Kind) {
     // Those that are kept cost a look, and no more.
     assert_eq!(purge(&store, place.0, time(900 * 1000), 450).await, (0, 1));
     assert_eq!(purge(&store, place.0, time(900 * 1000), 449).await, (0, 2));
+}
+
+async fn steps_and_pages_read_no_more_than_they_need(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = sqlx::mysql::MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+    let store = store_on(pool, Options::default()).await;
+    let place = affiliate_and_campaign(&store).await;
+    let rows: Vec<String> = (1..=10_000)
+        .map(|row| format!("({row}, {}, {}, 'c{row}', '2024-01-01' + INTERVAL {row} SECOND)", place.0, place.1))
+        .collect();
+    let columns = "id, affiliate_id, campaign_id, click_id, timestamp";
+    let statement = format!("INSERT INTO clicks ({columns}) VALUES {}", rows.join(", "));
+    store.pool().execute(AssertSqlSafe(statement)).await.unwrap();
+    let convert = "INSERT INTO conversions
+        (id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp)
+        SELECT id, id, affiliate_id, campaign_id, 'sale', '', 1, 'USD', timestamp FROM clicks";
+    store.pool().execute(convert).await.unwrap();
+    store.pool().execute("ANALYZE TABLE clicks, conversions").await.unwrap();
+    let reads = async || -> u64 {
+        let rows = store.pool().fetch_all("SHOW SESSION STATUS LIKE 'Handler_read_%'").await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>(1).parse::<u64>().unwrap()).sum()
+    };
+    let limit = Limit::new(100).unwrap();
+    for row in [1_000, 3_000, 5_000, 7_000, 9_000_u64] {
+        let after = Some(Cursor::after(time(row as i64 * 1000), row));
+        let before = reads().await;
+        let page = store.clicks(place.0, PageRequest { limit, after }).await.unwrap();
+        assert_eq!(page.items[0].id.as_u64(), row - 1);
+        let of_clicks = reads().await - before;
+        store.conversions(place.0, PageRequest { limit, after }).await.unwrap();
+        let of_conversions = reads().await - before - of_clicks;
+        let request = PurgeRequest { before: time(20_000_000), limit, after };
+        assert!(store.purge_clicks(place.0, request).await.unwrap().next.is_some());
+        let of_purge = reads().await - before - of_clicks - of_conversions;
+        // A few for each record. Asking for the numbers reads some, too.
+        for reads in [of_clicks, of_conversions, of_purge] {
+            assert!(reads < 1_500, "{reads} reads for a hundred of 10,000 records");
+        }
+    }
 }
 
 async fn purge_forgets_what_looks_empty(kind: Kind) {
