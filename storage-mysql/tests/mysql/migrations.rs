@@ -4,7 +4,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, MySqlPool, Row};
 use storage_mysql::{MigrateError, Migrated, MySqlStore, Options, sqlx};
 use test_server::Kind;
-use tracking_core::{ClickDetails, Store};
+use tracking_core::{BotReason, ClickDetails, Limit, PurgeRequest, Store, SubIds, UserAgent};
 
 use crate::support::*;
 
@@ -233,14 +233,24 @@ async fn sessions_of_the_application_are_left_as_they_were(kind: Kind) {
     let mut alone = new_conversion(&click);
     alone.alternatives = vec![parse("999")];
     store.insert_conversion(alone).await.unwrap();
+    store.insert_click(new_visit(place, "visit", 1)).await.unwrap();
+    store.forget_visitors(time(1000)).await.unwrap();
+    store.erase_clicks(&parse("abc123"), &parse("erased-1")).await.unwrap();
+    let request = PurgeRequest { before: time(1000), limit: Limit::default(), after: None };
+    assert_eq!(store.purge_clicks(place.0, request).await.unwrap().deleted, 1);
     let session =
         "SELECT CAST(@@SESSION.innodb_lock_wait_timeout AS SIGNED) AS wait, CAST(@@autocommit AS SIGNED) AS autocommit";
     let row = store.pool().fetch_one(session).await.unwrap();
     assert_eq!((row.get::<i64, _>("wait"), row.get::<i64, _>("autocommit")), (17, 1));
+    let isolation = match kind {
+        Kind::MariaDb => "SELECT @@SESSION.tx_isolation AS isolation",
+        Kind::MySql => "SELECT @@SESSION.transaction_isolation AS isolation",
+    };
+    let row = store.pool().fetch_one(isolation).await.unwrap();
+    assert_eq!(row.get::<String, _>("isolation"), "REPEATABLE-READ");
 }
 
 async fn store_does_not_depend_on_the_session(kind: Kind) {
-    let Some(url) = database(kind).await else { return };
     for setup in [
         // The server's own time zone, which is none that anybody would like.
         "SET time_zone = DEFAULT",
@@ -251,6 +261,7 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
     ] {
+        let Some(url) = database(kind).await else { return };
         let connect = url.parse::<MySqlConnectOptions>().unwrap().timezone(None).set_names(false);
         let pool = MySqlPoolOptions::new()
             .max_connections(4)
@@ -272,7 +283,26 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
             let error = store.insert_conversion(missing).await.unwrap_err();
             assert!(matches!(error, tracking_core::StoreError::UnknownClick(_)), "{error:?} after {setup}");
         }
+        // What a session of latin1 reads, it gets in latin1: the application's affair.
+        let script = if setup.ends_with("latin1") { "~" } else { "Ünï 🎈" };
+        for (visitor, text) in (1..).zip([r"a\b'c", r#""--;"#, "x y; (z)", " ", script, "%_"]) {
+            let mut new = new_visit(place, &format!("visit-{visitor}"), visitor);
+            new.details.sub_ids = SubIds::new([const { None }; 5].map(|_: Option<()>| Some(parse(text))));
+            new.details.source = Some(parse(text));
+            new.details.user_agent = UserAgent::new(&format!("Mozilla/5.0 {text}."));
+            new.details.ip = Some(parse("2001:db8:1::/48"));
+            new.details.bot = Some(BotReason::Prefetch);
+            let click = store.insert_click(new).await.unwrap().into_record();
+            let found = store.find_clicks(place.0, None, &click.click_id).await.unwrap();
+            assert_eq!(found, [click], "after {setup}");
+        }
         assert_eq!(store.affiliate(place.0).await.unwrap().created_at, time(0), "after {setup}");
         recount(&store, place.0).await;
+        let request = PurgeRequest { before: time(1000), limit: Limit::default(), after: None };
+        assert_eq!(store.purge_clicks(place.0, request).await.unwrap().deleted, 6, "after {setup}");
+        assert_eq!(store.erase_clicks(&parse(r"a\b'c"), &parse("'erased'")).await.unwrap(), 1, "after {setup}");
+        store.forget_visitors(time(1000)).await.unwrap();
+        let visits = store.pool().fetch_one("SELECT COUNT(*) AS visits FROM visitors").await.unwrap();
+        assert_eq!(visits.get::<i64, _>("visits"), 0, "after {setup}");
     }
 }
