@@ -10,7 +10,7 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use crate::recorder::Recorder;
-use crate::{NewClick, StoreError};
+use crate::{ClickId, NewClick, StoreError};
 
 /// How many clicks are on their way to the store at once: enough to fill a batch while another is under way.
 const AT_ONCE: usize = 1000;
@@ -58,6 +58,14 @@ impl Backlog {
             tokio::spawn(drain(Arc::clone(recorder)));
         }
         Ok(())
+    }
+
+    /// Lets go of clicks that are not to be recorded any more.
+    pub(crate) fn forget(&self, click_id: &ClickId) {
+        let mut queue = self.queue();
+        let before = queue.waiting.len();
+        queue.waiting.retain(|click| click.click_id != *click_id);
+        self.len.fetch_sub(before - queue.waiting.len(), Ordering::Relaxed);
     }
 
     /// Waits until everything has been recorded.

@@ -423,19 +423,31 @@ impl Tracker {
     /// # Errors
     /// If the store fails.
     pub async fn erase(&self, click_id: &ClickId) -> Result<u64, StoreError> {
-        let replacement = match self.secrets.origin(click_id) {
-            ClickIdOrigin::Minted(claims) => {
-                // One that is not recorded yet must not be rebuilt from a postback later.
-                match self.find_or_rebuild(click_id, claims).await {
-                    Ok(Some(_)) => self.secrets.tombstones(click_id).next(),
-                    Ok(None) | Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => return Ok(0),
-                    Err(error) => return Err(error),
-                }
+        self.recorder.backlog.forget(click_id);
+        let mut replacement = Secrets::random_tombstone();
+        if let ClickIdOrigin::Minted(claims) = self.secrets.origin(click_id) {
+            // One that is not recorded yet must not be rebuilt from a postback later.
+            match self.find_or_rebuild(click_id, claims).await {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => return Ok(0),
+                Err(error) => return Err(error),
             }
-            ClickIdOrigin::Caller | ClickIdOrigin::Forged => None,
-        };
-        let replacement = replacement.unwrap_or_else(Secrets::random_tombstone);
+            if !self.was_erased(click_id, claims).await? {
+                replacement = self.secrets.tombstones(click_id).next().unwrap_or(replacement);
+            }
+        }
         self.recorder.store.erase_clicks(click_id, &replacement).await
+    }
+
+    /// Whether a click with this minted id has been erased.
+    async fn was_erased(&self, click_id: &ClickId, claims: Claims) -> Result<bool, StoreError> {
+        for tombstone in self.secrets.tombstones(click_id) {
+            let found = self.recorder.store.find_clicks(claims.affiliate_id, Some(claims.campaign_id), &tombstone);
+            if !found.await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The click with a minted id. One that is not there is rebuilt from what the id says, unless it was erased or is too
@@ -450,10 +462,8 @@ impl Tracker {
         if self.recorder.oldest_kept().is_some_and(|oldest| created_at < oldest) {
             return Ok(None);
         }
-        for tombstone in self.secrets.tombstones(click_id) {
-            if !store.find_clicks(affiliate_id, Some(campaign_id), &tombstone).await?.is_empty() {
-                return Ok(None);
-            }
+        if self.was_erased(click_id, claims).await? {
+            return Ok(None);
         }
         let details = ClickDetails { is_recovered: true, ..ClickDetails::default() };
         let click_id = click_id.clone();
@@ -543,20 +553,12 @@ impl Tracker {
     }
 
     async fn record(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Outcome, StoreError> {
-        let (affiliate_id, campaign_id) = (request.affiliate_id, request.campaign_id);
-        let (amount, currency) = (request.amount, request.currency);
         let conversion = match self.find_click(request, sender).await? {
             Attribution::Found(conversion) => conversion,
             Attribution::Refused(outcome) => return Ok(outcome),
         };
-        match self.recorder.store.insert_conversion(conversion).await {
-            Ok(recorded) => Ok(Outcome::of(recorded, amount, currency)),
-            // Removed since it was found.
-            Err(StoreError::UnknownClick(click_id)) => {
-                Ok(Outcome::UnknownClick { affiliate_id, campaign_id, click_id })
-            }
-            Err(error) => missing_reference(error),
-        }
+        let result = self.recorder.store.insert_conversion(conversion.clone()).await;
+        Outcome::of_result(&conversion, result)
     }
 
     async fn find_click(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Attribution, StoreError> {

@@ -117,6 +117,23 @@ async fn queue_is_bounded_and_what_does_not_fit_proves_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn queued_click_can_be_erased() {
+    let site = Site::new(TrackerOptions::default()).await;
+    site.store.set(Mode::Hanging);
+    let waiting = [site.follow().await.click_id, site.follow().await.click_id];
+    let tracker = Arc::clone(&site.tracker);
+    let erased = waiting[1].clone();
+    let erasing = tokio::spawn(async move { tracker.erase(&erased).await.unwrap() });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    site.store.set(Mode::Up);
+    assert_eq!(erasing.await.unwrap(), 1);
+    site.tracker.drained().await;
+    let clicks = site.tracker.clicks(site.affiliate, Default::default()).await.unwrap().items;
+    assert!(clicks.iter().any(|click| click.click_id == waiting[0]));
+    assert!(clicks.iter().all(|click| click.click_id != waiting[1]), "it must not be recorded after all");
+}
+
+#[tokio::test(start_paused = true)]
 async fn link_that_was_never_seen_needs_the_store() {
     let site = Site::new(TrackerOptions::default()).await;
     site.store.set(Mode::Hanging);

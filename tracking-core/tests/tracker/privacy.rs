@@ -122,3 +122,15 @@ async fn id_of_a_caller_can_be_erased_again_and_again() {
     assert_eq!(world.tracker.erase(&"unknown".parse().unwrap()).await.unwrap(), 0);
     assert_eq!(world.tracker.summary(world.affiliate).await.unwrap().clicks, 6);
 }
+
+#[tokio::test]
+async fn erased_id_that_comes_in_again_can_be_erased_again() {
+    let world = World::new().await;
+    let request = ClickRequest::new(world.affiliate, world.open);
+    let id = world.tracker.record_click(request.clone()).await.unwrap().into_record().click_id;
+    for _ in 0..3 {
+        assert_eq!(world.tracker.erase(&id).await.unwrap(), 1);
+        // Another process had it in its queue.
+        world.tracker.record_click(request.clone().click_id(id.clone())).await.unwrap();
+    }
+}
