@@ -1,6 +1,6 @@
 //! Measures what a click costs in memory, and that reports cost the same however many clicks there are.
 //!
-//! `cargo run --release -p storage-memory --example bytes_per_click`, on Linux: it reads `/proc/self/statm`.
+//! `cargo run --release -p storage-memory --example bytes_per_click [visitors]`, on Linux: it reads `/proc/self/statm`.
 
 #![allow(clippy::print_stdout, reason = "the table is what it is run for")]
 
@@ -10,26 +10,46 @@ use std::time::{Duration, Instant};
 
 use storage_memory::MemoryStore;
 use tracking_core::{
-    AffiliateId, CampaignId, CampaignRequest, ClickRequest, ConversionRequest, PostbackAuth, Secret, Store, Tracker,
+    AffiliateId, CampaignId, CampaignRequest, ClickRequest, ConversionRequest, PostbackAuth, Secret, Store, SubIds,
+    Tracker, UserAgent, Visitor,
 };
 
-const COUNTS: [u64; 7] = [10, 1_000_000, 2_000_000, 4_000_000, 7_000_000, 8_000_000, 10_000_000];
+const COUNTS: [u64; 5] = [10, 1_000_000, 2_000_000, 4_000_000, 8_000_000];
+
+const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    if std::env::args().nth(1).as_deref() != Some("visitors") {
+        println!("Clicks of which nothing is known but a minted id, of 53 characters:");
+        return measure(|request, _| Ok(request)).await;
+    }
+    println!("Clicks by links with a sub id and a source, of visitors with a browser, each at an address of his own:");
+    measure(|request, number| {
+        let address = u32::try_from(number)?.to_be_bytes();
+        let user_agent = UserAgent::new(BROWSER);
+        let visitor = Visitor { ip: Some(address.into()), user_agent, is_prefetch: false };
+        let marks = SubIds::new([Some("autumn-list".parse()?), None, None, None, None]);
+        Ok(request.visitor(visitor).sub_ids(marks).source("newsletter".parse()?))
+    })
+    .await
+}
+
+async fn measure(
+    click: impl Fn(ClickRequest, u64) -> Result<ClickRequest, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let before = resident_bytes()?;
     let tracker = Tracker::new(MemoryStore::new(), Secret::random());
     let affiliate = tracker.create_affiliate("Ada's reviews".parse()?).await?.id;
     let request = CampaignRequest::new("Shop".parse()?, "https://shop.example/".parse()?);
     let campaign = tracker.create_campaign(request.postback_auth(PostbackAuth::Open)).await?.campaign.id;
     record_sale(&tracker, affiliate, campaign).await?;
 
-    let before = resident_bytes()?;
     println!("{:>12} {:>12} {:>16} {:>16}", "clicks", "MB", "bytes per click", "summary (ns)");
     let mut recorded = 0;
     for count in COUNTS {
         while recorded < count {
-            // The click id is minted: 36 characters.
-            tracker.record_click(ClickRequest::new(affiliate, campaign)).await?;
+            tracker.record_click(click(ClickRequest::new(affiliate, campaign), recorded)?).await?;
             recorded += 1;
         }
         let bytes = resident_bytes()?.saturating_sub(before);
