@@ -16,6 +16,9 @@ const FRESH: Duration = Duration::from_secs(2);
 /// How old it may be before nobody is served with it who can wait.
 const STALE: Duration = Duration::from_secs(10);
 
+/// How long a visitor waits for what nobody has seen yet, without which there is nowhere to send him.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
 /// How long the store is left alone after it has failed.
 const RESPITE: Duration = Duration::from_secs(1);
 
@@ -79,16 +82,25 @@ impl<T: Listed> Directory<T> {
             Some((entry, age)) if age < STALE || self.has_just_failed() => return Ok(self.serve(id, &entry, age)),
             known => known,
         };
-        let looked_up = timeout_at(deadline, self.look_up(id)).await;
-        if looked_up.is_err() {
-            self.note_failure();
-        }
+        // Whoever waits for it no longer has it seen through: the next one will know.
+        let looked_up = tokio::spawn({
+            let directory = Arc::clone(self);
+            async move { directory.look_up(id).await }
+        });
+        let until = if known.is_some() { deadline } else { now + FIRST_LOOK };
+        let looked_up = match timeout_at(until, looked_up).await {
+            Ok(Ok(looked_up)) => looked_up,
+            Ok(Err(broken_off)) => Err(StoreError::unavailable("look up a link", broken_off)),
+            Err(elapsed) => {
+                self.note_failure();
+                Err(StoreError::unavailable("look up a link", elapsed))
+            }
+        };
         match (looked_up, known) {
-            (Ok(Err(StoreError::Unavailable { .. } | StoreError::Backend { .. })) | Err(_), Some((entry, _))) => {
+            (Err(StoreError::Unavailable { .. } | StoreError::Backend { .. }), Some((entry, _))) => {
                 Ok(entry.record.clone())
             }
-            (Ok(result), _) => result,
-            (Err(elapsed), None) => Err(StoreError::unavailable("look up a link", elapsed)),
+            (looked_up, _) => looked_up,
         }
     }
 
@@ -121,7 +133,8 @@ impl<T: Listed> Directory<T> {
                 entries.insert(id, Arc::new(Entry { record: record.clone(), seen_at, is_being_renewed }));
             }
             Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => _ = entries.remove(&id),
-            Err(_) => self.note_failure(),
+            Err(StoreError::Unavailable { .. }) => self.note_failure(),
+            Err(_) => {}
         }
         found
     }

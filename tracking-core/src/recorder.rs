@@ -1,22 +1,29 @@
 //! What outlives a single call: the way of a click into the store, and the tasks in the background.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::backlog::Backlog;
 use crate::event::Broadcaster;
+use crate::store::chain;
 use crate::{
-    Click, Clock, Event, Limit, NewClick, Outcome, PageRequest, PurgeRequest, Recorded, Store, StoreError, Timestamp,
+    Claims, Click, ClickId, ClickIdOrigin, Clock, Event, Limit, NewClick, Outcome, PageRequest, PurgeRequest, Recorded,
+    Secrets, Store, StoreError, Timestamp,
 };
 
 /// How long visitors are known again.
-pub(crate) const VISIT: Duration = Duration::from_secs(24 * 60 * 60);
+const VISIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// When, and then how often, what is too old is removed.
-const FIRST_HOUSEKEEPING: Duration = Duration::from_secs(60);
-const HOUSEKEEPING: Duration = Duration::from_secs(60 * 60);
+/// How often the hashes of visitors are forgotten who are not known any more.
+const FORGETTING: Duration = Duration::from_secs(60);
+
+/// How often clicks are purged that are too old.
+const PURGE: Duration = Duration::from_secs(60 * 60);
 
 /// How many clicks one step of a purge looks at.
 const STEP: Limit = match Limit::new(500) {
@@ -28,42 +35,60 @@ const STEP: Limit = match Limit::new(500) {
 pub(crate) struct Recorder {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) secrets: Secrets,
     pub(crate) events: Broadcaster,
     pub(crate) meters: Meters,
     pub(crate) backlog: Backlog,
     pub(crate) retention: Option<Duration>,
+    pub(crate) is_kept: AtomicBool,
 }
 
 impl Recorder {
     /// Hands a click to the store, and tells of it.
     pub(crate) async fn insert(&self, new: NewClick) -> Result<Recorded<Click>, StoreError> {
         let result = self.store.insert_click(new).await;
-        self.announce(&result);
-        result
-    }
-
-    /// The same for a click that may have reached the store before, when nobody waited for it any more.
-    pub(crate) async fn insert_late(&self, new: NewClick) -> Result<Recorded<Click>, StoreError> {
-        let created_at = new.created_at;
-        let result = match self.store.insert_click(new).await {
-            Ok(Recorded::Duplicate(click)) if click.created_at == created_at => Ok(Recorded::New(click)),
-            result => result,
-        };
-        if !matches!(result, Err(StoreError::Unavailable { .. })) {
-            self.announce(&result);
+        match &result {
+            Ok(recorded) => self.announce(recorded),
+            Err(_) => self.meters.clicks_failed.increment(1),
         }
         result
     }
 
-    fn announce(&self, result: &Result<Recorded<Click>, StoreError>) {
-        match result {
-            Ok(Recorded::New(click)) => {
+    /// The same for a click that may have reached the store before, when nobody waited for it any more. Of an error it
+    /// tells nothing: the caller has other means.
+    pub(crate) async fn insert_late(&self, new: NewClick) -> Result<(), StoreError> {
+        let created_at = new.created_at;
+        let recorded = match self.store.insert_click(new).await? {
+            Recorded::Duplicate(click) if click.created_at == created_at && !click.details.is_recovered => {
+                Recorded::New(click)
+            }
+            recorded => recorded,
+        };
+        self.announce(&recorded);
+        Ok(())
+    }
+
+    fn announce(&self, recorded: &Recorded<Click>) {
+        match recorded {
+            Recorded::New(click) => {
                 self.meters.clicks_new.increment(1);
                 self.events.send(|| Event::ClickRecorded(click.clone()));
             }
-            Ok(Recorded::Duplicate(_)) => self.meters.clicks_duplicate.increment(1),
-            Err(_) => self.meters.clicks_failed.increment(1),
+            Recorded::Duplicate(_) => self.meters.clicks_duplicate.increment(1),
         }
+    }
+
+    /// Whether a click with this id, which was minted here, has been erased.
+    pub(crate) async fn was_erased(&self, click_id: &ClickId) -> Result<bool, StoreError> {
+        let ClickIdOrigin::Minted(Claims { affiliate_id, campaign_id, .. }) = self.secrets.origin(click_id) else {
+            return Ok(false);
+        };
+        for tombstone in self.secrets.tombstones(click_id) {
+            if !self.store.find_clicks(affiliate_id, Some(campaign_id), &tombstone).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Clicks from before this time are purged; `None` keeps them all.
@@ -71,9 +96,12 @@ impl Recorder {
         Some(self.clock.now().minus(self.retention?))
     }
 
-    /// Removes what is too old, and returns how many clicks that were.
+    pub(crate) async fn forget_visitors(&self) -> Result<(), StoreError> {
+        self.store.forget_visitors(self.clock.now().minus(VISIT)).await
+    }
+
+    /// Removes clicks that are too old, and returns how many those were.
     pub(crate) async fn purge(&self) -> Result<u64, StoreError> {
-        self.store.forget_visitors(self.clock.now().minus(VISIT)).await?;
         let Some(before) = self.oldest_kept() else { return Ok(0) };
         let (mut purged, mut page) = (0, PageRequest::default());
         loop {
@@ -81,7 +109,7 @@ impl Recorder {
             for affiliate in affiliates.items {
                 let mut step = PurgeRequest { before, limit: STEP, after: None };
                 loop {
-                    let started = tokio::time::Instant::now();
+                    let started = Instant::now();
                     let done = self.store.purge_clicks(affiliate.id, step).await?;
                     purged += done.deleted;
                     let Some(next) = done.next else { break };
@@ -97,17 +125,54 @@ impl Recorder {
         }
     }
 
-    /// Purges again and again, for as long as there is a tracker.
-    pub(crate) async fn keep_house(recorder: Weak<Self>) {
-        let mut pause = FIRST_HOUSEKEEPING;
+    /// Starts the housekeeping, unless it is under way, on the runtime that this is called in, if it is in one.
+    pub(crate) fn keep_house(self: &Arc<Self>) {
+        if !self.is_kept.load(Ordering::Relaxed)
+            && let Ok(runtime) = Handle::try_current()
+            && !self.is_kept.swap(true, Ordering::Relaxed)
+        {
+            let (visitors, clicks) = (Kept(Arc::downgrade(self)), Kept(Arc::downgrade(self)));
+            runtime.spawn(visitors.forget_again_and_again());
+            runtime.spawn(clicks.purge_again_and_again());
+        }
+    }
+}
+
+/// What is kept in order for as long as there is a tracker. If the task ends with its runtime, another may start.
+struct Kept(Weak<Recorder>);
+
+impl Kept {
+    async fn forget_again_and_again(self) {
         loop {
-            tokio::time::sleep(std::mem::replace(&mut pause, HOUSEKEEPING)).await;
-            let Some(recorder) = recorder.upgrade() else { return };
+            tokio::time::sleep(FORGETTING).await;
+            let Some(recorder) = self.0.upgrade() else { return };
+            if let Err(error) = recorder.forget_visitors().await {
+                tracing::warn!(error = %chain(&error), "old visitors could not be forgotten; this is tried again");
+            }
+        }
+    }
+
+    async fn purge_again_and_again(self) {
+        // Soon at first: some processes are never old.
+        let mut pause = FORGETTING;
+        loop {
+            tokio::time::sleep(std::mem::replace(&mut pause, PURGE)).await;
+            let Some(recorder) = self.0.upgrade() else { return };
             match recorder.purge().await {
                 Ok(0) => {}
                 Ok(clicks) => tracing::info!(clicks, "old clicks were purged"),
-                Err(error) => tracing::warn!(%error, "old records could not be purged; this is tried again"),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "old clicks could not be purged; this is tried again");
+                }
             }
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(recorder) = self.0.upgrade() {
+            recorder.is_kept.store(false, Ordering::Relaxed);
         }
     }
 }

@@ -554,3 +554,15 @@ impl StoreError {
         Self::Backend { operation, source: source.into() }
     }
 }
+
+/// An error with all of its sources, for a log.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,21 +1,21 @@
 //! The service that an application holds.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::counter;
 use thiserror::Error;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, Found};
 use crate::destination::MacroValues;
 use crate::directory::Directory;
 use crate::event::Broadcaster;
 use crate::parameters::TOKEN;
 use crate::recorder::{Meters, Recorder};
 use crate::secret::VisitorKeys;
+use crate::store::chain;
 use crate::{
     Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Claims, Click, ClickDetails, ClickId, ClickIdOrigin,
     ClickRequest, ClientIp, Clock, Conversion, ConversionRequest, CreatedCampaign, Event, Events, Name, NewAffiliate,
@@ -64,11 +64,9 @@ pub struct Tracker {
     recorder: Arc<Recorder>,
     affiliates: Arc<Directory<Affiliate>>,
     campaigns: Arc<Directory<Campaign>>,
-    secrets: Secrets,
     visitor_keys: RwLock<VisitorKeys>,
     link_deadline: Duration,
     stored_ip: StoredIp,
-    keeps_house: AtomicBool,
 }
 
 /// What can be chosen about a [`Tracker`].
@@ -166,29 +164,19 @@ impl Tracker {
             recorder: Arc::new(Recorder {
                 store,
                 clock,
+                secrets,
                 events: Broadcaster::default(),
                 meters: Meters::new(),
                 backlog: Backlog::new(queue_capacity),
                 retention,
+                is_kept: AtomicBool::new(false),
             }),
-            secrets,
             visitor_keys,
             link_deadline,
             stored_ip,
-            keeps_house: AtomicBool::new(false),
         };
-        tracker.keep_house();
+        tracker.recorder.keep_house();
         tracker
-    }
-
-    /// Starts the housekeeping, on the runtime that the tracker is made in, or on that of its first click.
-    fn keep_house(&self) {
-        if !self.keeps_house.load(Ordering::Relaxed)
-            && let Ok(runtime) = Handle::try_current()
-            && !self.keeps_house.swap(true, Ordering::Relaxed)
-        {
-            runtime.spawn(Recorder::keep_house(Arc::downgrade(&self.recorder)));
-        }
     }
 
     /// Listens to what is recorded from now on.
@@ -215,7 +203,7 @@ impl Tracker {
     /// Sends a visitor on, and records his click.
     ///
     /// He waits for the record no longer than until the [deadline](TrackerOptions::link_deadline), and not at all while
-    /// earlier clicks wait for the store; then his click is queued. Affiliates and campaigns that have been seen are not
+    /// the store takes no clicks; then his click is queued. Affiliates and campaigns that have been seen are not
     /// looked up again, but for changes, which are seen within ten seconds, and need no store. So a visitor on a known
     /// link always gets where he wants. A click id that the link has, and that can't be his, is left out for a minted one.
     ///
@@ -322,13 +310,15 @@ impl Tracker {
 
     async fn record_by(&self, deadline: Instant, click: NewClick) -> ClickState {
         let recorder = &self.recorder;
-        if recorder.backlog.len() == 0 {
+        if !recorder.backlog.is_store_away() {
             match timeout_at(deadline, recorder.insert_late(click.clone())).await {
-                Ok(Ok(_)) => return ClickState::Recorded,
+                Ok(Ok(())) => return ClickState::Recorded,
                 // It may happen still, which makes no difference: then the queued one is a duplicate.
-                Ok(Err(StoreError::Unavailable { .. })) | Err(_) => {}
+                Ok(Err(StoreError::Unavailable { .. })) | Err(_) => recorder.backlog.note_store_away(),
+                Ok(Err(StoreError::Backend { .. })) => {}
                 Ok(Err(error)) => {
-                    tracing::error!(%error, "a visitor was sent on, and his click is not recorded");
+                    recorder.meters.clicks_failed.increment(1);
+                    tracing::error!(error = %chain(&error), "a visitor was sent on, and his click is not recorded");
                     return ClickState::Unrecorded;
                 }
             }
@@ -341,7 +331,7 @@ impl Tracker {
 
     /// Whether a click id of the caller's can be that of such a click: one that has the form of a minted one has to be it.
     fn is_fit(&self, click_id: &ClickId, request: &ClickRequest) -> bool {
-        match self.secrets.origin(click_id) {
+        match self.recorder.secrets.origin(click_id) {
             ClickIdOrigin::Caller => true,
             ClickIdOrigin::Minted(Claims { affiliate_id, campaign_id, .. }) => {
                 (affiliate_id, campaign_id) == (request.affiliate_id, request.campaign_id)
@@ -351,10 +341,10 @@ impl Tracker {
     }
 
     fn new_click(&self, request: ClickRequest) -> NewClick {
-        self.keep_house();
+        self.recorder.keep_house();
         let now = self.recorder.clock.now();
         let ClickRequest { affiliate_id, campaign_id, click_id, sub_ids, source, visitor, bot } = request;
-        let click_id = click_id.unwrap_or_else(|| self.secrets.mint(affiliate_id, campaign_id, now));
+        let click_id = click_id.unwrap_or_else(|| self.recorder.secrets.mint(affiliate_id, campaign_id, now));
         let mut details = ClickDetails { sub_ids, source, bot, ..ClickDetails::default() };
         let mut hashes = None;
         if let Some(visitor) = visitor {
@@ -384,7 +374,7 @@ impl Tracker {
                 return hashes(&keys);
             }
         }
-        let keys = VisitorKeys::at(&self.secrets, now);
+        let keys = VisitorKeys::at(&self.recorder.secrets, now);
         let made = hashes(&keys);
         *self.visitor_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         made
@@ -395,23 +385,16 @@ impl Tracker {
         self.recorder.backlog.drained().await;
     }
 
-    /// Begins to [purge](Self::purge) from time to time, in a task of this runtime; the first click does so otherwise. For an
-    /// application that handles requests in a runtime of which it expects that all tasks end.
-    pub fn keep_house(&self) {
-        if !self.keeps_house.load(Ordering::Relaxed) && !self.keeps_house.swap(true, Ordering::Relaxed) {
-            tokio::spawn(Recorder::keep_house(Arc::downgrade(&self.recorder)));
-        }
-    }
-
     /// Removes what is too old, in small steps: clicks beyond the [retention](TrackerOptions::retention), and hashes of
     /// visitors beyond a day. Returns how many clicks were deleted.
     ///
     /// Clicks with conversions are kept, without what was known of the visitor, so that a repeated postback is still
-    /// known. Figures stay as they are. The tracker does this by itself every hour.
+    /// known. Figures stay as they are. The tracker does this by itself: with clicks every hour, with hashes every minute.
     ///
     /// # Errors
     /// If the store fails. Some may have been removed then.
     pub async fn purge(&self) -> Result<u64, StoreError> {
+        self.recorder.forget_visitors().await?;
         self.recorder.purge().await
     }
 
@@ -425,29 +408,18 @@ impl Tracker {
     pub async fn erase(&self, click_id: &ClickId) -> Result<u64, StoreError> {
         self.recorder.backlog.forget(click_id);
         let mut replacement = Secrets::random_tombstone();
-        if let ClickIdOrigin::Minted(claims) = self.secrets.origin(click_id) {
+        if let ClickIdOrigin::Minted(claims) = self.recorder.secrets.origin(click_id) {
             // One that is not recorded yet must not be rebuilt from a postback later.
             match self.find_or_rebuild(click_id, claims).await {
                 Ok(Some(_)) => {}
                 Ok(None) | Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => return Ok(0),
                 Err(error) => return Err(error),
             }
-            if !self.was_erased(click_id, claims).await? {
-                replacement = self.secrets.tombstones(click_id).next().unwrap_or(replacement);
+            if !self.recorder.was_erased(click_id).await? {
+                replacement = self.recorder.secrets.tombstones(click_id).next().unwrap_or(replacement);
             }
         }
         self.recorder.store.erase_clicks(click_id, &replacement).await
-    }
-
-    /// Whether a click with this minted id has been erased.
-    async fn was_erased(&self, click_id: &ClickId, claims: Claims) -> Result<bool, StoreError> {
-        for tombstone in self.secrets.tombstones(click_id) {
-            let found = self.recorder.store.find_clicks(claims.affiliate_id, Some(claims.campaign_id), &tombstone);
-            if !found.await?.is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// The click with a minted id. One that is not there is rebuilt from what the id says, unless it was erased or is too
@@ -462,8 +434,21 @@ impl Tracker {
         if self.recorder.oldest_kept().is_some_and(|oldest| created_at < oldest) {
             return Ok(None);
         }
-        if self.was_erased(click_id, claims).await? {
+        if self.recorder.was_erased(click_id).await? {
             return Ok(None);
+        }
+        // It may be waiting in this very process.
+        match self.recorder.backlog.find(click_id) {
+            Some(Found::Waiting(new)) => match self.recorder.insert(new.clone()).await {
+                Ok(recorded) => return Ok(Some(recorded.into_record())),
+                Err(error) => {
+                    let _ = self.recorder.backlog.push(new, &self.recorder);
+                    return Err(error);
+                }
+            },
+            // Whoever has it under way tells of it.
+            Some(Found::UnderWay(new)) => return store.insert_click(new).await.map(|done| Some(done.into_record())),
+            None => {}
         }
         let details = ClickDetails { is_recovered: true, ..ClickDetails::default() };
         let click_id = click_id.clone();
@@ -490,11 +475,11 @@ impl Tracker {
         result
     }
 
-    /// Finds the click that a conversion belongs to, as [`record_conversion`](Self::record_conversion) does, and records
-    /// nothing.
+    /// Finds the click that a conversion belongs to, as [`record_conversion`](Self::record_conversion) does, and does not
+    /// record the conversion. A click with a minted id that is not there is rebuilt.
     ///
     /// It is the first of three steps for an application that records a conversion in its own database transaction: then
-    /// it hands the conversion to its store, in that transaction, and makes an [`Outcome::of`] what that returns. When the
+    /// it hands the conversion to its store, in that transaction, and makes an [`Outcome::of_result`] what that returns. When the
     /// transaction has been committed, [`announce`](Self::announce) tells of it. Attribute before the transaction begins: the
     /// store reads on a connection of its own, and where each waits for a second one while it holds its first, a pool
     /// runs dry.
@@ -563,7 +548,7 @@ impl Tracker {
 
     async fn find_click(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Attribution, StoreError> {
         let refuse = |outcome| Ok(Attribution::Refused(outcome));
-        let found = match self.secrets.origin(&request.click_id) {
+        let found = match self.recorder.secrets.origin(&request.click_id) {
             ClickIdOrigin::Forged => return refuse(Outcome::ForgedClickId(request.click_id)),
             ClickIdOrigin::Minted(claims) => {
                 self.minted_click(&request, claims, sender).await?.map(|click| click.into_iter().collect())

@@ -6,7 +6,7 @@ mod support;
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use tracking_core::{ClickRequest, ConversionRequest, Outcome, Secret, Secrets, Tracker};
+use tracking_core::{ClickRequest, Outcome, Secret, Secrets, Tracker};
 
 use crate::support::SwitchedStore;
 
@@ -31,7 +31,10 @@ async fn altered_ids_are_refused_before_the_store_is_asked() {
     let mut below = |limit: usize| (random.next_u64() % limit as u64) as usize;
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let prefix = "aptk_".len();
-    for n in 0..IDS {
+    let affiliate_id = affiliate.to_string();
+    let (mut refused, mut n) = (0, 0);
+    while refused < IDS {
+        n += 1;
         let id = &genuine[n % genuine.len()];
         let mut altered = id.clone().into_bytes();
         match n % 5 {
@@ -52,10 +55,19 @@ async fn altered_ids_are_refused_before_the_store_is_asked() {
             // Of somebody who does not know the secret.
             _ => altered = others.mint(affiliate, campaign, tracker.now()).as_str().into(),
         }
-        let Ok(click_id) = String::from_utf8(altered).unwrap().parse() else { continue };
-        let request = ConversionRequest::new(affiliate, click_id, "1".parse().unwrap(), "USD".parse().unwrap());
-        let outcome = tracker.record_conversion(request).await.unwrap();
-        assert!(matches!(outcome, Outcome::ForgedClickId(_)), "{outcome:?}");
+        let click_id = String::from_utf8(altered).unwrap();
+        let pairs = [
+            ("affiliate_id", affiliate_id.as_str()),
+            ("click_id", click_id.as_str()),
+            ("amount", "1"),
+            ("currency", "USD"),
+        ];
+        match tracker.postback(&pairs.into_iter().collect(), None).await.unwrap() {
+            Outcome::ForgedClickId(_) => refused += 1,
+            // Some are no click ids at all any more.
+            Outcome::InvalidParameter(error) => assert_eq!(error.name, "click_id"),
+            outcome => panic!("{click_id} was taken: {outcome:?}"),
+        }
     }
     assert_eq!(calls.count(), before, "the store was asked about a forged id");
     assert_eq!(tracker.summary(affiliate).await.unwrap().conversions, 0);

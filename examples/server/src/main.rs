@@ -108,8 +108,6 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
         }
     };
     let tracker = Arc::new(tracker);
-    // Here, because the runtime of Rocket's connections is waited for until it has no tasks.
-    tracker.keep_house();
     let guard: Arc<dyn Guard> = match &settings.admin_token {
         Some(token) => Arc::new(guard::token(token)),
         None => Arc::new(guard::open()),

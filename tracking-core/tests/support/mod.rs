@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use storage_memory::MemoryStore;
 use tokio::sync::watch;
@@ -28,7 +29,16 @@ pub(crate) enum Mode {
 pub(crate) struct Calls {
     count: Arc<AtomicU64>,
     mode: watch::Sender<Mode>,
-    destination: Arc<Mutex<Option<DestinationUrl>>>,
+    changes: Arc<Mutex<Changes>>,
+}
+
+/// How it differs from the store beneath.
+#[derive(Debug, Default)]
+struct Changes {
+    destination: Option<DestinationUrl>,
+    broken_campaign: Option<CampaignId>,
+    refused_click: Option<ClickId>,
+    delay: Duration,
 }
 
 impl Calls {
@@ -42,11 +52,30 @@ impl Calls {
 
     /// Gives every campaign another destination, as another process may do.
     pub(crate) fn set_destination(&self, destination: &str) {
-        *self.destination.lock().unwrap() = Some(destination.parse().unwrap());
+        self.changes.lock().unwrap().destination = Some(destination.parse().unwrap());
+    }
+
+    /// Makes this campaign one that can't be read.
+    pub(crate) fn break_campaign(&self, id: CampaignId) {
+        self.changes.lock().unwrap().broken_campaign = Some(id);
+    }
+
+    /// Never takes this click, and says that it is unavailable.
+    pub(crate) fn refuse(&self, click_id: &ClickId) {
+        self.changes.lock().unwrap().refused_click = Some(click_id.clone());
+    }
+
+    /// How long each call takes.
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.changes.lock().unwrap().delay = delay;
     }
 
     async fn pass(&self) -> Result<(), StoreError> {
         self.count.fetch_add(1, Ordering::Relaxed);
+        let delay = self.changes.lock().unwrap().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let mut mode = self.mode.subscribe();
         let mode = *mode.wait_for(|mode| *mode != Mode::Hanging).await.map_err(|_| gone())?;
         if mode == Mode::Down { Err(gone()) } else { Ok(()) }
@@ -65,7 +94,7 @@ pub(crate) struct SwitchedStore {
 
 impl Default for SwitchedStore {
     fn default() -> Self {
-        let calls = Calls { count: Arc::default(), mode: watch::Sender::new(Mode::Up), destination: Arc::default() };
+        let calls = Calls { count: Arc::default(), mode: watch::Sender::new(Mode::Up), changes: Arc::default() };
         Self { inner: MemoryStore::new(), calls }
     }
 }
@@ -83,10 +112,22 @@ macro_rules! forward {
             async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
                 self.calls.pass().await?;
                 let mut campaign = self.inner.campaign(id).await?;
-                if let Some(destination) = &*self.calls.destination.lock().unwrap() {
+                let changes = self.calls.changes.lock().unwrap();
+                if changes.broken_campaign == Some(id) {
+                    return Err(StoreError::backend("test", "the campaign can't be read"));
+                }
+                if let Some(destination) = &changes.destination {
                     campaign.destination = destination.clone();
                 }
                 Ok(campaign)
+            }
+
+            async fn insert_click(&self, new: NewClick) -> Result<Recorded<Click>, StoreError> {
+                self.calls.pass().await?;
+                if self.calls.changes.lock().unwrap().refused_click.as_ref() == Some(&new.click_id) {
+                    return Err(gone());
+                }
+                self.inner.insert_click(new).await
             }
 
             $(
@@ -106,7 +147,6 @@ forward! {
     affiliates(request: PageRequest) -> Page<Affiliate>;
     insert_campaign(new: NewCampaign) -> Recorded<Campaign>;
     campaigns(request: PageRequest) -> Page<Campaign>;
-    insert_click(new: NewClick) -> Recorded<Click>;
     find_clicks(affiliate: AffiliateId, campaign: Option<CampaignId>, click_id: &ClickId) -> Vec<Click>;
     clicks(affiliate: AffiliateId, request: PageRequest) -> Page<Click>;
     insert_conversion(new: NewConversion) -> Recorded<Conversion>;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tracking_core::{
-    AffiliateId, CampaignId, ClickError, ClickRequest, ClickState, Redirect, Secret, StoreError, Tracker,
-    TrackerOptions,
+    AffiliateId, BotReason, CampaignId, ClickError, ClickId, ClickRequest, ClickState, ConversionRequest, Event,
+    Received, Redirect, Secret, StoreError, Tracker, TrackerOptions,
 };
 
 use crate::support::{Calls, Mode, SwitchedStore, open_campaign};
@@ -104,7 +104,7 @@ async fn queue_is_bounded_and_what_does_not_fit_proves_itself() {
     assert_eq!(site.clicks().await, 11);
 
     for redirect in redirects {
-        let sale = tracking_core::ConversionRequest::new(
+        let sale = ConversionRequest::new(
             site.affiliate,
             redirect.click_id.clone(),
             "10".parse().unwrap(),
@@ -136,12 +136,133 @@ async fn queued_click_can_be_erased() {
 #[tokio::test(start_paused = true)]
 async fn link_that_was_never_seen_needs_the_store() {
     let site = Site::new(TrackerOptions::default()).await;
+    let other = open_campaign(&site.tracker).await;
+    let follow = || site.tracker.follow(ClickRequest::new(site.affiliate, other));
     site.store.set(Mode::Hanging);
     let started = Instant::now();
-    let other = ClickRequest::new(site.affiliate, CampaignId::new(99).unwrap());
-    let error = site.tracker.follow(other).await.unwrap_err();
+    let error = follow().await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    assert_eq!(started.elapsed(), DEADLINE, "nobody waits for longer");
+    assert_eq!(started.elapsed(), Duration::from_secs(5), "nobody waits for longer");
+
+    // A store that is slower than the deadline is waited for, where there is nowhere to go without it.
+    let slow = tokio::spawn({
+        let store = site.store.clone();
+        async move {
+            tokio::time::sleep(4 * DEADLINE).await;
+            store.set(Mode::Up);
+        }
+    });
+    assert!(follow().await.is_ok());
+    slow.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_that_is_slow_is_still_heard() {
+    let site = Site::new(TrackerOptions::default()).await;
+    site.store.set_destination("https://new.example/");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    site.store.set(Mode::Hanging);
+    // Nobody waits for it, and it comes.
+    assert!(site.follow().await.location.starts_with("https://shop.example/"));
+    tokio::time::sleep(DEADLINE).await;
+    site.store.set(Mode::Up);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(site.tracker.follow(site.request()).await.unwrap().location, "https://new.example/");
+}
+
+/// Visitors come all the time, and each click takes a while: the queue that a hiccup has left must come to an end.
+#[tokio::test(start_paused = true)]
+async fn hiccup_is_over_when_it_is_over() {
+    let site = Arc::new(Site::new(TrackerOptions::default()).await);
+    site.store.set_delay(Duration::from_millis(20));
+    let mut states = Vec::new();
+    for n in 0..20_000 {
+        if n == 1000 {
+            site.store.set(Mode::Hanging);
+        } else if n == 1500 {
+            site.store.set(Mode::Up);
+        }
+        let site = Arc::clone(&site);
+        states.push(tokio::spawn(async move { site.tracker.follow(site.request()).await.unwrap().state }));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut queued = Vec::new();
+    for (n, state) in states.into_iter().enumerate() {
+        if state.await.unwrap() != ClickState::Recorded {
+            queued.push(n);
+        }
+    }
+    assert!(queued.len() > 100 && *queued.last().unwrap() < 2500, "{} queued, {:?} last", queued.len(), queued.last());
+    site.tracker.drained().await;
+    assert_eq!(site.clicks().await, 20_001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn click_that_is_always_refused_holds_up_nobody() {
+    let site = Site::new(TrackerOptions::default()).await;
+    let refused: ClickId = "refused".parse().unwrap();
+    site.store.refuse(&refused);
+    let redirect = site.tracker.follow(site.request().click_id(refused)).await.unwrap();
+    assert_eq!(redirect.state, ClickState::Queued);
+    for _ in 0..5000 {
+        site.follow().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(site.clicks().await, 5001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn postback_that_overtakes_its_click_brings_all_of_it() {
+    let site = Site::new(TrackerOptions::default()).await;
+    site.store.set(Mode::Down);
+    let request = site.request().source("newsletter".parse().unwrap()).bot(BotReason::Crawler);
+    let id = site.tracker.follow(request).await.unwrap().click_id;
+    let mut events = site.tracker.subscribe();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    site.store.set(Mode::Up);
+    // The queue sleeps.
+    let (amount, currency) = ("1".parse().unwrap(), "USD".parse().unwrap());
+    let sale = ConversionRequest::new(site.affiliate, id.clone(), amount, currency);
+    accepted(site.tracker.record_conversion(sale).await.unwrap());
+    site.tracker.drained().await;
+    let clicks = site.tracker.clicks(site.affiliate, Default::default()).await.unwrap().items;
+    let click = clicks.iter().find(|click| click.click_id == id).unwrap();
+    assert_eq!(click.details.source.as_ref().unwrap().as_str(), "newsletter");
+    assert_eq!((click.details.bot, click.details.is_recovered), (Some(BotReason::Crawler), false));
+    let told = [events.next().await.unwrap(), events.next().await.unwrap()];
+    assert!(matches!(told[0], Received::Event(Event::ClickRecorded(_))), "{told:?}");
+    assert!(matches!(told[1], Received::Event(Event::ConversionAccepted(_))), "the click is told of once: {told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn erased_click_does_not_come_back_from_another_process() {
+    let site = Site::new(TrackerOptions::default()).await;
+    site.store.set(Mode::Down);
+    let id = site.follow().await.click_id;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    site.store.set(Mode::Up);
+    // Which knows nothing of this one's queue.
+    let other = Tracker::new(Arc::clone(site.tracker.store()), secret());
+    assert_eq!(other.erase(&id).await.unwrap(), 1);
+    site.tracker.drained().await;
+    let clicks = site.tracker.clicks(site.affiliate, Default::default()).await.unwrap().items;
+    assert!(clicks.iter().all(|click| click.click_id != id), "{clicks:?}");
+    assert_eq!(site.clicks().await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_broken_campaign_spoils_no_other() {
+    let site = Site::new(TrackerOptions::default()).await;
+    let broken = open_campaign(&site.tracker).await;
+    site.store.break_campaign(broken);
+    site.store.set_destination("https://new.example/");
+    for _ in 0..30 {
+        assert!(site.tracker.follow(ClickRequest::new(site.affiliate, broken)).await.is_err());
+        let _ = site.tracker.follow(site.request()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(site.tracker.follow(site.request()).await.unwrap().location, "https://new.example/");
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +275,7 @@ async fn click_that_was_slow_is_recorded_once() {
     site.tracker.drained().await;
     assert_eq!(site.clicks().await, before + 1);
     let event = events.next().await.unwrap();
-    let tracking_core::Received::Event(tracking_core::Event::ClickRecorded(click)) = event else { panic!("{event:?}") };
+    let Received::Event(Event::ClickRecorded(click)) = event else { panic!("{event:?}") };
     assert_eq!(click.click_id, redirect.click_id, "it is told of");
 }
 
