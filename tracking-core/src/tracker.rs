@@ -77,8 +77,8 @@ pub struct TrackerOptions {
     pub clock: Arc<dyn Clock>,
     /// How long a visitor on a link waits for his click to be recorded; 250 ms if nothing else is said.
     pub link_deadline: Duration,
-    /// How many clicks of visitors who were sent on may wait to be recorded; 100,000 if nothing else is said. Each takes
-    /// a few hundred bytes. Clicks beyond that are not recorded before their postback comes.
+    /// How many clicks of visitors who were sent on may wait to be recorded; 100,000 if nothing else is said. They may take
+    /// 1 KiB each in the mean. Clicks beyond that are not recorded before their postback comes.
     pub queue_capacity: usize,
     /// How much of a visitor's address is stored; masked if nothing else is said.
     pub stored_ip: StoredIp,

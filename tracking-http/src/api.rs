@@ -63,8 +63,9 @@ impl Api {
     /// How long an adapter has to wait for the end of a request body; after that it is [`BodyError::Incomplete`].
     pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The most bytes that a query may have.
-    pub const MAX_QUERY_LEN: usize = 8 * 1024;
+    /// The most bytes that a query may have: all marks of a link, of 255 characters of four bytes each, percent-encoded,
+    /// and as much again for what advertising networks append.
+    pub const MAX_QUERY_LEN: usize = 32 * 1024;
 
     /// The surface of a tracker, with reports and pages behind this guard.
     pub fn new(tracker: impl Into<Arc<Tracker>>, guard: impl Guard) -> Self {

@@ -3,7 +3,7 @@
 pub(crate) mod link;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use tracking_core::{AffiliateId, Limit, PageRequest, Parameters, Tracker};
 
 use crate::answer;
@@ -101,7 +101,7 @@ pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
 
 /// A refusal as a page for a visitor, who knows nothing of tracking.
 pub(crate) fn dead_link(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
-    let is_for_now = refusal.status == StatusCode::SERVICE_UNAVAILABLE;
+    let is_for_now = refusal.status.is_server_error();
     let page = DeadLinkPage { root: &at.root, is_for_now, reason: &refusal.message };
     match page.render() {
         Ok(html) => answer::page(html, Some(&refusal)),

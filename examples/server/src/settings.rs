@@ -131,6 +131,11 @@ pub(crate) enum SettingsError {
     NoSecret,
     #[error("the secret (--secret, TRACKING_SECRET) can't be used")]
     WeakSecret(#[source] WeakSecret),
+    #[error(
+        "the secret (--secret, TRACKING_SECRET) has a comma or white space, and could never be a retired one, of which \
+         there is a list; take another, such as what `openssl rand -hex 32` prints"
+    )]
+    ListedSecret,
     #[error("one of the retired secrets (--retired-secrets, TRACKING_RETIRED_SECRETS) can't be used")]
     WeakRetiredSecret(#[source] WeakSecret),
     #[error("a URL of a database stands where none can be; give it as --store, or better as TRACKING_STORE")]
@@ -401,14 +406,17 @@ struct SecretArguments {
 
 impl SecretArguments {
     fn read(self, store: &Store) -> Result<Secrets, SettingsError> {
-        let is_set = |Unchecked(text): &Unchecked| !text.is_empty();
+        let is_set = |Unchecked(text): &Unchecked| !text.trim().is_empty();
         let current = match (self.secret.filter(is_set), store) {
+            (Some(Unchecked(text)), _) if text.contains(|c: char| c == ',' || c.is_whitespace()) => {
+                return Err(SettingsError::ListedSecret);
+            }
             (Some(Unchecked(text)), _) => Secret::new(&text).map_err(SettingsError::WeakSecret)?,
             (None, Store::Memory) => Secret::random(),
             (None, Store::Database(_)) => return Err(SettingsError::NoSecret),
         };
         self.retired_secrets.into_iter().filter(is_set).try_fold(Secrets::from(current), |secrets, Unchecked(text)| {
-            Ok(secrets.retired(Secret::new(&text).map_err(SettingsError::WeakRetiredSecret)?))
+            Ok(secrets.retired(Secret::new(text.trim()).map_err(SettingsError::WeakRetiredSecret)?))
         })
     }
 }

@@ -69,6 +69,18 @@ pub(super) async fn head_records_nothing(site: Site) {
     assert_eq!(clicks(&client).await, 0);
 }
 
+pub(super) async fn every_mark_fits_into_a_link(site: Site) {
+    let client = site.open().await;
+    let mark = "%F0%9F%8E%88".repeat(255);
+    let marks: String = ["sub1", "sub2", "sub3", "sub4", "sub5", "source"].map(|name| format!("&{name}={mark}")).concat();
+    let reply = client.get(&format!("{GO}{marks}&fbclid={}", "x".repeat(2000))).await;
+    assert_eq!(reply.status, StatusCode::FOUND);
+    let click = last_click(&client).await;
+    for name in ["sub1", "sub5", "source"] {
+        assert_eq!(click[name], json!("🎈".repeat(255)));
+    }
+}
+
 /// Attempts to be sent elsewhere, to split the header, or to be refused.
 pub(super) async fn link_leads_nowhere_else(site: Site) {
     let client = site.open().await;
@@ -140,6 +152,7 @@ pub(super) async fn dead_link_is_told_on_a_page(site: Site) {
         } else {
             assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
         }
+        assert!(reply.text().contains("Not right now"), "{}", reply.text());
         assert!(!reply.text().contains("hunter2"), "{}", reply.text());
     }
 }

@@ -81,6 +81,7 @@ cases! { $
     go {
         link_sends_visitors_on
         link_takes_a_click_id
+        every_mark_fits_into_a_link
         head_records_nothing
         link_leads_nowhere_else
         dead_link_is_told_on_a_page

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Response;
-use tracking_core::{AffiliateId, ClickRequest, Parameters, SubIds, Tracker};
+use tracking_core::{AffiliateId, ClickRequest, Page, Parameters, StoreError, SubIds, Tracker};
 
 use super::{CHOICES, first};
 use crate::location::Location;
@@ -25,14 +25,12 @@ pub(crate) async fn show(
     if own.as_deref().is_some_and(|own| !["", own].contains(&value("affiliate_id"))) {
         return Err(Refusal::forbidden());
     }
-    let (affiliates, has_more_affiliates) = match only {
-        Some(own) => (vec![tracker.affiliate(own).await?], false),
-        None => {
-            let page = tracker.affiliates(first(CHOICES)).await?;
-            (page.items, page.next.is_some())
-        }
+    let affiliates = match only {
+        Some(own) => tracker.affiliate(own).await.map(|own| Page { items: vec![own], next: None }),
+        None => tracker.affiliates(first(CHOICES)).await,
     };
-    let campaigns = tracker.campaigns(first(CHOICES)).await?;
+    let affiliates = choices(affiliates, tested)?;
+    let campaigns = choices(tracker.campaigns(first(CHOICES)).await, tested)?;
     let is_complete = ["affiliate_id", "campaign_id"].iter().all(|name| !value(name).is_empty());
     let (made, refusal) = if is_complete {
         let click = match tested {
@@ -46,7 +44,7 @@ pub(crate) async fn show(
         };
         match made {
             Ok(made) => (Some(made), None),
-            Err(refusal) if refusal.status.is_client_error() => (None, Some(refusal)),
+            Err(refusal) if refusal.status.is_client_error() || tested.is_some() => (None, Some(refusal)),
             Err(refusal) => return Err(refusal),
         }
     } else {
@@ -57,8 +55,8 @@ pub(crate) async fn show(
     let page = LinkPage {
         root: &at.root,
         public_url,
-        affiliates: &affiliates,
-        has_more_affiliates,
+        affiliates: &affiliates.items,
+        has_more_affiliates: affiliates.next.is_some(),
         campaigns: &campaigns.items,
         has_more_campaigns: campaigns.next.is_some(),
         viewer_is_affiliate: only.is_some(),
@@ -77,6 +75,14 @@ pub(crate) async fn show(
             Err(Refusal::internal())
         }
     }
+}
+
+/// A test that was made is told of also when the store has no more to say.
+fn choices<T>(found: Result<Page<T>, StoreError>, tested: Option<&LinkTested>) -> Result<Page<T>, StoreError> {
+    found.or_else(|error| match tested {
+        Some(_) => Ok(Page { items: Vec::new(), next: None }),
+        None => Err(error),
+    })
 }
 
 async fn make(tracker: &Tracker, click: ClickRequest, public_url: &str) -> Result<Made, Refusal> {

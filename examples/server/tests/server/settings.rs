@@ -104,6 +104,8 @@ fn a_database_needs_a_secret() {
             assert!(!String::from_utf8_lossy(&refused.stderr).contains(short));
         }
     }
+    let refused = run(&[], &[("TRACKING_SECRET", "a secret of so many words, and longer")]);
+    assert_refused(&refused, 2, "could never be a retired one");
     // In memory it makes one for itself.
     let directory = tempfile::tempdir().unwrap();
     let mut command = program(directory.path());
@@ -120,7 +122,7 @@ fn ids_of_retired_secrets_are_taken() {
     let postback = format!("/postback?affiliate_id=1&click_id={click_id}&amount=1&currency=USD");
     let after = Server::start_with("warp", &[("TRACKING_SECRET", &new)]);
     assert_eq!(after.get(&postback).status(), 422);
-    let retired = format!("{},{old}", "2".repeat(32));
+    let retired = format!("{}, {old}", "2".repeat(32));
     let both = Server::start_with("rocket", &[("TRACKING_SECRET", &new), ("TRACKING_RETIRED_SECRETS", &retired)]);
     assert_eq!(both.get(&postback).status(), 200);
 }
