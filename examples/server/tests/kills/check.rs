@@ -1,6 +1,6 @@
 //! What is in the database, and what HTTP tells of it, against what the clients were told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -32,7 +32,7 @@ impl Findings {
         assert_eq!((lost, twice, strangers, untrue), (&0, &0, &0, &0), "lost, twice, strangers, untrue\n{examples}");
     }
 
-    fn note(&mut self, what: fn(&mut Self) -> &mut usize, count: usize, example: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, what: fn(&mut Self) -> &mut usize, count: usize, example: impl FnOnce() -> String) {
         *what(self) += count;
         if count > 0 && *what(self) < 10 + count {
             _ = writeln!(self.examples, "{}", example());
@@ -120,7 +120,9 @@ impl Findings {
         for (key, rows) in recount {
             let count = counted.get(key).unwrap_or(&nothing);
             let missing = (rows.clicks - count.clicks).max(0) + (rows.conversions - count.conversions).max(0);
-            let is_amount_wrong = count.amount != rows.amount;
+            // An amount, or the clicks of people and of new visitors.
+            let of_what = |count: &Count| (count.amount, count.human_clicks, count.unique_clicks);
+            let is_amount_wrong = of_what(count) != of_what(rows);
             let example = || format!("{table} of {key:?}: {count:?}, not {rows:?}");
             self.note(|found| &mut found.lost, missing as usize, example);
             self.note(|found| &mut found.untrue, usize::from(is_amount_wrong), example);
@@ -154,17 +156,16 @@ impl Findings {
             let revenue = summary["revenue"].as_array().into_iter().flatten();
             let revenue: BTreeMap<String, i64> =
                 revenue.map(|sum| (text(&sum["currency"]), millionths(&sum["amount"]))).collect();
-            let (mut clicks, mut conversions, mut expected) = (0, 0, BTreeMap::new());
+            let (mut counted, mut expected) = ([0; 4], BTreeMap::new());
             for (key, count) in totals.iter().filter(|(key, _)| key.affiliate == affiliate) {
-                clicks += count.clicks;
-                conversions += count.conversions;
+                let counts = [count.clicks, count.human_clicks, count.unique_clicks, count.conversions];
+                counted.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
                 if !key.currency.is_empty() {
                     *expected.entry(key.currency.clone()).or_insert(0) += count.amount;
                 }
             }
-            let is_right = (summary["clicks"].as_i64(), summary["conversions"].as_i64())
-                == (Some(clicks), Some(conversions))
-                && revenue == expected;
+            let names = ["clicks", "human_clicks", "unique_clicks", "conversions"];
+            let is_right = names.map(|name| summary[name].as_i64()) == counted.map(Some) && revenue == expected;
             self.note(|found| &mut found.untrue, usize::from(!is_right), || format!("{server}: {summary}"));
         }
     }
@@ -204,6 +205,9 @@ struct Click {
     campaign: i64,
     click_id: String,
     timestamp: String,
+    is_human: bool,
+    is_unique: bool,
+    is_recovered: bool,
 }
 
 impl Click {
@@ -214,6 +218,9 @@ impl Click {
             campaign: click["campaign_id"].as_i64().unwrap(),
             click_id: text(&click["click_id"]),
             timestamp: text(&click["created_at"]),
+            is_human: click["bot"].is_null(),
+            is_unique: click["unique"] == true,
+            is_recovered: click["recovered"] == true,
         }
     }
 }
@@ -263,6 +270,8 @@ struct CountKey {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     clicks: i64,
+    human_clicks: i64,
+    unique_clicks: i64,
     conversions: i64,
     /// In millionths.
     amount: i64,
@@ -286,7 +295,8 @@ impl Rows {
         }
         raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT").execute(&mut connection).await.unwrap();
         let clicks = raw_sql(
-            "SELECT id, affiliate_id, campaign_id, click_id,
+            "SELECT id, affiliate_id, campaign_id, click_id, CAST(bot = '' AS SIGNED) AS is_human,
+                CAST(bot = '' AND is_repeat = 0 AS SIGNED) AS is_unique, CAST(is_recovered AS SIGNED) AS is_recovered,
                 CONCAT(LEFT(DATE_FORMAT(timestamp, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z') AS timestamp
              FROM clicks",
         );
@@ -303,14 +313,16 @@ impl Rows {
         let conversions = conversions.fetch_all(&mut connection).await.unwrap();
         let counters = raw_sql(
             "SELECT affiliate_id, campaign_id, currency, DATE_FORMAT(quarter_hour, '%Y-%m-%dT%H:%i') AS quarter_hour,
-                CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
+                CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(human_clicks) AS SIGNED) AS human_clicks,
+                CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
                 CAST(SUM(amount) * 1000000 AS SIGNED) AS amount
              FROM counters WHERE campaign_id > 0 GROUP BY affiliate_id, campaign_id, currency, quarter_hour",
         );
         let counters = counters.fetch_all(&mut connection).await.unwrap();
         let totals = raw_sql(
             "SELECT affiliate_id, 0 AS campaign_id, currency, '' AS quarter_hour,
-                CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
+                CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(human_clicks) AS SIGNED) AS human_clicks,
+                CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
                 CAST(SUM(amount) * 1000000 AS SIGNED) AS amount
              FROM counters WHERE campaign_id = 0 GROUP BY affiliate_id, currency",
         );
@@ -322,6 +334,9 @@ impl Rows {
             campaign: row.get("campaign_id"),
             click_id: row.get("click_id"),
             timestamp: row.get("timestamp"),
+            is_human: row.get::<i64, _>("is_human") != 0,
+            is_unique: row.get::<i64, _>("is_unique") != 0,
+            is_recovered: row.get::<i64, _>("is_recovered") != 0,
         };
         let conversion = |row: &MySqlRow| Conversion {
             id: row.get("id"),
@@ -342,12 +357,24 @@ impl Rows {
         }
     }
 
+    /// The ids of all clicks.
+    pub(crate) fn click_ids(&self) -> BTreeSet<&str> {
+        self.clicks.iter().map(|click| &*click.click_id).collect()
+    }
+
+    /// The ids of those that were rebuilt when their postback came.
+    pub(crate) fn recovered(&self) -> BTreeSet<&str> {
+        self.clicks.iter().filter(|click| click.is_recovered).map(|click| &*click.click_id).collect()
+    }
+
     /// Over all campaigns and times.
     fn recount_totals(&self) -> Counts {
         let mut totals = Counts::new();
         for (key, count) in self.recount(|_| String::new()) {
             let total = totals.entry(CountKey { campaign: 0, ..key }).or_default();
             total.clicks += count.clicks;
+            total.human_clicks += count.human_clicks;
+            total.unique_clicks += count.unique_clicks;
             total.conversions += count.conversions;
             total.amount += count.amount;
         }
@@ -356,10 +383,13 @@ impl Rows {
 
     fn recount(&self, period: impl Fn(&str) -> String) -> Counts {
         let mut counts = Counts::new();
-        for Click { affiliate, campaign, timestamp, .. } in &self.clicks {
+        for Click { affiliate, campaign, timestamp, is_human, is_unique, .. } in &self.clicks {
             let (currency, quarter_hour) = (String::new(), period(timestamp));
             let key = CountKey { affiliate: *affiliate, campaign: *campaign, currency, quarter_hour };
-            counts.entry(key).or_default().clicks += 1;
+            let count = counts.entry(key).or_default();
+            count.clicks += 1;
+            count.human_clicks += i64::from(*is_human);
+            count.unique_clicks += i64::from(*is_unique);
         }
         for Conversion { affiliate, campaign, currency, timestamp, amount, .. } in &self.conversions {
             let (currency, quarter_hour) = (currency.clone(), period(timestamp));
@@ -379,7 +409,14 @@ fn count(row: &MySqlRow) -> (CountKey, Count) {
         currency: row.get("currency"),
         quarter_hour: row.get("quarter_hour"),
     };
-    (key, Count { clicks: row.get("clicks"), conversions: row.get("conversions"), amount: row.get("amount") })
+    let count = Count {
+        clicks: row.get("clicks"),
+        human_clicks: row.get("human_clicks"),
+        unique_clicks: row.get("unique_clicks"),
+        conversions: row.get("conversions"),
+        amount: row.get("amount"),
+    };
+    (key, count)
 }
 
 /// `2023-08-23T15:30` of `2023-08-23T15:38:45.123Z`.
@@ -400,7 +437,16 @@ mod tests {
     fn sound() -> (Rows, Notes) {
         let (affiliate, campaign, timestamp) = (1, 10, || TIME.to_owned());
         let click_id = || "abc123".to_owned();
-        let click = Click { id: 5, affiliate, campaign, click_id: click_id(), timestamp: timestamp() };
+        let click = Click {
+            id: 5,
+            affiliate,
+            campaign,
+            click_id: click_id(),
+            timestamp: timestamp(),
+            is_human: true,
+            is_unique: false,
+            is_recovered: false,
+        };
         let (event, currency, transaction_id, amount) = ("sale", "EUR", String::new, 7_000_000);
         let conversion = Conversion {
             id: 6,
@@ -468,7 +514,7 @@ mod tests {
             recount(rows);
         };
         assert_eq!(found(of_conversion), (1, 0, 0, 0));
-        assert_eq!(found(|rows, _| rows.totals.clear()), (2, 0, 0, 1));
+        assert_eq!(found(|rows, _| rows.totals.clear()), (2, 0, 0, 2));
     }
 
     #[test]
@@ -503,5 +549,9 @@ mod tests {
         assert_eq!(found(|_, notes| notes.oddities.push("odd".to_owned())), (0, 0, 0, 1));
         let other_amount = |rows: &mut Rows, _: &mut Notes| rows.totals.values_mut().for_each(|c| c.amount += 1);
         assert_eq!(found(other_amount), (0, 0, 0, 2));
+        let not_human = |rows: &mut Rows, _: &mut Notes| rows.counters.values_mut().for_each(|c| c.human_clicks = 0);
+        assert_eq!(found(not_human), (0, 0, 0, 1));
+        let unique = |rows: &mut Rows, _: &mut Notes| rows.clicks[0].is_unique = true;
+        assert_eq!(found(unique), (0, 0, 0, 2));
     }
 }

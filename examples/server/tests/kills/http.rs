@@ -16,6 +16,10 @@ impl Request {
         Self(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
     }
 
+    pub(crate) fn get_as(path: &str, user_agent: &str) -> Self {
+        Self(format!("GET {path} HTTP/1.1\r\nHost: test\r\nUser-Agent: {user_agent}\r\n\r\n"))
+    }
+
     pub(crate) fn get_with_token(path: &str, token: &str) -> Self {
         Self(format!("GET {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n\r\n"))
     }
@@ -32,7 +36,16 @@ impl Request {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    head: String,
+    /// A text if it is not JSON.
     pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The header with this name; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        header(&self.head, name).unwrap_or_default()
+    }
 }
 
 /// A connection that is kept alive.
@@ -62,15 +75,19 @@ impl Connection {
             }
             self.read_more().await?;
         };
-        let (status, length) = parse_head(&self.buffer[..head])
+        let (status, length, is_json) = parse_head(&self.buffer[..head])
             .ok_or_else(|| invalid(format!("not a head: {:?}", String::from_utf8_lossy(&self.buffer))))?;
         while self.buffer.len() < head + length {
             self.read_more().await?;
         }
-        let body = &self.buffer[head..];
-        let body = serde_json::from_slice(body)
-            .map_err(|error| invalid(format!("{status}, {error}: {:?}", String::from_utf8_lossy(body))))?;
-        Ok(Answer { status, body })
+        let (head, body) = self.buffer.split_at(head);
+        let text = String::from_utf8_lossy(body);
+        let body = if is_json {
+            serde_json::from_slice(body).map_err(|error| invalid(format!("{status}, {error}: {text:?}")))?
+        } else {
+            Value::String(text.into_owned())
+        };
+        Ok(Answer { status, head: String::from_utf8_lossy(head).into_owned(), body })
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
@@ -78,12 +95,17 @@ impl Connection {
     }
 }
 
-fn parse_head(head: &[u8]) -> Option<(u16, usize)> {
-    let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    let mut headers = lines.filter_map(|line| line.split_once(':'));
-    let (_, length) = headers.find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;
-    Some((status, length.trim().parse().ok()?))
+/// The status, the length of the body, and whether it is JSON.
+fn parse_head(head: &[u8]) -> Option<(u16, usize, bool)> {
+    let head = std::str::from_utf8(head).ok()?;
+    let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let is_json = header(head, "content-type").is_some_and(|media_type| media_type.starts_with("application/json"));
+    Some((status, header(head, "content-length")?.parse().ok()?, is_json))
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut headers = head.split("\r\n").filter_map(|line| line.split_once(':'));
+    headers.find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
 fn invalid(text: String) -> io::Error {

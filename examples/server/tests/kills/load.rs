@@ -80,6 +80,30 @@ pub(crate) struct Places {
     keyed_campaign: (i64, String),
 }
 
+impl Places {
+    /// Each leads to a shop of its own.
+    pub(crate) fn campaigns(&self) -> [i64; 3] {
+        let [one, two] = self.open_campaigns;
+        [one, two, self.keyed_campaign.0]
+    }
+
+    /// Where the links of this campaign lead to, without the click id at its end.
+    pub(crate) fn shop(&self, campaign: i64) -> String {
+        let number = self.campaigns().iter().position(|known| *known == campaign).unwrap();
+        shop(number)
+    }
+
+    /// What postbacks of this campaign have to present.
+    fn token(&self, campaign: i64) -> Option<&str> {
+        let (keyed, token) = &self.keyed_campaign;
+        (*keyed == campaign).then_some(token)
+    }
+}
+
+fn shop(number: usize) -> String {
+    format!("https://shop-{number}.example/?ref=")
+}
+
 /// What all clients have in common.
 #[derive(Debug)]
 pub(crate) struct Load {
@@ -109,13 +133,13 @@ impl Load {
             let request = Request::post("/affiliates", &json!({"name": format!("Affiliate {number}")}));
             affiliates.push(created(&mut connection, &request).await.0);
         }
-        let campaign = |auth: &str| {
-            let url = "https://shop.example/?ref={click_id}";
+        let campaign = |number, auth: &str| {
+            let url = shop(number) + "{click_id}";
             Request::post("/campaigns", &json!({"name": "Shop", "destination_url": url, "postback_auth": auth}))
         };
-        let open = campaign("open");
-        let open_campaigns = [created(&mut connection, &open).await.0, created(&mut connection, &open).await.0];
-        let (id, key) = created(&mut connection, &campaign("key")).await;
+        let one = created(&mut connection, &campaign(0, "open")).await.0;
+        let open_campaigns = [one, created(&mut connection, &campaign(1, "open")).await.0];
+        let (id, key) = created(&mut connection, &campaign(2, "key")).await;
         let places = Places { affiliates, open_campaigns, keyed_campaign: (id, key.unwrap()) };
         Self {
             servers,
@@ -135,6 +159,20 @@ impl Load {
     pub(crate) fn start(self: &Arc<Self>, clients: usize, random: &mut Random) -> JoinSet<Notes> {
         let client = |number| Client::new(number, Arc::clone(self), random.fork()).run();
         (0..clients).map(client).collect()
+    }
+
+    /// Lets so many clients report a sale for each of these clicks: affiliate, campaign and click id.
+    pub(crate) fn report(
+        self: &Arc<Self>,
+        clicks: &[(i64, i64, String)],
+        clients: usize,
+        random: &mut Random,
+    ) -> JoinSet<Notes> {
+        let shares = clicks.chunks(clicks.len().div_ceil(clients).max(1));
+        let report = |(number, share): (usize, &[_])| {
+            Client::new(number, Arc::clone(self), random.fork()).report(share.to_vec())
+        };
+        shares.enumerate().map(report).collect()
     }
 
     /// Lets the clients finish what they have begun.
@@ -162,7 +200,7 @@ impl Load {
 }
 
 /// The id of what was created, and its postback key.
-async fn created(connection: &mut Connection, request: &Request) -> (i64, Option<String>) {
+pub(crate) async fn created(connection: &mut Connection, request: &Request) -> (i64, Option<String>) {
     let answer = connection.call(request).await.unwrap();
     assert_eq!(answer.status, 201, "{}", answer.body);
     let data = &answer.body["data"];
@@ -193,6 +231,24 @@ impl Client {
             let click_id = format!("{}-{visit}", self.name);
             self.visit(click_id).await;
         }
+        self.finish()
+    }
+
+    /// Reports a sale for each of these clicks: affiliate, campaign and click id.
+    async fn report(mut self, clicks: Vec<(i64, i64, String)>) -> Notes {
+        let load = Arc::clone(&self.load);
+        for (affiliate, campaign, click_id) in clicks {
+            let transaction_id = if self.random.one_in(2) { "order-1".to_owned() } else { String::new() };
+            self.postback(affiliate, &click_id, transaction_id, load.places.token(campaign)).await;
+            let told = self.notes.conversions.last().and_then(|note| note.told.last());
+            if told.is_none_or(|told| told.campaign != campaign) {
+                self.notes.oddities.push(format!("{click_id} is of campaign {campaign}: {told:?}"));
+            }
+        }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Notes {
         for lane in &mut self.lanes {
             self.notes.oddities.append(&mut lane.oddities);
         }
@@ -229,7 +285,8 @@ impl Client {
 
     async fn click(&mut self, affiliate: i64, campaign: i64, click_id: &str) {
         let path = format!("/click?affiliate_id={affiliate}&campaign_id={campaign}&click_id={click_id}");
-        let answers = self.call(&Request::get(&path)).await;
+        let request = Request::get_as(&path, &browser(&mut self.random));
+        let answers = self.call(&request).await;
         let sent = json!({"affiliate_id": affiliate, "campaign_id": campaign, "click_id": click_id});
         let told = answers.into_iter().map(|answer| {
             self.compare(&sent, &answer);
@@ -315,7 +372,7 @@ impl Lane {
         while started.elapsed() < LIMIT {
             let sent = Instant::now();
             match timeout(PATIENCE, self.attempt(server, request)).await {
-                Ok(Ok(Answer { status: 200, body })) => {
+                Ok(Ok(Answer { status: 200, body, .. })) => {
                     self.load.acknowledge(server, sent);
                     return Some(body);
                 }
@@ -351,6 +408,15 @@ impl Lane {
         };
         connection.call(request).await
     }
+}
+
+/// The user agent of a visitor, who is one of some thousand and may come again; now and then that of a robot.
+pub(crate) fn browser(random: &mut Random) -> String {
+    let version = random.below(5_000);
+    if random.one_in(16) {
+        return format!("Mozilla/5.0 (compatible; Googlebot/2.{version}; +http://www.google.com/bot.html)");
+    }
+    format!("Mozilla/5.0 (X11; Linux x86_64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0")
 }
 
 fn is_new(answer: &Value) -> bool {

@@ -4,6 +4,9 @@
 //! or its database is killed by SIGKILL, and started again. Afterwards all that was acknowledged has to be there once,
 //! as it was acknowledged, and counted once, and nothing else may be there.
 //!
+//! Visitors follow links meanwhile, and have no patience: `outage` looks whether each gets to his shop in time, and what
+//! becomes of his click.
+//!
 //! The only sleeps are those that choose a moment, and the pauses of clients between two attempts. Each run prints its
 //! seed, from which all choices follow; `KILLS_SEED` has it choose the same again. The long forms are for
 //! `scripts/kill-tests`, which says what can be set.
@@ -15,10 +18,12 @@ mod check;
 mod cluster;
 mod http;
 mod load;
+mod outage;
 #[path = "../server/support/process.rs"]
 mod process;
 mod random;
 mod servers;
+mod visitors;
 
 use std::env;
 use std::fmt;
@@ -61,14 +66,50 @@ fn one_server_on_mysql() {
 }
 
 #[test]
+fn outage_on_warp() {
+    outage::run(short_outage(0));
+}
+
+#[test]
+fn outage_on_rocket() {
+    outage::run(short_outage(1));
+}
+
+/// More clicks than the queue takes. The slack is large, because other tests and databases want the same processors:
+/// a visitor who waits for the database would wait for seconds.
+fn short_outage(framework: usize) -> outage::Plan {
+    let (outages, pause) = ([OUTAGE, Duration::from_secs(1)], Duration::from_millis(200));
+    let slack = Duration::from_millis(500);
+    outage::Plan { kind: Kind::MariaDb, framework, visitors: 32, pause, outages, queue: Some(1_000), slack }
+}
+
+#[test]
+fn stop_in_an_outage_on_warp() {
+    outage::run_stop(Kind::MariaDb, 0);
+}
+
+#[test]
+fn stop_in_an_outage_on_rocket() {
+    outage::run_stop(Kind::MariaDb, 1);
+}
+
+#[test]
+#[ignore = "takes a minute: scripts/kill-tests runs it"]
+fn long_outage() {
+    let framework = usize::from(env::var("KILLS_FRAMEWORK").as_deref() == Ok("rocket"));
+    let queue = number("KILLS_QUEUE").map(|clicks| clicks as usize);
+    // The first one is longer than the ten seconds after which known links are looked up again if they can be.
+    let outages = [Duration::from_secs(15), Duration::from_secs(3)];
+    let (pause, slack) = (Duration::from_millis(100), Duration::from_millis(50));
+    outage::run(outage::Plan { kind: kind(), framework, visitors: 64, pause, outages, queue, slack });
+}
+
+#[test]
 #[ignore = "takes minutes: scripts/kill-tests runs it"]
 fn long() {
     use Victim::{Both, Database, DatabaseForLong, Server};
     let rounds = number("KILLS_ROUNDS").unwrap_or(20) as usize;
-    let kind = match env::var("KILLS_KIND").as_deref() {
-        Ok("mysql") => Kind::MySql,
-        _ => Kind::MariaDb,
-    };
+    let kind = kind();
     let (name, servers, victims) = match env::var("KILLS_SCENARIO").as_deref() {
         Ok("database") => ("database", 1, vec![Database]),
         Ok("outages") => {
@@ -172,12 +213,8 @@ impl Stage {
     /// Starts a server on each of these databases.
     fn set_up(url: &str, databases: &[String], is_cluster: bool, random: &mut Random) -> Self {
         let runtime = Runtime::new().unwrap();
-        runtime.block_on(async {
-            let mut connection = MySqlConnection::connect(url).await.unwrap();
-            raw_sql("CREATE DATABASE tracking").execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
-        });
-        let start = |(index, url): (usize, &String)| Server::start(index, url, random);
+        runtime.block_on(create_database(url));
+        let start = |(index, url): (usize, &String)| Server::start(index, url, None, random);
         let servers: Vec<Server> = databases.iter().enumerate().map(start).collect();
         let addresses = servers.iter().map(|server| server.address).collect();
         let load = Arc::new(runtime.block_on(Load::prepare(addresses)));
@@ -238,8 +275,21 @@ impl Stage {
     }
 }
 
+async fn create_database(url: &str) {
+    let mut connection = MySqlConnection::connect(url).await.unwrap();
+    raw_sql("CREATE DATABASE tracking").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 fn await_recovery(awaited: &Receiver<Instant>) -> Instant {
     awaited.recv_timeout(PATIENCE).expect("no call is acknowledged any more")
+}
+
+fn kind() -> Kind {
+    match env::var("KILLS_KIND").as_deref() {
+        Ok("mysql") => Kind::MySql,
+        _ => Kind::MariaDb,
+    }
 }
 
 fn seeded() -> Random {
