@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -53,6 +53,7 @@ impl Listed for Campaign {
 pub(crate) struct Directory<T: Listed> {
     store: Arc<dyn Store>,
     entries: RwLock<HashMap<T::Id, Arc<Entry<T>>>>,
+    /// When the store failed last, unless it has answered since.
     failed_at: Mutex<Option<Instant>>,
 }
 
@@ -79,7 +80,8 @@ impl<T: Listed> Directory<T> {
     /// The record, as it is if that can be found out until the deadline, and otherwise as it was when it was last seen.
     pub(crate) async fn latest(self: &Arc<Self>, id: T::Id, now: Instant, deadline: Instant) -> Result<T, StoreError> {
         let known = match self.recall(id, now) {
-            Some((entry, age)) if age < STALE || self.has_just_failed() => return Ok(self.serve(id, &entry, age)),
+            // While it fails, one look-up a second in the background finds out when it does no longer.
+            Some((entry, age)) if age < STALE || self.is_failing() => return Ok(self.serve(id, &entry, age)),
             known => known,
         };
         // Whoever waits for it no longer has it seen through: the next one will know.
@@ -129,6 +131,7 @@ impl<T: Listed> Directory<T> {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         match &found {
             Ok(record) => {
+                *self.failed_at() = None;
                 let is_being_renewed = AtomicBool::new(false);
                 entries.insert(id, Arc::new(Entry { record: record.clone(), seen_at, is_being_renewed }));
             }
@@ -139,12 +142,19 @@ impl<T: Listed> Directory<T> {
         found
     }
 
+    fn is_failing(&self) -> bool {
+        self.failed_at().is_some()
+    }
+
     fn has_just_failed(&self) -> bool {
-        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        failed_at.is_some_and(|failed_at| failed_at.elapsed() < RESPITE)
+        self.failed_at().is_some_and(|failed_at| failed_at.elapsed() < RESPITE)
     }
 
     fn note_failure(&self) {
-        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.failed_at() = Some(Instant::now());
+    }
+
+    fn failed_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
