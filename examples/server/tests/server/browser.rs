@@ -61,9 +61,13 @@ fn nothing_is_wider_than_a_phone(framework: &str) {
     in_browser(async |browser| {
         let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 3, "mobile": true});
         devtools(browser, "Emulation.setDeviceMetricsOverride", phone).await;
-        for path in
-            ["/dashboard", "/dashboard?affiliate_id=1", "/demo/shop?click_id=abc123", "/dashboard?affiliate_id=x"]
-        {
+        for path in [
+            "/dashboard",
+            "/dashboard?affiliate_id=1",
+            "/dashboard/link?affiliate_id=1&campaign_id=10&sub1=a-long-mark-that-goes-on-and-on-and-on-and-on",
+            "/demo/shop?click_id=abc123",
+            "/dashboard?affiliate_id=x",
+        ] {
             browser.goto(&format!("{}{path}", server.url)).await.unwrap();
             let sizes = "return [innerWidth, document.documentElement.scrollWidth]";
             assert_eq!(browser.execute(sizes, vec![]).await.unwrap(), json!([390, 390]), "{path}");
@@ -180,7 +184,7 @@ async fn complaints(browser: &Client) -> Vec<Value> {
     log.as_array().unwrap().clone()
 }
 
-async fn devtools(browser: &Client, command: &str, parameters: Value) {
+pub(crate) async fn devtools(browser: &Client, command: &str, parameters: Value) {
     let body = json!({"cmd": command, "params": parameters});
     browser.issue_cmd(Post { path: "goog/cdp/execute", body }).await.unwrap();
 }

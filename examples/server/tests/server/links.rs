@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use fantoccini::{Client, Locator};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::browser::{find, in_browser, text};
+use crate::browser::{devtools, find, in_browser, text};
 use crate::support::{Server, Site, on_each_framework_and_store, program};
 
 on_each_framework_and_store!(
@@ -46,6 +46,47 @@ fn a_visitor_follows_a_link_and_buys(site: &Site) {
     );
     assert!(click["user_agent"].as_str().unwrap().contains("Chrome"), "{click}");
     server.stop();
+}
+
+#[test]
+fn a_link_is_built_copied_and_tested() {
+    for framework in ["warp", "rocket"] {
+        let server = Server::start(framework);
+        in_browser(async |browser| {
+            let permissions =
+                json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": server.url});
+            devtools(browser, "Browser.grantPermissions", permissions).await;
+            browser.goto(&format!("{}/dashboard/link", server.url)).await.unwrap();
+            browser.find(Locator::Css("summary")).await.unwrap().click().await.unwrap();
+            for (name, value) in [("sub1", "ad & co"), ("source", "{placement}")] {
+                browser.find(Locator::Id(name)).await.unwrap().send_keys(value).await.unwrap();
+            }
+            browser.find(Locator::Css("[data-test=link-form] button")).await.unwrap().click().await.unwrap();
+            let shown = Locator::Css("[data-test=tracking-link]");
+            browser.wait().at_most(Duration::from_secs(10)).for_element(shown).await.unwrap();
+
+            let link = text(browser, "tracking-link").await;
+            let query = "affiliate_id=1&campaign_id=10&sub1=ad%20%26%20co&source={placement}";
+            assert_eq!(link, format!("{}/go?{query}", server.url));
+            find(browser, "copy-tracking-link").await.click().await.unwrap();
+            let announced = Locator::XPath("//*[@role='status'][contains(., 'Copied')]");
+            browser.wait().at_most(Duration::from_secs(10)).for_element(announced).await.unwrap();
+            let copied = browser.execute_async("navigator.clipboard.readText().then(arguments[0])", vec![]).await;
+            assert_eq!(copied.unwrap(), link);
+            let picture = "return document.querySelector('[data-test=qr-code]').naturalWidth > 20";
+            assert_eq!(browser.execute(picture, vec![]).await.unwrap(), true, "the QR code is a picture");
+
+            follow(browser, "test-click", "tested").await;
+            assert_eq!(browser.find_all(Locator::Css("[data-test=step]")).await.unwrap().len(), 6);
+            let tested = text(browser, "tested").await;
+            assert!(tested.contains("The test click went through"), "{tested}");
+            follow(browser, "destination", "click-id").await;
+            let click_id = text(browser, "click-id").await;
+            let click = last_click(&server);
+            assert_eq!((&click["click_id"], &click["bot"]), (&json!(click_id), &json!("test")));
+            assert_eq!((&click["sub1"], &click["source"]), (&json!("ad & co"), &json!("{placement}")));
+        });
+    }
 }
 
 /// Clicks there, and waits until this is on the page.
