@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use tracking_core::{AffiliateId, CampaignId, ClickRequest, Source, SubId, SubIds};
 
 use crate::PublicUrl;
+use crate::query::RESERVED;
 
 /// An affiliate's link to a campaign: whoever follows it is counted, and sent on to the campaign's destination.
 ///
@@ -108,7 +109,6 @@ impl From<ClickRequest> for TrackingLink {
 }
 
 fn push(query: &mut String, value: &str) {
-    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     let mut rest = value;
     while let Some(first) = rest.chars().next() {
         let (piece, after) = rest.split_at(macro_len(rest).unwrap_or(first.len_utf8()));

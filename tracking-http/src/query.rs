@@ -1,8 +1,12 @@
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str};
 use thiserror::Error;
 use tracking_core::Parameters;
+
+/// What has to be encoded in a value: everything but what
+/// [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3) calls unreserved.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The query is not the percent-encoding of UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{BotReason, Currency, Timestamp};
+
+use crate::query::RESERVED;
 
 /// A count, its thousands grouped: `1,234,567`.
 pub(super) fn grouped(count: u64) -> String {
@@ -91,7 +93,6 @@ pub(super) fn bot(reason: BotReason) -> &'static str {
 
 /// For the value of a query parameter.
 pub(super) fn encoded(text: &str) -> impl fmt::Display {
-    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, RESERVED)
 }
 
