@@ -56,7 +56,7 @@ pub use self::postbacks::Attribution;
 /// - `tracking_clicks_total{result}`: `new`, `duplicate`, `failed`, or `recovered`;
 /// - `tracking_links_total{click}`: visitors who were sent on while their click was `recorded`, `queued` or `unrecorded`;
 /// - `tracking_queued_clicks`: how many clicks wait to be recorded;
-/// - `tracking_postbacks_total{outcome}`: the [code](Outcome::code) of each outcome, or `failed`. Conversions that the
+/// - `tracking_postbacks_total{outcome}`: the [code](crate::Outcome::code) of each outcome, or `failed`. Conversions that the
 ///   application records itself count too.
 #[derive(Debug)]
 pub struct Tracker {
@@ -88,7 +88,7 @@ pub struct TrackerOptions {
 /// How much of a visitor's address is stored with his click.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StoredIp {
-    /// [The network that it is in](ClientIp::masked).
+    /// [The network that it is in](crate::ClientIp::masked).
     #[default]
     Masked,
     /// All of it.

@@ -31,7 +31,7 @@ impl Tracker {
 
     /// Sends a visitor on, and records his click.
     ///
-    /// He waits for the record no longer than until the [deadline](TrackerOptions::link_deadline), and not at all while
+    /// He waits for the record no longer than until the [deadline](crate::TrackerOptions::link_deadline), and not at all while
     /// the store takes no clicks; then his click is queued. Affiliates and campaigns that have been seen are not
     /// looked up again, but for changes, which are seen within ten seconds, and need no store. So a visitor on a known
     /// link always gets where he wants. A click id that the link has, and that can't be his, is left out for a minted one.

@@ -6,7 +6,7 @@ use crate::{
 };
 
 impl Tracker {
-    /// Removes what is too old, in small steps: clicks beyond the [retention](TrackerOptions::retention), and hashes of
+    /// Removes what is too old, in small steps: clicks beyond the [retention](crate::TrackerOptions::retention), and hashes of
     /// visitors beyond a day. Returns how many clicks were deleted.
     ///
     /// Clicks with conversions are kept, without what was known of the visitor, so that a repeated postback is still
