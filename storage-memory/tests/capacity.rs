@@ -7,8 +7,8 @@ use std::sync::Arc;
 use storage_memory::MemoryStore;
 use tokio::task::JoinSet;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, Click, NewAffiliate, NewCampaign, NewClick, NewConversion, PageRequest, Recorded,
-    Store, StoreError, Timestamp,
+    Affiliate, AffiliateId, Campaign, Click, ClickDetails, NewAffiliate, NewCampaign, NewClick, NewConversion,
+    PageRequest, Recorded, Store, StoreError, Timestamp,
 };
 
 fn new_affiliate(id: u64) -> NewAffiliate {
@@ -33,7 +33,8 @@ async fn affiliate_and_campaign(store: &MemoryStore) -> (Affiliate, Campaign) {
 
 fn new_click(affiliate_id: AffiliateId, click_id: &str) -> NewClick {
     let (campaign_id, click_id) = ("10".parse().unwrap(), click_id.parse().unwrap());
-    NewClick { affiliate_id, campaign_id, click_id, created_at: Timestamp::MIN }
+    let (details, visitor) = (ClickDetails::default(), None);
+    NewClick { affiliate_id, campaign_id, click_id, created_at: Timestamp::MIN, details, visitor }
 }
 
 fn new_conversion(click: &Click, transaction_id: Option<&str>) -> NewConversion {
