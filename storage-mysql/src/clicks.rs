@@ -75,10 +75,18 @@ impl Kind for Clicks {
         }
         let missing = self.database.known.missing(reader, &self.database.prefix, ids()).await?;
         let mut found = HashMap::new();
+        // By number, because a click may have another id by now: one that was inserted, of which nobody heard, and erased.
+        let mut own = HashMap::new();
         if failed.is_some() {
+            let prefix = &self.database.prefix;
             let clicks = rows.iter().map(|row| (row.new.click.affiliate_id, &row.new.click.click_id));
-            for row in reader.rows(|sql| select(sql, &self.database.prefix, clicks.clone())).await? {
+            let query = |sql: &mut Sql| {
+                select(sql, prefix, clicks.clone());
+                select_numbers(sql.push(" UNION ALL "), prefix, rows.iter().map(|row| row.number));
+            };
+            for row in reader.rows(query).await? {
                 let click = rows::click(&row)?;
+                own.insert(click.id.as_u64(), click.clone());
                 found.insert((click.affiliate_id, click.campaign_id, click.click_id.clone()), click);
             }
         }
@@ -90,7 +98,13 @@ impl Kind for Clicks {
             if missing.campaigns.contains(&campaign_id) {
                 return Some(Verdict::UnknownCampaign(campaign_id));
             }
-            let click = found.get(&Self::identity(&row.new))?.clone();
+            let is_own = |click: &&Click| {
+                // Somebody who writes to the table himself may have taken the number.
+                (click.affiliate_id, click.campaign_id, click.created_at)
+                    == (affiliate_id, campaign_id, row.new.click.created_at)
+            };
+            let own = own.get(&row.number).filter(is_own);
+            let click = own.or_else(|| found.get(&Self::identity(&row.new)))?.clone();
             Some(row.meets(click.id.as_u64(), click))
         };
         let verdicts: Vec<_> = rows.iter().map(verdict).collect();

@@ -18,6 +18,7 @@ on_both_servers! {
     whole_batch_is_done_once_when_its_answer_is_lost
     duplicate_stays_a_duplicate_when_an_answer_is_lost
     conversion_with_alternatives_is_done_once_when_its_commit_is_lost
+    click_that_is_erased_before_its_answer_does_not_come_back
     reads_survive_a_broken_connection
     restart_of_the_database_is_not_noticed_by_the_next_call
     database_that_is_away_is_unavailable_and_comes_back
@@ -118,6 +119,29 @@ async fn conversion_with_alternatives_is_done_once_when_its_commit_is_lost(kind:
     }
     assert_eq!(proxy.faults(), 2);
     assert_eq!(recount(&store, place.0).await.conversions, 2);
+}
+
+async fn click_that_is_erased_before_its_answer_does_not_come_back(kind: Kind) {
+    let Some((store, proxy)) = store_behind_proxy(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    a_click(&store, place, "first").await;
+    for n in 0..3 {
+        let (id, replacement) = (parse(&format!("click-{n}")), parse(&format!("erased-{n}")));
+        proxy.plan("COMMIT", Fault::Withhold);
+        let inserting = tokio::spawn({
+            let (store, new) = (store.clone(), new_visit(place, &format!("click-{n}"), n));
+            async move { store.insert_click(new).await.unwrap() }
+        });
+        while store.find_clicks(place.0, None, &id).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.erase_clicks(&id, &replacement).await.unwrap(), 1);
+        proxy.release();
+        assert!(!inserting.await.unwrap().is_duplicate(), "it was recorded, and is called otherwise now");
+        assert_eq!(store.find_clicks(place.0, None, &id).await.unwrap(), [], "nobody has the id any more");
+    }
+    assert_eq!(proxy.faults(), 3);
+    assert_eq!(recount(&store, place.0).await.clicks, 4);
 }
 
 async fn reads_survive_a_broken_connection(kind: Kind) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What goes wrong with what is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) enum Fault {
     LoseAnswer,
     /// The server does it, and nobody ever hears of it: the connection stays open.
     Silence,
+    /// The server does it, and the connection ends when the test [says](Proxy::release) so, before anybody hears of it.
+    Withhold,
 }
 
 /// On loopback, until it is dropped.
@@ -31,6 +34,7 @@ struct Plan {
     /// For the next requests that bear this text.
     faults: Mutex<Vec<(&'static str, Fault)>>,
     done: AtomicUsize,
+    released: Notify,
 }
 
 impl Proxy {
@@ -58,6 +62,11 @@ impl Proxy {
     /// Has this happen to the next request that bears this text.
     pub(crate) fn plan(&self, text: &'static str, fault: Fault) {
         self.plan.faults.lock().unwrap().push((text, fault));
+    }
+
+    /// Ends the connection of an answer that is withheld, or of the next one.
+    pub(crate) fn release(&self) {
+        self.plan.released.notify_one();
     }
 
     /// How many faults have happened.
@@ -97,30 +106,33 @@ impl Plan {
                     match self.next(&request) {
                         None => if to_server.write_all(&request).await.is_err() { return },
                         Some(Fault::LoseRequest) => return,
-                        Some(fault) => return lose_answer(fault, request, from_server, to_server, to_client).await,
+                        Some(fault) => return self.lose_answer(fault, request, from_server, to_server, to_client).await,
                     }
                 }
             }
         }
     }
-}
 
-async fn lose_answer(
-    fault: Fault,
-    request: Vec<u8>,
-    mut from_server: OwnedReadHalf,
-    mut to_server: OwnedWriteHalf,
-    to_client: OwnedWriteHalf,
-) {
-    if to_server.write_all(&request).await.is_err() {
-        return;
+    async fn lose_answer(
+        &self,
+        fault: Fault,
+        request: Vec<u8>,
+        mut from_server: OwnedReadHalf,
+        mut to_server: OwnedWriteHalf,
+        to_client: OwnedWriteHalf,
+    ) {
+        if to_server.write_all(&request).await.is_err() {
+            return;
+        }
+        // The server answers when it is done.
+        some(&mut from_server).await;
+        match fault {
+            Fault::Silence => std::future::pending().await,
+            Fault::Withhold => self.released.notified().await,
+            Fault::LoseRequest | Fault::LoseAnswer => {}
+        }
+        drop(to_client);
     }
-    // The server answers when it is done.
-    some(&mut from_server).await;
-    if fault == Fault::Silence {
-        std::future::pending::<()>().await;
-    }
-    drop(to_client);
 }
 
 /// A whole packet: three bytes of length, one of sequence, and what is said.
