@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tracking_core::StoreError;
 
+use crate::rows;
 use crate::sql::{LockWait, Sql};
 use crate::store::Database;
 
@@ -76,6 +77,8 @@ impl Failure {
             // ER_QUERY_INTERRUPTED, ER_CONNECTION_KILLED, ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT, ER_SESSION_WAS_KILLED,
             // ER_CLIENT_INTERACTION_TIMEOUT
             1317 | 1927 | 1969 | 3024 | 3169 | 4031 => Self::Unavailable,
+            // ER_NET_PACKET_TOO_LARGE, which has the state of a broken connection: it is as large the next time.
+            1153 => Self::Broken,
             _ if sql_state.is_some_and(|state| state.starts_with("40")) => Self::Conflict,
             _ if sql_state.is_some_and(|state| state.starts_with("08")) => Self::Unavailable,
             _ => Self::Broken,
@@ -217,10 +220,14 @@ pub(crate) enum Sending {
     OneByOne,
 }
 
+/// How much is sent in one transaction at the most: enough to make a transaction cheap for each of its rows.
+const MOST_BYTES: usize = 4 << 20;
+
 impl Sending {
-    /// What suits this server.
-    pub(crate) async fn to(connection: &mut MySqlConnection) -> Result<Self, Error> {
-        let query = "SELECT VERSION() AS version, @@sql_mode AS mode, IF(@@autocommit, 'on', 'off') AS autocommit";
+    /// What suits this server, and how many bytes a transaction may have.
+    pub(crate) async fn to(connection: &mut MySqlConnection) -> Result<(Self, usize), Error> {
+        let query = "SELECT VERSION() AS version, @@sql_mode AS mode, IF(@@autocommit, 'on', 'off') AS autocommit, \
+             CAST(@@max_allowed_packet AS SIGNED) AS packet";
         let row = raw_sql(query).fetch_one(connection).await?;
         let (version, mode): (&str, &str) = (row.try_get("version")?, row.try_get("mode")?);
         if row.try_get::<&str, _>("autocommit")? != "on" {
@@ -228,7 +235,10 @@ impl Sending {
         }
         // Where MariaDB plays Oracle, compound statements have another form.
         let has_compounds = is_mariadb(version) && !mode.contains("ORACLE");
-        Ok(if has_compounds { Self::Compound } else { Self::OneByOne })
+        let sending = if has_compounds { Self::Compound } else { Self::OneByOne };
+        // With room for what comes with the rows.
+        let half_a_packet = usize::try_from(rows::number(&row, "packet")? / 2).unwrap_or(usize::MAX);
+        Ok((sending, half_a_packet.min(MOST_BYTES)))
     }
 
     async fn execute(

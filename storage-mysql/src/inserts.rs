@@ -119,7 +119,7 @@ impl<R> Verdict<R> {
 
 /// Inserts records of this kind.
 ///
-/// First all rows go in one transaction, in the hope that each can be inserted. If the server says no, then nothing has
+/// First all rows go in one transaction, or in as few as the size of a packet allows, in the hope that each can be inserted. If the server says no, then nothing has
 /// happened, and a look at what is there tells which rows it was; the others go again.
 #[derive(Debug)]
 pub(crate) struct Inserts<K> {
@@ -218,12 +218,12 @@ impl<K: Kind> Inserts<K> {
             work.fail(error);
         }
         while !work.pending.is_empty() {
-            let Writer { slot, sending } = work.writer;
-            let statements = self.kind.statements(&work.pending, slot);
+            let (sent, statements) = self.next_part(work);
+            let sending = work.writer.sending;
             let error = match transact(&self.database, sending, statements, patience.deadline()).await {
                 Ok(()) => {
-                    work.succeed();
-                    break;
+                    work.succeed(sent);
+                    continue;
                 }
                 Err(error) => error,
             };
@@ -256,6 +256,21 @@ impl<K: Kind> Inserts<K> {
             }
         }
         Ok(())
+    }
+
+    /// The statements of as many of the first rows as the server takes at once, and how many they are: at least one.
+    fn next_part(&self, work: &Work<K>) -> (usize, Vec<Sql>) {
+        let Writer { slot, most_bytes, .. } = work.writer;
+        let mut len = work.pending.len();
+        loop {
+            let statements = self.kind.statements(&work.pending[..len], slot);
+            let bytes: usize = statements.iter().map(Sql::len).sum();
+            if bytes <= most_bytes || len <= 1 {
+                return (len, statements);
+            }
+            // Rows are not all as long as each other.
+            len = (len * most_bytes / bytes * 7 / 8).max(1);
+        }
     }
 
     /// Tells whether rows that are still to be inserted have become others than they were.
@@ -312,8 +327,9 @@ impl<K: Kind> Work<K> {
         });
     }
 
-    fn succeed(&mut self) {
-        for row in self.pending.drain(..) {
+    /// Notes that the first rows, so many, have been recorded.
+    fn succeed(&mut self, sent: usize) {
+        for row in self.pending.drain(..sent) {
             self.verdicts[row.place] = Some(match K::record(row.new, row.number) {
                 Ok(record) => Verdict::New(record),
                 Err(error) => Verdict::Failed(Error::Decode(error.into()).into()),

@@ -96,6 +96,8 @@ pub(crate) struct Writer {
     /// Of its counters.
     pub(crate) slot: u8,
     pub(crate) sending: Sending,
+    /// How many bytes the statements of a transaction may have together.
+    pub(crate) most_bytes: usize,
 }
 
 impl Database {
@@ -108,10 +110,10 @@ impl Database {
     pub(crate) async fn writer(&self, deadline: Instant) -> Result<Writer, Error> {
         let register = || async {
             let mut lease = Lease::take(&self.pool, deadline).await?;
-            let sending = within(deadline, Sending::to(lease.connection())).await?;
+            let (sending, most_bytes) = within(deadline, Sending::to(lease.connection())).await?;
             lease.give_back();
             let numbers = Sequence::new("writers", 1).take(self, deadline, 1).await?;
-            Ok(Writer { slot: slots::of_process(numbers.into_iter().sum()), sending })
+            Ok(Writer { slot: slots::of_process(numbers.into_iter().sum()), sending, most_bytes })
         };
         self.writer.get_or_try_init(register).await.copied()
     }

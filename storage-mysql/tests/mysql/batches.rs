@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Executor, Row};
+use sqlx::{AssertSqlSafe, Executor, Row};
 use storage_mysql::{MySqlStore, Options, sqlx};
-use test_server::Kind;
+use test_server::{Kind, Server};
 use tokio::task::JoinHandle;
-use tracking_core::{AffiliateId, CampaignId, Click, NewClick, NewConversion, Recorded, Store, StoreError};
+use tracking_core::{
+    AffiliateId, CampaignId, Click, NewClick, NewConversion, Recorded, Store, StoreError, SubIds, UserAgent,
+};
 
 use crate::support::*;
 
@@ -15,6 +17,7 @@ on_both_servers! {
     bad_clicks_cost_their_neighbours_nothing
     bad_conversions_cost_their_neighbours_nothing
     batches_are_few
+    batch_that_is_too_long_goes_in_parts
     affiliate_that_was_deleted_is_unknown
     number_that_is_taken_is_replaced
     rows_that_were_written_by_others_are_duplicates
@@ -126,6 +129,40 @@ async fn batches_are_few(kind: Kind) {
     assert!(inserts < 2000, "{inserts} statements for 2,000 clicks, which are three of them each if they go alone");
 }
 
+async fn batch_that_is_too_long_goes_in_parts(kind: Kind) {
+    let Some(server) = Server::start(kind) else { return };
+    let pool_to = async |url: &str, packet: u32| {
+        let root = pool(server.url()).await;
+        root.execute(AssertSqlSafe(format!("SET GLOBAL max_allowed_packet = {packet}"))).await.unwrap();
+        // What a session may send is decided when it begins.
+        pool(url).await
+    };
+    let url = create_database(server.url()).await;
+    for (round, packet) in [(0, 1 << 20), (1, 64 << 10)] {
+        let store = store_on(pool_to(&url, packet).await, Options::default()).await;
+        let place = affiliate_and_campaign(&store).await;
+        a_click(&store, place, "first").await;
+        let calls = at_once((0..400_u32).map(|call| {
+            let mut new = new_visit(place, &format!("click-{round}-{call}"), (call % 100) as u8);
+            // Every other one is as long as a click can be, nearly.
+            if call % 2 == 0 {
+                new.details.sub_ids =
+                    SubIds::new([const { None }; 5].map(|_: Option<()>| Some(parse(&"🎈".repeat(255)))));
+                new.details.user_agent = UserAgent::new(&"🎈".repeat(512));
+            }
+            insert_click(&store, new)
+        }));
+        let mut firsts = 0;
+        for call in calls {
+            let recorded = call.await.unwrap().unwrap();
+            assert!(!recorded.is_duplicate());
+            firsts += usize::from(!recorded.record().details.is_repeat);
+        }
+        assert_eq!(firsts, if round == 0 { 100 } else { 0 }, "each visitor came first once");
+        assert_eq!(recount(&store, place.0).await.clicks, 401);
+    }
+}
+
 async fn affiliate_that_was_deleted_is_unknown(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let (gone, there) = (affiliate_and_campaign(&store).await, affiliate_and_campaign(&store).await);
@@ -133,10 +170,10 @@ async fn affiliate_that_was_deleted_is_unknown(kind: Kind) {
     let click = a_click(&store, gone, "abc123").await;
     for table in ["clicks", "counters"] {
         let statement = format!("DELETE FROM {table} WHERE affiliate_id = {}", gone.0);
-        store.pool().execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        store.pool().execute(AssertSqlSafe(statement)).await.unwrap();
     }
     let statement = format!("DELETE FROM affiliates WHERE id = {}", gone.0);
-    store.pool().execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+    store.pool().execute(AssertSqlSafe(statement)).await.unwrap();
 
     let calls = at_once((0..20).map(|call| {
         let place = if call % 2 == 0 { gone } else { there };
@@ -166,7 +203,7 @@ async fn number_that_is_taken_is_replaced(kind: Kind) {
             place.0,
             place.1
         );
-        store.pool().execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        store.pool().execute(AssertSqlSafe(statement)).await.unwrap();
     }
     let calls = at_once((0..20).map(|call| insert_click(&store, new_click(place, &format!("click-{call}")))));
     for call in calls {
@@ -198,9 +235,9 @@ async fn texts_compare_byte_by_byte_in_the_tables_too(kind: Kind) {
             place.0,
             place.1
         );
-        store.pool().execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        store.pool().execute(AssertSqlSafe(statement)).await.unwrap();
         let statement = format!("SELECT CAST(GROUP_CONCAT(id) AS CHAR) AS ids FROM clicks WHERE click_id = '{text}'");
-        let row = store.pool().fetch_one(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        let row = store.pool().fetch_one(AssertSqlSafe(statement)).await.unwrap();
         assert_eq!(row.get::<String, _>("ids"), (1_000_000 + id).to_string(), "{text:?} is itself and no other");
     }
 }
