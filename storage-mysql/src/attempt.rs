@@ -110,8 +110,12 @@ impl From<Error> for SharedError {
 }
 
 impl SharedError {
+    pub(crate) fn failure(&self) -> Failure {
+        Failure::of(&self.0)
+    }
+
     pub(crate) fn into_store_error(self, operation: &'static str) -> StoreError {
-        match Failure::of(&self.0) {
+        match self.failure() {
             Failure::Broken | Failure::Duplicate | Failure::MissingReference => StoreError::backend(operation, self),
             Failure::Conflict | Failure::LockWait | Failure::Unavailable => StoreError::unavailable(operation, self),
         }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sqlx::{Error, MySqlConnection};
-use tracking_core::{AffiliateId, CampaignId, Click, ClickId, ClickRecordId, NewClick, ParseError, async_trait};
+use tracking_core::{
+    AffiliateId, CampaignId, Click, ClickId, ClickRecordId, NewClick, ParseError, VisitorHash, async_trait,
+};
 
 use crate::attempt::{Failure, Reader};
 use crate::counters::Changes;
@@ -28,6 +30,7 @@ impl Kind for Clicks {
     type New = Visit;
     type Record = Click;
     type Identity = (AffiliateId, CampaignId, ClickId);
+    type Note = VisitorHash;
 
     fn numbers(&self) -> &Sequence {
         &self.numbers
@@ -35,6 +38,10 @@ impl Kind for Clicks {
 
     fn identity(Visit { click, .. }: &Visit) -> Self::Identity {
         (click.affiliate_id, click.campaign_id, click.click_id.clone())
+    }
+
+    fn note(Visit { click, .. }: &Visit) -> Option<VisitorHash> {
+        click.visitor.map(|visitor| visitor.today)
     }
 
     fn record(new: Visit, number: u64) -> Result<Click, ParseError> {

@@ -1,6 +1,7 @@
 //! New conversions.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use sqlx::mysql::MySqlRow;
@@ -37,6 +38,7 @@ impl Kind for Conversions {
     type Record = Conversion;
     /// With the rest of the click, which the caller may have wrong.
     type Identity = (Identity, AffiliateId, CampaignId, ClickId);
+    type Note = Infallible;
 
     fn numbers(&self) -> &Sequence {
         &self.numbers
@@ -44,6 +46,10 @@ impl Kind for Conversions {
 
     fn identity(new: &NewConversion) -> Self::Identity {
         (identity(new), new.click.affiliate_id, new.click.campaign_id, new.click.click_id.clone())
+    }
+
+    fn note(_: &NewConversion) -> Option<Infallible> {
+        None
     }
 
     fn record(new: NewConversion, number: u64) -> Result<Conversion, ParseError> {

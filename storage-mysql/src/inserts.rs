@@ -23,9 +23,13 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     type Record: Clone + Send + Sync + 'static;
     /// What no two records have in common.
     type Identity: Eq + Hash + Send;
+    /// What only one transaction at a time can note.
+    type Note: Eq + Hash + Send;
 
     fn numbers(&self) -> &Sequence;
     fn identity(new: &Self::New) -> Self::Identity;
+    /// What is noted with this one, so that it has to wait for whoever is about to note the same.
+    fn note(new: &Self::New) -> Option<Self::Note>;
     fn record(new: Self::New, number: u64) -> Result<Self::Record, ParseError>;
 
     /// The statements that insert and count these rows. They fail if one of the rows can't be inserted.
@@ -181,25 +185,43 @@ impl<K: Kind> Inserts<K> {
             tracing::warn!(%error, operation = K::OPERATION, "a batch goes row by row");
         }
         // One of those that are left is in the way of all others, and the server does not say which.
-        let singles = std::mem::take(&mut work.pending).into_iter().chain(alone);
         let patience = Patience::new(self.database.timeout);
-        let single = |row: Row<K::New>| async move {
-            (
-                row.place,
-                if K::goes_alone(&row.new) {
-                    self.insert_alone(row, writer.slot, patience).await
-                } else {
-                    self.insert_single(row, writer, patience).await
-                },
-            )
-        };
-        let singles: Vec<_> = stream::iter(singles).map(single).buffer_unordered(AT_ONCE).collect().await;
+        let rows = std::mem::take(&mut work.pending).into_iter().chain(alone);
+        let queue = |rows| self.insert_queue(rows, writer, patience);
+        let singles = stream::iter(queues::<K>(rows)).map(queue).buffer_unordered(AT_ONCE);
+        let singles: Vec<_> = singles.collect::<Vec<_>>().await.into_iter().flatten().collect();
         for (place, verdict) in singles {
             work.verdicts[place] = Some(verdict);
         }
         // Each row has been given one by now.
         let forgotten = || Verdict::Failed(Error::WorkerCrashed.into());
         work.verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(forgotten)).collect()
+    }
+
+    /// Inserts these one after the other. If one has waited for a lock in vain, the others don't try.
+    async fn insert_queue(
+        &self,
+        rows: Vec<Row<K::New>>,
+        writer: Writer,
+        patience: Patience,
+    ) -> Vec<(usize, Verdict<K::Record>)> {
+        let mut verdicts = Vec::with_capacity(rows.len());
+        let mut in_the_way: Option<SharedError> = None;
+        for row in rows {
+            let place = row.place;
+            let verdict = match &in_the_way {
+                Some(error) => Verdict::Failed(error.clone()),
+                None if K::goes_alone(&row.new) => self.insert_alone(row, writer.slot, patience).await,
+                None => self.insert_single(row, writer, patience).await,
+            };
+            if let Verdict::Failed(error) = &verdict
+                && error.failure() == Failure::LockWait
+            {
+                in_the_way = Some(error.clone());
+            }
+            verdicts.push((place, verdict));
+        }
+        verdicts
     }
 
     async fn insert_single(&self, row: Row<K::New>, writer: Writer, mut patience: Patience) -> Verdict<K::Record> {
@@ -300,6 +322,21 @@ impl<K: Kind> Inserts<K> {
         }
         Ok(())
     }
+}
+
+/// Rows that may wait for the same lock stand in one queue, so that they don't keep all others waiting.
+fn queues<K: Kind>(rows: impl Iterator<Item = Row<K::New>>) -> Vec<Vec<Row<K::New>>> {
+    let mut queues: Vec<Vec<Row<K::New>>> = Vec::new();
+    let mut by_note = HashMap::new();
+    for row in rows {
+        let next = queues.len();
+        let place = K::note(&row.new).map_or(next, |note| *by_note.entry(note).or_insert(next));
+        match queues.get_mut(place) {
+            Some(queue) => queue.push(row),
+            None => queues.push(vec![row]),
+        }
+    }
+    queues
 }
 
 /// Rows on their way to a verdict.

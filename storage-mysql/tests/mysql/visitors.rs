@@ -23,6 +23,7 @@ on_both_servers! {
     visit_that_is_rolled_back_leaves_no_trace
     visitor_who_came_meanwhile_is_known_in_the_applications_transaction
     open_transaction_holds_up_its_own_visitor_alone
+    visitor_who_is_held_up_costs_strangers_nothing
     visitors_are_forgotten_in_steps
 }
 
@@ -265,6 +266,28 @@ async fn open_transaction_holds_up_its_own_visitor_alone(kind: Kind) {
     transaction.commit().await.unwrap();
     assert!(insert(&store, new_visit(place, "after", 10)).await.details.is_repeat);
     recount(&store, place.0).await;
+}
+
+async fn visitor_who_is_held_up_costs_strangers_nothing(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let mut transaction = store.pool().begin().await.unwrap();
+    store.insert_click_on(&mut transaction, new_visit(place, "held", 10)).await.unwrap();
+    let calls: Vec<_> = (0..40)
+        .map(|call| {
+            let store = store.clone();
+            let new = new_visit(place, &format!("click-{call}"), if call < 30 { 10 } else { call });
+            tokio::spawn(async move { store.insert_click(new).await })
+        })
+        .collect();
+    for (call, result) in calls.into_iter().enumerate() {
+        match (call < 30, result.await.unwrap()) {
+            (true, result) => assert!(matches!(result, Err(StoreError::Unavailable { .. })), "got {result:?}"),
+            (false, result) => assert!(!result.unwrap().record().details.is_repeat),
+        }
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(recount(&store, place.0).await.clicks, 11);
 }
 
 async fn visitors_are_forgotten_in_steps(kind: Kind) {
