@@ -60,7 +60,7 @@ impl fmt::Display for TablePrefix {
 }
 
 /// How it is that no statement of a batch waits for longer than two seconds for a lock of somebody else's, such as the
-/// application's own transaction.
+/// application's own transaction, and that a join may change rows, whatever `sql_safe_updates` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockWait {
     /// [`SHORT_LOCK_WAIT`] has been executed on every connection.
@@ -69,7 +69,7 @@ pub(crate) enum LockWait {
     OfTransaction,
 }
 
-pub(crate) const SHORT_LOCK_WAIT: &str = "SET SESSION innodb_lock_wait_timeout = 2";
+pub(crate) const SHORT_LOCK_WAIT: &str = "SET SESSION innodb_lock_wait_timeout = 2, SESSION sql_safe_updates = 0";
 
 /// On a Galera cluster, has a read wait for what was committed on other nodes before: a postback has to find its click,
 /// whichever node it comes to.
@@ -80,8 +80,9 @@ impl LockWait {
         match self {
             Self::OfSession => "START TRANSACTION",
             Self::OfTransaction => {
-                "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout; \
-                 SET SESSION innodb_lock_wait_timeout = 2; START TRANSACTION"
+                "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout, \
+                 @tracking_safe_updates = @@SESSION.sql_safe_updates; \
+                 SET SESSION innodb_lock_wait_timeout = 2, SESSION sql_safe_updates = 0; START TRANSACTION"
             }
         }
     }
@@ -91,8 +92,9 @@ impl LockWait {
         match self {
             Self::OfSession => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION",
             Self::OfTransaction => {
-                "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout; \
-                 SET SESSION innodb_lock_wait_timeout = 2; \
+                "SET @tracking_lock_wait = @@SESSION.innodb_lock_wait_timeout, \
+                 @tracking_safe_updates = @@SESSION.sql_safe_updates; \
+                 SET SESSION innodb_lock_wait_timeout = 2, SESSION sql_safe_updates = 0; \
                  SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"
             }
         }
@@ -101,14 +103,20 @@ impl LockWait {
     pub(crate) const fn commit(self) -> &'static str {
         match self {
             Self::OfSession => "COMMIT",
-            Self::OfTransaction => "COMMIT; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait",
+            Self::OfTransaction => {
+                "COMMIT; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait, \
+                 SESSION sql_safe_updates = @tracking_safe_updates"
+            }
         }
     }
 
     pub(crate) const fn rollback(self) -> &'static str {
         match self {
             Self::OfSession => "ROLLBACK",
-            Self::OfTransaction => "ROLLBACK; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait",
+            Self::OfTransaction => {
+                "ROLLBACK; SET SESSION innodb_lock_wait_timeout = @tracking_lock_wait, \
+                 SESSION sql_safe_updates = @tracking_safe_updates"
+            }
         }
     }
 }
@@ -131,6 +139,11 @@ impl Sql {
     pub(crate) fn changes_schema(&self) -> bool {
         let first = self.0.lines().find(|line| !line.is_empty() && !line.starts_with("--")).unwrap_or_default();
         first.starts_with("CREATE ") || first.starts_with("ALTER ") || first.starts_with("DROP ")
+    }
+
+    /// Whether it changes a few rows at a time, and is to be repeated until it changes none.
+    pub(crate) fn goes_in_steps(&self) -> bool {
+        self.0.lines().last().is_some_and(|line| line.starts_with("LIMIT "))
     }
 
     /// Another statement, whole.
@@ -216,13 +229,16 @@ impl Sql {
     }
 
     pub(crate) fn time(&mut self, time: Timestamp) -> &mut Self {
+        self.push("'").time_digits(time).push("'")
+    }
+
+    /// A time without the quotes around it.
+    pub(crate) fn time_digits(&mut self, time: Timestamp) -> &mut Self {
         // `2023-08-23T15:30:45.123Z`, without what MySQL before 8.0.19 does not take.
         let mut text = [0; 24];
         text.copy_from_slice(time.to_string().as_bytes());
         text[10] = b' ';
-        self.0.push('\'');
         self.0.extend(text[..23].iter().map(|byte| char::from(*byte)));
-        self.0.push('\'');
         self
     }
 

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
-use sqlx::{Error, Row};
+use sqlx::{Error, Row, raw_sql};
+use tokio::time::Instant;
 use tracking_core::{NewClick, StoreError, Timestamp, VisitorHash};
 
-use crate::attempt::{Failure, Patience, Reader, change, store_error};
+use crate::attempt::{Failure, Lease, Patience, Reader, store_error, within};
 use crate::rows;
 use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
@@ -60,10 +61,8 @@ pub(crate) async fn judge<'a>(
             sql.separated(", ", &hashes, |sql, hash| _ = sql.bytes(hash.as_bytes())).push(")");
         };
         for row in reader.rows(query).await? {
-            let visitor: &[u8] = row.try_get("visitor")?;
-            if let Ok(hash) = visitor.try_into() {
-                firsts.insert(VisitorHash::from_bytes(hash), rows::time(&row, "first_click")?);
-            }
+            let (hash, first) = visitor(&row)?;
+            firsts.insert(hash, first);
         }
     }
     let mut is_changed = false;
@@ -94,12 +93,7 @@ pub(crate) fn statements<'a>(prefix: &TablePrefix, visits: impl Iterator<Item = 
     let outdated: BTreeSet<(VisitorHash, Timestamp)> = outdated.collect();
     if !outdated.is_empty() {
         // Only what the look has seen: somebody else may have replaced it, and the insert has to meet his row.
-        let mut sql = Sql::default();
-        sql.push("DELETE FROM ").table(prefix, "visitors").push(" WHERE ");
-        sql.separated(" OR ", outdated, |sql, (hash, first)| {
-            sql.push("(visitor = ").bytes(hash.as_bytes()).push(" AND first_click = ").time(first).push(")");
-        });
-        statements.push(sql);
+        statements.push(delete(prefix, outdated));
     }
     let firsts = visits.filter_map(|visit| Some((visit.noted_as()?, visit.click.created_at)));
     // The latest, where one visitor has several.
@@ -115,37 +109,73 @@ pub(crate) fn statements<'a>(prefix: &TablePrefix, visits: impl Iterator<Item = 
     statements
 }
 
+/// The statement that deletes these visitors, if their first click is this one.
+///
+/// By a join, and not by a condition: for that the server may go by the times, or read the whole table if it is small, and
+/// lock, or wait for, what is somebody else's.
+pub(crate) fn delete(prefix: &TablePrefix, visitors: impl IntoIterator<Item = (VisitorHash, Timestamp)>) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("DELETE v FROM JSON_TABLE('[");
+    sql.separated(", ", visitors, |sql, (hash, first)| {
+        sql.push("[\"").digits(hash.as_bytes()).push("\", \"").time_digits(first).push("\"]");
+    });
+    sql.push("]', '$[*]' COLUMNS (visitor CHAR(32) CHARACTER SET ascii PATH '$[0]', ");
+    sql.push("first_click CHAR(23) CHARACTER SET ascii PATH '$[1]')) p STRAIGHT_JOIN ");
+    sql.table(prefix, "visitors").push(" v FORCE INDEX (PRIMARY) ON v.visitor = UNHEX(p.visitor)");
+    sql.push(" AND v.first_click = CAST(p.first_click AS DATETIME(3))");
+    sql
+}
+
+/// A visitor and his first click, from a row that has both.
+fn visitor(row: &MySqlRow) -> Result<(VisitorHash, Timestamp), Error> {
+    let hash: &[u8] = row.try_get("visitor")?;
+    let hash = hash.try_into().map_err(|error| Error::Decode(Box::new(error)))?;
+    Ok((VisitorHash::from_bytes(hash), rows::time(row, "first_click")?))
+}
+
 impl Database {
-    /// Forgets, a few at a time, the visitors whose first click was before this time.
+    /// Forgets, a few at a time, the visitors whose first click was before this time, but for those whose row somebody
+    /// has locked.
     pub(crate) async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
+        let mut patience = Patience::new(self.timeout);
         loop {
-            let mut patience = Patience::new(self.timeout);
-            let query = |sql: &mut Sql| {
-                sql.push("SELECT visitor FROM ")
-                    .table(&self.prefix, "visitors")
-                    .push(" WHERE first_click < ")
-                    .time(before);
-                sql.push(" ORDER BY first_click LIMIT ").number(FORGOTTEN_AT_ONCE as u64);
-            };
-            let to_hash = |row: &MySqlRow| row.try_get("visitor");
-            let found: Vec<Vec<u8>> = self.read("forget visitors", query, to_hash).await?;
-            while !found.is_empty() {
-                // By a join, and not by a condition: for that the server may read the whole table if it is small, and
-                // wait at each row that somebody has locked.
-                let mut sql = Sql::default();
-                sql.push("DELETE v FROM JSON_TABLE('[");
-                sql.separated(", ", &found, |sql, hash| _ = sql.push("\"").digits(hash).push("\""));
-                sql.push("]', '$[*]' COLUMNS (visitor CHAR(32) CHARACTER SET ascii PATH '$')) p STRAIGHT_JOIN ");
-                sql.table(&self.prefix, "visitors").push(" v FORCE INDEX (PRIMARY) ON v.visitor = UNHEX(p.visitor)");
-                sql.push(" WHERE v.first_click < ").time(before);
-                match change(self, sql, patience.deadline()).await {
-                    Ok(_) => break,
-                    Err(error) if Failure::of(&error).may_pass() && patience.pause().await => {}
-                    Err(error) => return Err(store_error("forget visitors", error)),
-                }
+            match self.forget_some(before, patience.deadline()).await {
+                Ok(forgotten) if forgotten < FORGOTTEN_AT_ONCE => return Ok(()),
+                Ok(_) => patience = Patience::new(self.timeout),
+                Err(error) if Failure::of(&error).may_pass() && patience.pause().await => {}
+                Err(error) => return Err(store_error("forget visitors", error)),
             }
-            if found.len() < FORGOTTEN_AT_ONCE {
-                return Ok(());
+        }
+    }
+
+    async fn forget_some(&self, before: Timestamp, deadline: Instant) -> Result<usize, Error> {
+        let mut lease = Lease::take(&self.pool, deadline).await?;
+        let transaction = async {
+            raw_sql(self.lock_wait.begin_change()).execute(lease.connection()).await?;
+            // Nobody waits for a row that somebody has locked while he holds up all others.
+            let query = |sql: &mut Sql| {
+                sql.push("SELECT visitor, first_click FROM ").table(&self.prefix, "visitors");
+                sql.push(" FORCE INDEX (oldest) WHERE first_click < ").time(before);
+                sql.push(" ORDER BY first_click LIMIT ").number(FORGOTTEN_AT_ONCE as u64);
+                sql.push(" FOR UPDATE SKIP LOCKED");
+            };
+            let found = Reader::Transaction(lease.connection()).rows(query).await?;
+            let found: Vec<_> = found.iter().map(visitor).collect::<Result<_, _>>()?;
+            if !found.is_empty() {
+                let delete = delete(&self.prefix, found.iter().copied());
+                raw_sql(delete).execute(lease.connection()).await?;
+            }
+            raw_sql(self.lock_wait.commit()).execute(lease.connection()).await?;
+            Ok(found.len())
+        };
+        match within(deadline, transaction).await {
+            Ok(forgotten) => {
+                lease.give_back();
+                Ok(forgotten)
+            }
+            Err(error) => {
+                lease.undo_after(&error, self.lock_wait, deadline).await;
+                Err(error)
             }
         }
     }

@@ -24,7 +24,9 @@ on_both_servers! {
     visitor_who_came_meanwhile_is_known_in_the_applications_transaction
     open_transaction_holds_up_its_own_visitor_alone
     visitor_who_is_held_up_costs_strangers_nothing
+    visitor_who_is_replaced_holds_up_no_strangers
     visitors_are_forgotten_in_steps
+    visitor_who_is_about_to_come_again_is_left_alone
 }
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -288,6 +290,42 @@ async fn visitor_who_is_held_up_costs_strangers_nothing(kind: Kind) {
     }
     transaction.commit().await.unwrap();
     assert_eq!(recount(&store, place.0).await.clicks, 11);
+}
+
+async fn visitor_who_is_replaced_holds_up_no_strangers(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    for visitor in [1, 5, 9] {
+        insert(&store, new_visit(place, &format!("first-{visitor}"), visitor)).await;
+    }
+    let mut transaction = store.pool().begin().await.unwrap();
+    let late = at(new_visit(place, "late", 5), time(25 * HOUR));
+    assert!(!store.insert_click_on(&mut transaction, late).await.unwrap().record().details.is_repeat);
+    let quick = Duration::from_millis(1500);
+    for (index, millis) in [0, 1, 2, 10, HOUR, 25 * HOUR - 1, 25 * HOUR, 25 * HOUR + 1].into_iter().enumerate() {
+        for visitor in [2, 20, 40, 60].map(|visitor| visitor + index as u8) {
+            let new = at(new_visit(place, &format!("click-{visitor}"), visitor), time(millis));
+            timeout(quick, insert(&store, new)).await.unwrap();
+        }
+    }
+    transaction.commit().await.unwrap();
+    recount(&store, place.0).await;
+}
+
+async fn visitor_who_is_about_to_come_again_is_left_alone(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    for visitor in 0..30 {
+        insert(&store, new_visit(place, &format!("click-{visitor}"), visitor)).await;
+    }
+    let mut transaction = store.pool().begin().await.unwrap();
+    transaction.execute("SELECT * FROM visitors WHERE visitor = REPEAT(CHAR(3), 16) FOR UPDATE").await.unwrap();
+    let quick = Duration::from_millis(1500);
+    timeout(quick, store.forget_visitors(time(1000))).await.unwrap().unwrap();
+    assert_eq!(visitors(&store).await, 1, "nobody waits for the application's transaction");
+    transaction.rollback().await.unwrap();
+    store.forget_visitors(time(1000)).await.unwrap();
+    assert_eq!(visitors(&store).await, 0);
 }
 
 async fn visitors_are_forgotten_in_steps(kind: Kind) {
