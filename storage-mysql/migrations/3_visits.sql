@@ -20,8 +20,10 @@ ALTER TABLE {prefix}counters
     ADD COLUMN unique_clicks BIGINT NOT NULL DEFAULT 0;
 
 -- Of clicks that were counted before, nobody has judged who made them: they are taken for what the default of a click's
--- columns says, a person's first.
-UPDATE {prefix}counters SET human_clicks = clicks, unique_clicks = clicks WHERE clicks > 0;
+-- columns says, a person's first. A few at a time: repeated until there are none.
+UPDATE {prefix}counters SET human_clicks = clicks, unique_clicks = clicks
+WHERE clicks > 0 AND human_clicks = 0
+LIMIT 20000;
 
 -- The first click of each visitor, under the hash of its day. A visitor of whom there is a row here is known again.
 CREATE TABLE {prefix}visitors (

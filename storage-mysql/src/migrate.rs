@@ -2,7 +2,7 @@
 //!
 //! Neither server can undo the creation of a table, so a migration is a list of statements, each of which is noted when
 //! it is done. One that creates or alters a table does no harm when it is repeated; one that changes rows is noted in the
-//! same transaction. No lock is held, which not every cluster has: processes that migrate at the same time do the same
+//! same transaction, and a few rows at a time where they may be many. No lock is held, which not every cluster has: processes that migrate at the same time do the same
 //! work, and wait for each other's rows.
 
 use std::time::Duration;
@@ -127,7 +127,7 @@ impl Migration<'_> {
                     from = from.min(version - 1);
                     tracing::info!(version, step, "migrating");
                     let statement = Sql::of_migration(statement, &self.database.prefix, bytewise);
-                    let Err(error) = self.do_step(version, step, statement).await else { break };
+                    let Err(error) = self.do_step(version, step, statement).await else { continue };
                     // Somebody else may be at the same step.
                     attempts += 1;
                     if !matches!(Failure::of(&error), Failure::Conflict | Failure::LockWait) || attempts == ATTEMPTS {
@@ -212,6 +212,7 @@ impl Migration<'_> {
         Ok(raw_sql(sql).fetch_optional(&mut *self.connection).await?.is_some())
     }
 
+    /// Does the step, or a part of it if it has several.
     async fn do_step(&mut self, version: u32, step: u32, statement: Sql) -> Result<(), Error> {
         let mut note = Sql::default();
         note.push("INSERT INTO ").table(&self.database.prefix, NOTES).push(" (version, step) VALUES (");
@@ -234,7 +235,14 @@ impl Migration<'_> {
             Err(error) if Failure::of(&error) == Failure::Duplicate => return Ok(()),
             Err(error) => return Err(error),
         }
-        transaction.execute(raw_sql(statement)).await?;
+        let goes_on = statement.goes_in_steps();
+        let changed = transaction.execute(raw_sql(statement)).await?.rows_affected();
+        if goes_on && changed > 0 {
+            let mut sql = Sql::default();
+            sql.push("DELETE FROM ").table(&self.database.prefix, NOTES);
+            sql.push(" WHERE version = ").number(version.into()).push(" AND step = ").number(step.into());
+            transaction.execute(raw_sql(sql)).await?;
+        }
         transaction.commit().await
     }
 }

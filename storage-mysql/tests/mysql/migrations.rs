@@ -4,7 +4,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, MySqlPool, Row};
 use storage_mysql::{MigrateError, Migrated, MySqlStore, Options, sqlx};
 use test_server::Kind;
-use tracking_core::{BotReason, ClickDetails, Limit, PurgeRequest, Store, SubIds, UserAgent};
+use tracking_core::{BotReason, ClickDetails, Limit, NewClick, PurgeRequest, Store, SubIds, UserAgent};
 
 use crate::support::*;
 
@@ -19,6 +19,7 @@ on_both_servers! {
     version_2_is_upgraded_with_its_data
     upgrade_leaves_foreign_tables_alone
     upgrade_rewrites_no_clicks
+    upgrade_rewrites_counters_in_steps
     upgrade_that_was_broken_off_is_finished
     sessions_without_autocommit_are_refused
     sessions_of_the_application_are_left_as_they_were
@@ -205,6 +206,27 @@ async fn upgrade_rewrites_no_clicks(kind: Kind) {
     }
 }
 
+async fn upgrade_rewrites_counters_in_steps(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    tables_of(2, &pool, kind).await;
+    for affiliate in 100..150 {
+        let rows: Vec<String> = (0..1000)
+            .map(|row| format!("({affiliate}, '2024-01-01' + INTERVAL {row} HOUR, 10, '', 0, 2, 0, 0)"))
+            .collect();
+        let columns = "affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount";
+        let statement = format!("INSERT INTO counters ({columns}) VALUES {}", rows.join(", "));
+        pool.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    let (one, two) = (MySqlStore::new(pool.clone()), MySqlStore::new(pool.clone()));
+    let (one, two) = tokio::join!(one.migrate(), two.migrate());
+    assert_eq!((one.unwrap().to, two.unwrap().to), (3, 3));
+    let left = "SELECT COUNT(*) AS rows_left FROM counters WHERE clicks <> unique_clicks OR clicks <> human_clicks";
+    assert_eq!(pool.fetch_one(left).await.unwrap().get::<i64, _>("rows_left"), 0);
+    let notes = "SELECT COUNT(DISTINCT version) AS versions FROM tracking_migrations";
+    assert_eq!(pool.fetch_one(notes).await.unwrap().get::<i64, _>("versions"), 3);
+}
+
 async fn sessions_without_autocommit_are_refused(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
@@ -224,7 +246,7 @@ async fn sessions_of_the_application_are_left_as_they_were(kind: Kind) {
     let pool = MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
     let store = store_on(pool, Options::default()).await;
     let place = affiliate_and_campaign(&store).await;
-    store.pool().execute("SET SESSION innodb_lock_wait_timeout = 17").await.unwrap();
+    store.pool().execute("SET SESSION innodb_lock_wait_timeout = 17, SESSION sql_safe_updates = 1").await.unwrap();
     let click = a_click(&store, place, "abc123").await;
     store.insert_click(new_click(place, "abc123")).await.unwrap();
     store.insert_conversion(new_conversion(&click)).await.unwrap();
@@ -238,10 +260,10 @@ async fn sessions_of_the_application_are_left_as_they_were(kind: Kind) {
     store.erase_clicks(&parse("abc123"), &parse("erased-1")).await.unwrap();
     let request = PurgeRequest { before: time(1000), limit: Limit::default(), after: None };
     assert_eq!(store.purge_clicks(place.0, request).await.unwrap().deleted, 1);
-    let session =
-        "SELECT CAST(@@SESSION.innodb_lock_wait_timeout AS SIGNED) AS wait, CAST(@@autocommit AS SIGNED) AS autocommit";
+    let session = "SELECT CAST(@@SESSION.innodb_lock_wait_timeout AS SIGNED) AS wait,
+        CAST(@@autocommit AS SIGNED) AS autocommit, CAST(@@SESSION.sql_safe_updates AS SIGNED) AS safe";
     let row = store.pool().fetch_one(session).await.unwrap();
-    assert_eq!((row.get::<i64, _>("wait"), row.get::<i64, _>("autocommit")), (17, 1));
+    assert_eq!(["wait", "autocommit", "safe"].map(|setting| row.get::<i64, _>(setting)), [17, 1, 1]);
     let isolation = match kind {
         Kind::MariaDb => "SELECT @@SESSION.tx_isolation AS isolation",
         Kind::MySql => "SELECT @@SESSION.transaction_isolation AS isolation",
@@ -258,6 +280,7 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
         "SET sql_mode = 'NO_BACKSLASH_ESCAPES,ANSI_QUOTES,PIPES_AS_CONCAT'",
         "SET sql_mode = ''",
         "SET NAMES latin1",
+        "SET SESSION sql_safe_updates = 1",
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
     ] {
@@ -297,11 +320,14 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
             assert_eq!(found, [click], "after {setup}");
         }
         assert_eq!(store.affiliate(place.0).await.unwrap().created_at, time(0), "after {setup}");
+        // The visitor of before, when he is not known any more.
+        let late = NewClick { created_at: time(25 * 60 * 60 * 1000), ..new_visit(place, "late", 1) };
+        assert!(!store.insert_click(late).await.unwrap().record().details.is_repeat, "after {setup}");
         recount(&store, place.0).await;
         let request = PurgeRequest { before: time(1000), limit: Limit::default(), after: None };
         assert_eq!(store.purge_clicks(place.0, request).await.unwrap().deleted, 6, "after {setup}");
         assert_eq!(store.erase_clicks(&parse(r"a\b'c"), &parse("'erased'")).await.unwrap(), 1, "after {setup}");
-        store.forget_visitors(time(1000)).await.unwrap();
+        store.forget_visitors(time(26 * 60 * 60 * 1000)).await.unwrap();
         let visits = store.pool().fetch_one("SELECT COUNT(*) AS visits FROM visitors").await.unwrap();
         assert_eq!(visits.get::<i64, _>("visits"), 0, "after {setup}");
     }
