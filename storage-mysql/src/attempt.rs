@@ -294,14 +294,19 @@ pub(crate) async fn transact(
     }
 }
 
-/// Runs this statement in a transaction that locks nothing but the rows that it changes, and returns how many they are.
-pub(crate) async fn change(database: &Database, statement: Sql, deadline: Instant) -> Result<u64, Error> {
+/// Runs these statements in a transaction that locks nothing but the rows that it changes, and returns how many the first
+/// one has changed.
+pub(crate) async fn change(database: &Database, statements: Vec<Sql>, deadline: Instant) -> Result<u64, Error> {
     let mut lease = Lease::take(&database.pool, deadline).await?;
     let transaction = async {
         raw_sql(database.lock_wait.begin_change()).execute(lease.connection()).await?;
-        let done = raw_sql(statement).execute(lease.connection()).await?;
+        let mut changed = None;
+        for statement in statements {
+            let done = raw_sql(statement).execute(lease.connection()).await?;
+            changed.get_or_insert(done.rows_affected());
+        }
         raw_sql(database.lock_wait.commit()).execute(lease.connection()).await?;
-        Ok(done.rows_affected())
+        Ok(changed.unwrap_or_default())
     };
     match within(deadline, transaction).await {
         Ok(changed) => {

@@ -2,16 +2,16 @@
 //!
 //! In short transactions, which lock nothing but the rows that they change, so that nobody waits for them for long.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sqlx::mysql::MySqlRow;
 use sqlx::{Error, raw_sql};
-use tracking_core::{AffiliateId, ClickId, ClickRecordId, Cursor, Page, PurgeRequest, Purged, StoreError};
+use tracking_core::{AffiliateId, ClickId, ClickRecordId, Cursor, Page, PurgeRequest, Purged, StoreError, Timestamp};
 
 use crate::attempt::{Failure, Lease, Patience, Reader, change, store_error, within};
 use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
-use crate::{details, rows};
+use crate::{details, rows, visitors};
 
 /// A click that is old enough for a purge.
 struct OldClick {
@@ -120,15 +120,20 @@ impl Database {
         let query = |sql: &mut Sql| {
             // There is no index on the click id alone, which every click would have to pay for. So each affiliate is
             // asked; the order of the join keeps the server from reading all clicks.
-            sql.push("SELECT c.id FROM ").table(&self.prefix, "affiliates").push(" a STRAIGHT_JOIN ");
+            sql.push("SELECT c.id, c.timestamp FROM ").table(&self.prefix, "affiliates").push(" a STRAIGHT_JOIN ");
             sql.table(&self.prefix, "clicks").push(" c FORCE INDEX (identity) ON c.affiliate_id = a.id");
             sql.push(" AND c.click_id = ").ascii(click_id.as_str());
         };
-        let to_number = |row: &MySqlRow| rows::parse("id", ClickRecordId::new(rows::number(row, "id")?));
-        let found = self.read("erase clicks", query, to_number).await?;
+        let to_click = |row: &MySqlRow| {
+            Ok((rows::parse("id", ClickRecordId::new(rows::number(row, "id")?))?, rows::time(row, "timestamp")?))
+        };
+        let found = self.read("erase clicks", query, to_click).await?;
         if found.is_empty() {
             return Ok(0);
         }
+        let (found, times): (Vec<ClickRecordId>, BTreeSet<Timestamp>) = found.into_iter().unzip();
+        // Whoever came first at the very time of the click is, most probably, its visitor. Anybody else loses little.
+        let visitors = self.visitors_of("erase clicks", &times).await?;
         let mut patience = Patience::new(self.timeout);
         loop {
             let mut sql = Sql::default();
@@ -140,7 +145,11 @@ impl Database {
                 .push(", ")
                 .ascii(replacement.as_str())
                 .push(")");
-            let changed = change(self, sql, patience.deadline()).await;
+            let mut statements = vec![sql];
+            if !visitors.is_empty() {
+                statements.push(visitors::delete(&self.prefix, visitors.iter().copied()));
+            }
+            let changed = change(self, statements, patience.deadline()).await;
             self.seen_clicks.forget(&found);
             match changed {
                 Ok(erased) => return Ok(erased),

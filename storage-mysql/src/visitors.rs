@@ -148,6 +148,20 @@ impl Database {
         }
     }
 
+    /// The visitors whose first click was at one of these times.
+    pub(crate) async fn visitors_of(
+        &self,
+        operation: &'static str,
+        times: &BTreeSet<Timestamp>,
+    ) -> Result<Vec<(VisitorHash, Timestamp)>, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT visitor, first_click FROM ").table(&self.prefix, "visitors");
+            sql.push(" WHERE first_click IN (");
+            sql.separated(", ", times, |sql, time| _ = sql.time(*time)).push(")");
+        };
+        self.read(operation, query, visitor).await
+    }
+
     async fn forget_some(&self, before: Timestamp, deadline: Instant) -> Result<usize, Error> {
         let mut lease = Lease::take(&self.pool, deadline).await?;
         let transaction = async {
