@@ -138,10 +138,10 @@ impl Ledger {
     }
 
     pub(crate) fn purge_clicks(&self, request: PurgeRequest) -> Purged {
-        let Entries { clicks, .. } = &mut *self.entries.lock();
-        // The one after the last one's place.
-        let start =
-            request.after.map_or(0, |after| clicks.count_before(Cursor::after(after.created_at(), after.id() + 1)));
+        let Entries { clicks, user_agents, .. } = &mut *self.entries.lock();
+        // Those of deleted clicks would be kept for nothing; those of the next clicks are shared anew.
+        *user_agents = UserAgents::default();
+        let start = request.after.map_or(0, |after| clicks.count_through(after));
         let end = clicks.count_before(Cursor::after(request.before, 0_u64));
         let stop = end.min(start + request.limit.as_usize());
         let before = clicks.len();
@@ -154,9 +154,11 @@ impl Ledger {
         Purged { deleted: (before - clicks.len()) as u64, next: last.filter(|_| stop < end) }
     }
 
-    pub(crate) fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> u64 {
+    /// Returns when the erased clicks were made.
+    pub(crate) fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Vec<Timestamp> {
         let Entries { clicks, conversions, .. } = &mut *self.entries.lock();
         let found: Vec<usize> = clicks.find_indexes(click_id).collect();
+        let times = found.iter().map(|index| clicks.row(*index).created_at).collect();
         clicks.change(&found, |row| {
             row.click_id = replacement.clone();
             row.details = row.details.take().and_then(|details| boxed(details.anonymous()));
@@ -165,7 +167,7 @@ impl Ledger {
             let theirs = conversions.indexes_where(|row| row.click_id == *click_id);
             conversions.change(&theirs, |row| row.click_id = replacement.clone());
         }
-        found.len() as u64
+        times
     }
 }
 

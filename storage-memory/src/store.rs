@@ -196,7 +196,13 @@ impl Store for MemoryStore {
 
     async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError> {
         let ledgers: Vec<Arc<Ledger>> = self.affiliates.read().by_id.values().cloned().collect();
-        Ok(ledgers.iter().map(|ledger| ledger.erase_clicks(click_id, replacement)).sum())
+        let times: Vec<Timestamp> =
+            ledgers.iter().flat_map(|ledger| ledger.erase_clicks(click_id, replacement)).collect();
+        if !times.is_empty() {
+            // Whoever came first at the very time of the click is, most probably, its visitor. Anybody else loses little.
+            self.visitors.lock().retain(|_, first| !times.contains(first));
+        }
+        Ok(times.len() as u64)
     }
 }
 

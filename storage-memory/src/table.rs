@@ -121,20 +121,29 @@ impl<R: Row> Table<R> {
         self.by_time.partition_point(|&index| row(&self.rows, index).place() < place)
     }
 
+    /// The same with the row at this place, if there is one.
+    pub(crate) fn count_through(&self, place: Cursor) -> usize {
+        self.by_time.partition_point(|&index| row(&self.rows, index).place() <= place)
+    }
+
     /// Goes through some rows, the oldest being row 0, removes those that are not to be kept, and returns the place of the
     /// last one that it has seen. Of rows that are kept the key must not change.
     pub(crate) fn retain(&mut self, range: Range<usize>, mut keep: impl FnMut(&mut R) -> bool) -> Option<Cursor> {
-        let seen: Vec<usize> = self.by_time.drain(range.clone()).collect();
-        let last = seen.last().map(|&index| row(&self.rows, index).place());
-        for index in seen.into_iter().rev() {
+        let last = range.clone().next_back().map(|at| row(&self.rows, self.by_time[at]).place());
+        // Those that are kept move together, to the end of the range: what is before it is little, if anything.
+        let mut kept = range.end;
+        for at in range.clone().rev() {
+            let index = self.by_time[at];
             if self.rows[index].as_mut().is_some_and(&mut keep) {
-                self.by_time.insert(range.start, index);
+                kept -= 1;
+                self.by_time[kept] = index;
             } else {
                 self.forget_key(index);
                 self.rows[index] = None;
                 self.vacant.push(index);
             }
         }
+        self.by_time.drain(range.start..kept);
         last
     }
 
