@@ -150,15 +150,16 @@ use crate::{
 ///         {
 ///             return Ok(Recorded::Duplicate(found.clone()));
 ///         }
-///         if let Some(visitor) = new.visitor {
-///             const DAY: i64 = 24 * 60 * 60 * 1000;
-///             new.details.is_repeat = tables.visitors.iter().any(|(hash, seen)| {
+///         const DAY: i64 = 24 * 60 * 60 * 1000;
+///         let is_repeat = |visitor: VisitorHashes| {
+///             tables.visitors.iter().any(|(hash, seen)| {
 ///                 (*hash == visitor.today || *hash == visitor.yesterday)
 ///                     && new.created_at.as_millis() - seen.as_millis() < DAY
-///             });
-///             if !new.details.is_repeat {
-///                 tables.visitors.push((visitor.today, new.created_at));
-///             }
+///             })
+///         };
+///         new.details.is_repeat = new.visitor.is_some_and(is_repeat);
+///         if let Some(visitor) = new.visitor.filter(|_| !new.details.is_repeat) {
+///             tables.visitors.push((visitor.today, new.created_at));
 ///         }
 ///         tables.last_click += 1;
 ///         let id = ClickRecordId::new(tables.last_click)
@@ -279,6 +280,8 @@ use crate::{
 ///         for click in tables.clicks.iter_mut().filter(|click| click.click_id == *click_id) {
 ///             click.click_id = replacement.clone();
 ///             click.details = click.details.anonymous();
+///             // Its visitor would be found by the time.
+///             tables.visitors.retain(|(_, seen)| *seen != click.created_at);
 ///             erased += 1;
 ///         }
 ///         for conversion in tables.conversions.iter_mut().filter(|row| row.click_id == *click_id) {

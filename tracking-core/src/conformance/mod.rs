@@ -100,11 +100,15 @@ cases! { $
     }
     visitors {
         visitor_is_known_again_for_a_day
+        visitor_is_the_same_everywhere
         clicks_without_a_visitor_are_no_repeats
+        claimed_repeat_is_not_believed
+        click_that_is_not_recorded_leaves_no_visitor
         repeated_record_is_no_repeated_visit
         parallel_visits_have_one_first
         bots_are_counted_apart
         forgotten_visitor_is_a_new_one
+        forgetting_visitors_changes_no_figures
     }
     conversions {
         conversion_comes_back_as_it_went_in
@@ -146,9 +150,15 @@ cases! { $
     }
     retention {
         purge_deletes_old_clicks
+        purge_takes_the_oldest_first
+        purge_of_simultaneous_clicks_misses_none
+        purge_starts_at_any_place
+        purge_forgets_no_visitors
         purge_keeps_clicks_with_conversions_anonymous
         purge_during_conversions_loses_none
         erased_click_is_anonymous
+        erased_click_has_no_conversion_under_its_old_id
+        erased_visitor_is_forgotten
         maintenance_of_an_unknown_affiliate_is_refused
     }
 }

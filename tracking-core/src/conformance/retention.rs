@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::given::*;
-use crate::{AffiliateId, Click, Conversion, Limit, NewClick, PurgeRequest, Store, StoreError, Timestamp};
+use crate::{AffiliateId, Click, Conversion, Cursor, Limit, NewClick, PurgeRequest, Store, StoreError, Timestamp};
 
 pub(super) async fn purge_deletes_old_clicks(store: Arc<dyn Store>) {
     let place = an_affiliate_and_a_campaign(&store).await;
@@ -26,6 +26,71 @@ pub(super) async fn purge_deletes_old_clicks(store: Arc<dyn Store>) {
     // The id is free again.
     a_click(&store, place, "click-3", time(30)).await;
     assert_eq!(summary(&store, place.0).await.clicks, 26);
+}
+
+pub(super) async fn purge_takes_the_oldest_first(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    // Recorded in another order than that of their times.
+    for n in 0..10 {
+        let millis = n * 7 % 10;
+        a_click(&store, place, &format!("click-{millis}"), time(millis)).await;
+    }
+    let (limit, mut after) = (Limit::new(4).expect("a valid limit"), None);
+    for left in [6, 2, 0] {
+        let request = PurgeRequest { before: time(100), limit, after };
+        let purged = ok(store.purge_clicks(place.0, request).await, "purge_clicks");
+        after = purged.next;
+        assert_eq!(after.is_none(), left == 0, "a purge ends with its last click");
+        let times: Vec<_> = all_clicks(&store, place.0).await.iter().map(|click| click.created_at).collect();
+        let expected: Vec<_> = (10 - left..10).rev().map(time).collect();
+        assert_eq!(times, expected, "the oldest must go first");
+    }
+}
+
+pub(super) async fn purge_of_simultaneous_clicks_misses_none(store: Arc<dyn Store>) {
+    for limit in 1..=3 {
+        let place = an_affiliate_and_a_campaign(&store).await;
+        let mut kept = Vec::new();
+        for n in 0..12 {
+            let click = a_click(&store, place, &format!("click-{n}"), time(n / 6)).await;
+            if n % 4 == 1 {
+                a_conversion(&store, new_conversion(&click, time(50))).await;
+                kept.insert(0, click);
+            }
+        }
+        let (deleted, steps) = purge(&store, place.0, time(100), limit).await;
+        assert_eq!((deleted, steps as u64), (9, 12 / limit), "clicks of one moment are gone through by number");
+        assert_eq!(all_clicks(&store, place.0).await, kept);
+        assert_eq!(summary(&store, place.0).await.clicks, 12, "what was counted stays counted");
+    }
+}
+
+pub(super) async fn purge_starts_at_any_place(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    for n in 0..4 {
+        a_click(&store, place, &format!("click-{n}"), time(n)).await;
+    }
+    for (after, deleted) in [
+        (Cursor::after(time(100), u64::MAX), 0),
+        (Cursor::after(time(2), u64::MAX), 1),
+        (Cursor::after(time(1), 0_u64), 2),
+        (Cursor::after(time(0), u64::MAX), 0),
+        (Cursor::after(Timestamp::MIN, 0_u64), 1),
+    ] {
+        let request = PurgeRequest { before: time(100), limit: Limit::default(), after: Some(after) };
+        let purged = ok(store.purge_clicks(place.0, request).await, "purge_clicks");
+        assert_eq!((purged.deleted, purged.next), (deleted, None), "after {after:?}");
+    }
+}
+
+pub(super) async fn purge_forgets_no_visitors(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    expect_new(insert_click(&store, of_visitor(new_click(place, "abc123", time(0)), 1, 0)).await);
+    assert_eq!(purge(&store, place.0, time(100), 10).await, (1, 1));
+    let again = expect_new(insert_click(&store, of_visitor(new_click(place, "abc124", time(200)), 1, 0)).await);
+    assert!(again.details.is_repeat, "his first click is gone, and was his first all the same");
+    let summary = summary(&store, place.0).await;
+    assert_eq!((summary.clicks, summary.unique_clicks), (2, 1));
 }
 
 pub(super) async fn purge_keeps_clicks_with_conversions_anonymous(store: Arc<dyn Store>) {
@@ -109,6 +174,36 @@ pub(super) async fn erased_click_is_anonymous(store: Arc<dyn Store>) {
     // A conversion of the click as it is now is still the same.
     let again = insert_conversion(&store, new_conversion(&erased[0], time(9))).await;
     assert!(again.is_duplicate());
+    assert_recount(&store, place.0).await;
+}
+
+pub(super) async fn erased_click_has_no_conversion_under_its_old_id(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    a_click(&store, place, "abc123", time(0)).await;
+    let found = find_click(&store, place.0, None, "abc123").await.expect("what was recorded is found");
+    assert_eq!(ok(store.erase_clicks(&found.click_id, &parse("erased-1")).await, "erase_clicks"), 1);
+    let refused = store.insert_conversion(new_conversion(&found, time(1))).await;
+    assert!(matches!(refused, Err(StoreError::UnknownClick(_))), "nobody has the id any more: {refused:?}");
+    assert_eq!(summary(&store, place.0).await.conversions, 0);
+    let erased = find_click(&store, place.0, None, "erased-1").await.expect("what was erased is there");
+    a_conversion(&store, new_conversion(&erased, time(1))).await;
+    assert_recount(&store, place.0).await;
+}
+
+pub(super) async fn erased_visitor_is_forgotten(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    for (visitor, id) in [(1, "abc123"), (2, "abc124")] {
+        let new = new_click(place, id, time(i64::from(visitor)));
+        expect_new(insert_click(&store, of_visitor(new, visitor, 0)).await);
+    }
+    let before = summary(&store, place.0).await;
+    assert_eq!(ok(store.erase_clicks(&parse("abc123"), &parse("erased-1")).await, "erase_clicks"), 1);
+    assert_eq!(summary(&store, place.0).await, before, "what was counted stays counted");
+    for (visitor, is_repeat) in [(1, false), (2, true)] {
+        let new = of_visitor(new_click(place, &format!("again-{visitor}"), time(10)), visitor, 0);
+        let click = expect_new(insert_click(&store, new).await);
+        assert_eq!(click.details.is_repeat, is_repeat, "by the time of the click its visitor could be found");
+    }
     assert_recount(&store, place.0).await;
 }
 

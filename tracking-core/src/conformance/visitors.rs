@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::given::*;
-use crate::{AffiliateId, BotReason, CampaignId, Click, Recorded, Store};
+use crate::{AffiliateId, BotReason, CampaignId, Click, Recorded, Store, StoreError};
 
 type Place = (AffiliateId, CampaignId);
 
@@ -52,6 +52,55 @@ pub(super) async fn clicks_without_a_visitor_are_no_repeats(store: Arc<dyn Store
     assert_eq!(summary(&store, place.0).await.unique_clicks, 3);
 }
 
+pub(super) async fn visitor_is_the_same_everywhere(store: Arc<dyn Store>) {
+    let (affiliate, campaign) = an_affiliate_and_a_campaign(&store).await;
+    let (other_affiliate, other_campaign) = an_affiliate_and_a_campaign(&store).await;
+    let places = [(affiliate, campaign), (affiliate, other_campaign), (other_affiliate, campaign)];
+    for (index, place) in places.into_iter().enumerate() {
+        let click = visit(&store, place, 1, 0, 0).await;
+        assert_eq!(click.details.is_repeat, index > 0, "the hash alone tells whether it is the same visitor");
+    }
+    assert_eq!(summary(&store, affiliate).await.unique_clicks, 1);
+    assert_eq!(summary(&store, other_affiliate).await.unique_clicks, 0);
+    assert_recount(&store, affiliate).await;
+    assert_recount(&store, other_affiliate).await;
+}
+
+pub(super) async fn claimed_repeat_is_not_believed(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    for (id, visitor) in [("nobody", None), ("somebody", Some(1))] {
+        let mut new = new_click(place, id, time(0));
+        if let Some(visitor) = visitor {
+            new = of_visitor(new, visitor, 0);
+        }
+        new.details.is_repeat = true;
+        let click = expect_new(insert_click(&store, new).await);
+        assert!(!click.details.is_repeat, "the store finds out, whatever a caller says");
+        assert_eq!(find_click(&store, place.0, None, id).await, Some(click));
+    }
+    assert_eq!(summary(&store, place.0).await.unique_clicks, 2);
+    assert!(visit(&store, place, 1, 0, 1).await.details.is_repeat, "it was noted as a first one");
+    assert_recount(&store, place.0).await;
+}
+
+pub(super) async fn click_that_is_not_recorded_leaves_no_visitor(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    a_click(&store, place, "abc123", time(0)).await;
+    let again = of_visitor(new_click(place, "abc123", time(0)), 1, 0);
+    expect_duplicate(insert_click(&store, again).await);
+    let (no_affiliate, no_campaign) = (affiliate_id(999_999), campaign_id(999_999));
+    for (place, visitor) in [((no_affiliate, place.1), 2), ((place.0, no_campaign), 3)] {
+        let refused = store.insert_click(of_visitor(new_click(place, "abc124", time(0)), visitor, 0)).await;
+        let is_unknown = matches!(refused, Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)));
+        assert!(is_unknown, "got {refused:?}");
+    }
+    for visitor in [1, 2, 3] {
+        let click = visit(&store, place, visitor, 0, 1).await;
+        assert!(!click.details.is_repeat, "nothing was recorded of visitor {visitor} before");
+    }
+    assert_recount(&store, place.0).await;
+}
+
 pub(super) async fn repeated_record_is_no_repeated_visit(store: Arc<dyn Store>) {
     let place = an_affiliate_and_a_campaign(&store).await;
     let new = of_visitor(new_click(place, "abc123", time(0)), 1, 0);
@@ -100,4 +149,14 @@ pub(super) async fn forgotten_visitor_is_a_new_one(store: Arc<dyn Store>) {
     ok(store.forget_visitors(time(0)).await, "forget_visitors");
     assert!(visit(&store, place, 1, 0, 3000).await.details.is_repeat, "nobody's first click is as old");
     assert_recount(&store, place.0).await;
+}
+
+pub(super) async fn forgetting_visitors_changes_no_figures(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    for (visitor, millis) in [(1, 0), (1, 1), (2, 2), (1, 3)] {
+        visit(&store, place, visitor, 0, millis).await;
+    }
+    let before = (summary(&store, place.0).await, all_clicks(&store, place.0).await);
+    ok(store.forget_visitors(time(1000)).await, "forget_visitors");
+    assert_eq!((summary(&store, place.0).await, all_clicks(&store, place.0).await), before);
 }
