@@ -11,10 +11,12 @@ use tracking_core::{
 
 use crate::details;
 
-pub(crate) const AFFILIATE: &str = "id, name, created_at";
-pub(crate) const CAMPAIGN: &str = "id, name, destination_url, postback_key_hash, created_at";
-pub(crate) const CLICK: &str = "id, affiliate_id, campaign_id, click_id, timestamp, sub1, sub2, sub3, sub4, sub5, source, ip, \
-     user_agent, bot, is_repeat, is_recovered";
+// Texts of any characters are read as bytes: as texts they would come in the character set of the session.
+pub(crate) const AFFILIATE: &str = "id, CAST(name AS BINARY) AS name, created_at";
+pub(crate) const CAMPAIGN: &str = "id, CAST(name AS BINARY) AS name, destination_url, postback_key_hash, created_at";
+pub(crate) const CLICK: &str = "id, affiliate_id, campaign_id, click_id, timestamp, CAST(sub1 AS BINARY) AS sub1, \
+     CAST(sub2 AS BINARY) AS sub2, CAST(sub3 AS BINARY) AS sub3, CAST(sub4 AS BINARY) AS sub4, CAST(sub5 AS BINARY) AS sub5, \
+     CAST(source AS BINARY) AS source, ip, CAST(user_agent AS BINARY) AS user_agent, bot, is_repeat, is_recovered";
 
 pub(crate) fn affiliate(row: &MySqlRow) -> Result<Affiliate, Error> {
     Ok(Affiliate {
@@ -81,7 +83,7 @@ pub(crate) fn number(row: &MySqlRow, column: &'static str) -> Result<u64, Error>
 }
 
 pub(crate) fn text<'r>(row: &'r MySqlRow, column: &'static str) -> Result<&'r str, Error> {
-    row.try_get(column)
+    str::from_utf8(row.try_get(column)?).map_err(|error| decode(column, error))
 }
 
 pub(crate) fn time(row: &MySqlRow, column: &'static str) -> Result<Timestamp, Error> {

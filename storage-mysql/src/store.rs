@@ -20,7 +20,6 @@ use crate::inserts::Inserts;
 use crate::lookups::{FindCampaigns, FindClicks, SeenClicks};
 use crate::migrate::{self, MigrateError, Migrated};
 use crate::numbers::{Sequence, slots};
-use crate::rows;
 use crate::sql::{CAUSAL_READS, LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
 
 /// A [`Store`] on MySQL or MariaDB. See [the crate's documentation](crate) for what it promises.
@@ -279,8 +278,10 @@ impl Store for MySqlStore {
 
     async fn insert_affiliate(&self, new: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
         let mut sql = Sql::default();
-        sql.push("INSERT INTO ").table(&self.database.prefix, "affiliates").push(" (").push(rows::AFFILIATE);
-        sql.push(") VALUES (").number_or_null(new.id.map(AffiliateId::as_u64));
+        sql.push("INSERT INTO ")
+            .table(&self.database.prefix, "affiliates")
+            .push(" (id, name, created_at) VALUES (")
+            .number_or_null(new.id.map(AffiliateId::as_u64));
         sql.push(", ").text(new.name.as_str()).push(", ").time(new.created_at).push(")");
         match (self.insert("insert affiliate", sql, new.id.map(AffiliateId::as_u64)).await?, new.id) {
             (None, Some(id)) => Ok(Recorded::Duplicate(self.affiliate(id).await?)),
@@ -302,8 +303,9 @@ impl Store for MySqlStore {
 
     async fn insert_campaign(&self, new: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
         let mut sql = Sql::default();
-        sql.push("INSERT INTO ").table(&self.database.prefix, "campaigns").push(" (").push(rows::CAMPAIGN);
-        sql.push(") VALUES (").number_or_null(new.id.map(CampaignId::as_u64));
+        sql.push("INSERT INTO ").table(&self.database.prefix, "campaigns");
+        sql.push(" (id, name, destination_url, postback_key_hash, created_at) VALUES (")
+            .number_or_null(new.id.map(CampaignId::as_u64));
         sql.push(", ").text(new.name.as_str()).push(", ").ascii(new.destination.as_str());
         sql.push(", ").bytes_or_null(new.postback_key.as_ref().map(|hash| hash.as_bytes().as_slice()));
         sql.push(", ").time(new.created_at).push(")");
