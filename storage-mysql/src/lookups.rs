@@ -74,7 +74,20 @@ impl Batch for FindCampaigns {
 /// erased: in this process it is forgotten here then, and for what another process has erased it is not trusted for long.
 /// A conversion that slips in meanwhile is one that came just before: the click keeps it, under its new id.
 #[derive(Debug, Default)]
-pub(crate) struct SeenClicks(Mutex<HashMap<ClickRecordId, (Click, Instant)>>);
+pub(crate) struct SeenClicks(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    clicks: HashMap<ClickRecordId, (Identity, Instant)>,
+    swept: Option<Instant>,
+}
+
+/// What a conversion has to name right, besides the number.
+type Identity = (AffiliateId, CampaignId, ClickId);
+
+fn identity(click: &Click) -> Identity {
+    (click.affiliate_id, click.campaign_id, click.click_id.clone())
+}
 
 impl SeenClicks {
     /// How many are remembered. All are forgotten beyond that.
@@ -83,26 +96,36 @@ impl SeenClicks {
     const LIFETIME: Duration = Duration::from_secs(2);
 
     fn note_all<'a>(&self, clicks: impl Iterator<Item = &'a Click>) {
-        let (mut seen, now) = (self.0.lock(), Instant::now());
+        self.note_all_at(clicks, Instant::now());
+    }
+
+    fn note_all_at<'a>(&self, clicks: impl Iterator<Item = &'a Click>, now: Instant) {
+        let seen = &mut *self.0.lock();
+        let is_over = |since: Instant| now.duration_since(since) >= Self::LIFETIME;
+        // Not each time, because it looks at all of them.
+        if seen.swept.is_none_or(is_over) {
+            seen.clicks.retain(|_, (_, since)| !is_over(*since));
+            seen.swept = Some(now);
+        }
         for click in clicks {
-            if seen.len() >= Self::CAPACITY {
-                seen.clear();
+            if seen.clicks.len() >= Self::CAPACITY {
+                seen.clicks.clear();
             }
-            seen.insert(click.id, (click.clone(), now));
+            seen.clicks.insert(click.id, (identity(click), now));
         }
     }
 
     /// Whether all of these have been seen as they are here. They are forgotten.
     pub(crate) fn take_all<'a>(&self, mut clicks: impl Iterator<Item = &'a Click>) -> bool {
-        let mut seen = self.0.lock();
-        let is_as_seen = |click: &Click, (found, since): (Click, Instant)| {
-            since.elapsed() < Self::LIFETIME && is_same(&found, click)
+        let seen = &mut self.0.lock().clicks;
+        let is_as_seen = |click: &Click, (found, since): (Identity, Instant)| {
+            since.elapsed() < Self::LIFETIME && found == identity(click)
         };
         clicks.all(|click| seen.remove(&click.id).is_some_and(|found| is_as_seen(click, found)))
     }
 
     pub(crate) fn forget(&self, ids: &[ClickRecordId]) {
-        let mut seen = self.0.lock();
+        let seen = &mut self.0.lock().clicks;
         ids.iter().for_each(|id| _ = seen.remove(id));
     }
 }
@@ -122,5 +145,39 @@ fn answer<C, F, A>(
     match found.map_err(SharedError::from) {
         Ok(found) => calls.iter().map(|call| pick(&found, call)).collect(),
         Err(error) => calls.iter().map(|_| Err(error.clone().into_store_error(operation))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+    use tracking_core::{ClickDetails, Timestamp};
+
+    use super::*;
+
+    fn click(number: u64) -> Click {
+        Click {
+            id: ClickRecordId::new(number).unwrap(),
+            affiliate_id: "1".parse().unwrap(),
+            campaign_id: "10".parse().unwrap(),
+            click_id: format!("click-{number}").parse().unwrap(),
+            created_at: Timestamp::MIN,
+            details: ClickDetails::default(),
+        }
+    }
+
+    #[test]
+    fn clicks_of_long_ago_are_forgotten() {
+        let (seen, start) = (SeenClicks::default(), Instant::now());
+        let clicks: Vec<Click> = (1..=100).map(click).collect();
+        seen.note_all_at(clicks.iter(), start);
+        seen.note_all_at([click(101)].iter(), start + SeenClicks::LIFETIME / 2);
+        assert_eq!(seen.0.lock().clicks.len(), 101);
+        seen.note_all_at([click(102)].iter(), start + SeenClicks::LIFETIME);
+        assert_eq!(seen.0.lock().clicks.len(), 2);
+        assert!(seen.take_all([click(102)].iter()));
+        assert!(!seen.take_all([click(102)].iter()), "once");
+        assert!(!seen.take_all([click(1)].iter()));
     }
 }
