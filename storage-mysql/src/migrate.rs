@@ -31,8 +31,11 @@ const ER_BAD_FIELD_ERROR: u16 = 1054;
 
 const NOTES: &str = "tracking_migrations";
 const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters", "visitors"];
-/// Those that came with later versions, and a column of each, by which it is told from a table of the application's.
-const LATER_TABLES: &[(u32, &str, &str)] = &[(2, "counters", "quarter_hour"), (3, "visitors", "first_click")];
+/// Those that came with later versions, and the columns of each, by which it is told from a table of the application's.
+const LATER_TABLES: &[(u32, &str, &str)] = &[
+    (2, "counters", "affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount"),
+    (3, "visitors", "visitor, first_click"),
+];
 
 /// What a migration has done: `from` equals `to` where there was nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +51,9 @@ pub struct Migrated {
 #[non_exhaustive]
 pub enum MigrateError {
     /// A table of this name is there that no migration has created.
-    #[error("there is a table {0} already, which is not of this library; set a table prefix, or use another database")]
+    #[error(
+        "there is a table {0} already, which is not of this library; set a table prefix, rename that table, or use another database"
+    )]
     ForeignTable(String),
     /// The tables are newer than this library.
     #[error("the tables have version {found}, and this library knows versions up to {known}; use a newer one")]
@@ -111,8 +116,8 @@ impl Migration<'_> {
         if found > known {
             return Err(MigrateError::TooNew { found, known });
         }
-        for (version, name, column) in LATER_TABLES {
-            if *version > found && !self.can_be_ours(name, column).await.map_err(MigrateError::Version)? {
+        for (version, name, columns) in LATER_TABLES {
+            if *version > found && !self.can_be_ours(name, columns).await.map_err(MigrateError::Version)? {
                 return Err(MigrateError::ForeignTable(format!("{}{name}", self.database.prefix)));
             }
         }
@@ -169,9 +174,9 @@ impl Migration<'_> {
     }
 
     /// Whether there is no table of this name, or one that a migration which was broken off may have created.
-    async fn can_be_ours(&mut self, name: &'static str, column: &'static str) -> Result<bool, Error> {
+    async fn can_be_ours(&mut self, name: &'static str, columns: &'static str) -> Result<bool, Error> {
         let mut sql = Sql::default();
-        sql.push("SELECT ").push(column).push(" FROM ").table(&self.database.prefix, name).push(" LIMIT 0");
+        sql.push("SELECT ").push(columns).push(" FROM ").table(&self.database.prefix, name).push(" LIMIT 0");
         match raw_sql(sql).execute(&mut *self.connection).await {
             Err(error) if number_of(&error) == Some(ER_BAD_FIELD_ERROR) => Ok(false),
             Err(error) if number_of(&error) != Some(ER_NO_SUCH_TABLE) => Err(error),

@@ -184,15 +184,20 @@ async fn upgrade_that_was_broken_off_is_finished(kind: Kind) {
 }
 
 async fn upgrade_leaves_foreign_tables_alone(kind: Kind) {
-    let Some(url) = database(kind).await else { return };
-    let pool = pool(&url).await;
-    tables_of(2, &pool, kind).await;
-    pool.execute("CREATE TABLE visitors (name VARCHAR(100))").await.unwrap();
-    let store = MySqlStore::new(pool.clone());
-    let error = store.migrate().await.unwrap_err();
-    assert!(matches!(&error, MigrateError::ForeignTable(name) if name == "visitors"), "got {error:?}");
-    pool.execute("RENAME TABLE visitors TO shop_visitors").await.unwrap();
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 3 });
+    for columns in
+        ["name VARCHAR(100)", "name VARCHAR(100), first_click DATETIME(3)", "visitor BIGINT, last_click DATETIME"]
+    {
+        let Some(url) = database(kind).await else { return };
+        let pool = pool(&url).await;
+        tables_of(2, &pool, kind).await;
+        pool.execute(AssertSqlSafe(format!("CREATE TABLE visitors ({columns})"))).await.unwrap();
+        let store = MySqlStore::new(pool.clone());
+        let error = store.migrate().await.unwrap_err();
+        assert!(matches!(&error, MigrateError::ForeignTable(name) if name == "visitors"), "got {error:?}");
+        assert!(error.to_string().contains("rename that table"), "got {error}");
+        pool.execute("RENAME TABLE visitors TO shop_visitors").await.unwrap();
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 3 });
+    }
 }
 
 /// An upgrade of millions of clicks has to take no longer than one of a few.
