@@ -326,18 +326,21 @@ pub(crate) enum Reader<'a> {
     Pool(&'a MySqlPool, Instant),
     /// From what this connection sees, in its transaction if it is in one.
     Transaction(&'a mut MySqlConnection),
+    /// From both: rows that are in both come twice, what has been committed last.
+    Both(&'a mut MySqlConnection, &'a MySqlPool, Instant),
 }
 
 impl Reader<'_> {
     /// Reads these rows. From the pool on another connection if one turns out to be broken: after the server was
     /// restarted, all that were idle are.
     pub(crate) async fn rows(&mut self, query: impl Fn(&mut Sql)) -> Result<Vec<MySqlRow>, Error> {
+        let mut found = Vec::new();
         let (pool, deadline) = match self {
             Self::Pool(pool, deadline) => (*pool, *deadline),
-            Self::Transaction(connection) => {
-                let mut sql = Sql::default();
-                query(&mut sql);
-                return raw_sql(sql).fetch_all(&mut **connection).await;
+            Self::Transaction(connection) => return rows_of(connection, &query).await,
+            Self::Both(connection, pool, deadline) => {
+                found = rows_of(connection, &query).await?;
+                (*pool, *deadline)
             }
         };
         let mut broken = 0;
@@ -348,7 +351,8 @@ impl Reader<'_> {
             match within(deadline, raw_sql(sql).fetch_all(lease.connection())).await {
                 Ok(rows) => {
                     lease.give_back();
-                    return Ok(rows);
+                    found.extend(rows);
+                    return Ok(found);
                 }
                 Err(error) => {
                     lease.give_back_after(&error);
@@ -361,6 +365,12 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+async fn rows_of(connection: &mut MySqlConnection, query: &impl Fn(&mut Sql)) -> Result<Vec<MySqlRow>, Error> {
+    let mut sql = Sql::default();
+    query(&mut sql);
+    raw_sql(sql).fetch_all(connection).await
 }
 
 /// Repeats what may succeed next time, with growing pauses, until there is no time left.

@@ -1,6 +1,7 @@
 //! One record in a transaction of several statements: the application's own, or one that locks what it looks at.
 
-use sqlx::{Connection, Error, MySqlConnection, raw_sql};
+use sqlx::{Connection, Error, MySqlConnection, MySqlPool, raw_sql};
+use tokio::time::Instant;
 use tracking_core::{Recorded, StoreError};
 
 use crate::attempt::{Failure, Lease, Patience, Reader, is_unavailable, number_of, store_error, within};
@@ -34,14 +35,14 @@ impl<K: Kind> Inserts<K> {
         row: &mut Row<K::New>,
         patience: &Patience,
     ) -> Result<Verdict<K::Record>, Error> {
-        let mut committed = Reader::Pool(&self.database.pool, patience.deadline());
+        let committed = (&self.database.pool, patience.deadline());
         // Such a transaction may stay open for long. In slots of their own they don't hold up the batches.
         let slot = slots::of_application(row.number);
         let is_in_transaction = is_in_transaction(connection).await?;
         let mut to_lock = Vec::new();
         if K::goes_alone(&row.new) {
             to_lock = self.kind.to_lock(&mut Reader::Transaction(connection), &row.new).await?;
-            to_lock.extend(self.kind.to_lock(&mut committed, &row.new).await?);
+            to_lock.extend(self.kind.to_lock(&mut Reader::Pool(committed.0, committed.1), &row.new).await?);
         }
         if !is_in_transaction {
             // It is rolled back when it is dropped.
@@ -121,14 +122,17 @@ impl<K: Kind> Inserts<K> {
         row: &mut Row<K::New>,
         to_lock: &[u64],
         slot: u8,
-        mut committed: Option<Reader<'_>>,
+        committed: Option<(&MySqlPool, Instant)>,
     ) -> Result<Verdict<K::Record>, Error> {
         if !to_lock.is_empty()
-            && let Some(verdict) = self.kind.lock(connection, to_lock, committed.as_mut(), row).await?
+            && let Some(verdict) = {
+                let mut reader = committed.map(|(pool, deadline)| Reader::Pool(pool, deadline));
+                self.kind.lock(connection, to_lock, reader.as_mut(), row).await?
+            }
         {
             return Ok(verdict);
         }
-        if let (Some(verdict), _) = self.judge(connection, &mut committed, row, None).await? {
+        if let (Some(verdict), _) = self.judge(connection, committed, row, None).await? {
             return Ok(verdict);
         }
         let mut attempts = 0;
@@ -148,7 +152,7 @@ impl<K: Kind> Inserts<K> {
             // The statements before it have succeeded.
             raw_sql(ROLLBACK_TO_SAVEPOINT).execute(&mut *connection).await?;
             attempts += 1;
-            match self.judge(connection, &mut committed, row, Some(failure)).await? {
+            match self.judge(connection, committed, row, Some(failure)).await? {
                 (Some(verdict), _) => return Ok(verdict),
                 // It goes another way now.
                 (None, true) if attempts < ATTEMPTS => {}
@@ -157,30 +161,30 @@ impl<K: Kind> Inserts<K> {
         }
     }
 
-    /// Looks at what the transaction sees, and, where that does not settle it, at what others have committed. Tells also
-    /// whether the row has become another than it was.
+    /// Looks at what the transaction sees, and, where that does not settle it, also at what others have committed. Tells
+    /// whether the row has become another than it was, too.
     async fn judge(
         &self,
         connection: &mut MySqlConnection,
-        committed: &mut Option<Reader<'_>>,
+        committed: Option<(&MySqlPool, Instant)>,
         row: &mut Row<K::New>,
         failed: Option<Failure>,
     ) -> Result<(Option<Verdict<K::Record>>, bool), Error> {
-        let row = std::slice::from_mut(row);
-        let findings = self.kind.look(&mut Reader::Transaction(connection), row, failed).await?;
+        let before = row.new.clone();
+        let findings =
+            self.kind.look(&mut Reader::Transaction(&mut *connection), std::slice::from_mut(row), failed).await?;
         let (seen, is_changed) = (findings.verdicts.into_iter().next().flatten(), findings.are_rows_changed);
         let is_settled = match &seen {
             Some(Verdict::New(_) | Verdict::Duplicate(_)) => true,
             Some(_) => false,
             None => failed.is_none(),
         };
-        match committed {
-            Some(committed) if !is_settled => {
-                let findings = self.kind.look(committed, row, failed).await?;
-                Ok((findings.verdicts.into_iter().next().flatten(), is_changed | findings.are_rows_changed))
-            }
-            _ => Ok((seen, is_changed)),
-        }
+        let Some((pool, deadline)) = committed.filter(|_| !is_settled) else { return Ok((seen, is_changed)) };
+        // At both, because what the transaction itself has noted nobody else sees.
+        row.new = before;
+        let mut both = Reader::Both(connection, pool, deadline);
+        let findings = self.kind.look(&mut both, std::slice::from_mut(row), failed).await?;
+        Ok((findings.verdicts.into_iter().next().flatten(), findings.are_rows_changed))
     }
 }
 

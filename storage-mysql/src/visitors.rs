@@ -62,7 +62,9 @@ pub(crate) async fn judge<'a>(
         };
         for row in reader.rows(query).await? {
             let (hash, first) = visitor(&row)?;
-            firsts.insert(hash, first);
+            // The latest, where a transaction has noted one and somebody else has committed another.
+            let known = firsts.entry(hash).or_insert(first);
+            *known = first.max(*known);
         }
     }
     let mut is_changed = false;

@@ -22,6 +22,7 @@ on_both_servers! {
     visitor_is_known_in_the_applications_transaction
     visit_that_is_rolled_back_leaves_no_trace
     visitor_who_came_meanwhile_is_known_in_the_applications_transaction
+    visitor_of_the_transaction_itself_is_known_elsewhere_in_it
     open_transaction_holds_up_its_own_visitor_alone
     visitor_who_is_held_up_costs_strangers_nothing
     visitor_who_is_replaced_holds_up_no_strangers
@@ -236,6 +237,24 @@ async fn visitor_who_came_meanwhile_is_known_in_the_applications_transaction(kin
     assert_eq!(found, [click.into_record()]);
     let summary = recount(&store, place.0).await;
     assert_eq!((summary.clicks, summary.unique_clicks), (2, 1));
+}
+
+async fn visitor_of_the_transaction_itself_is_known_elsewhere_in_it(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let mut transaction = store.pool().begin().await.unwrap();
+    let first = store.insert_click_on(&mut transaction, new_visit(place, "first", 1)).await.unwrap();
+    assert!(!first.record().details.is_repeat);
+    // The transaction does not see this affiliate, and nobody else sees its visitor.
+    let other = affiliate_and_campaign(&store).await;
+    for (id, visitor, is_repeat) in [("a", 1, true), ("b", 2, false), ("c", 2, true)] {
+        let click = store.insert_click_on(&mut transaction, new_visit(other, id, visitor)).await.unwrap();
+        assert!(!click.is_duplicate());
+        assert_eq!(click.record().details.is_repeat, is_repeat, "click {id}");
+    }
+    transaction.commit().await.unwrap();
+    assert_eq!(recount(&store, place.0).await.unique_clicks, 1);
+    assert_eq!(recount(&store, other.0).await.unique_clicks, 1);
 }
 
 async fn open_transaction_holds_up_its_own_visitor_alone(kind: Kind) {
