@@ -100,17 +100,26 @@ impl Kind for Conversions {
                 found.insert(identity_of(&row)?, row);
             }
         }
+        // Its click may have been erased since it was recorded, and nobody heard of it.
+        let own = |row: &Row<NewConversion>| {
+            let (Some(found), Some(click)) = (found.get(&identity(&row.new)), clicks.get(&row.new.click.id)) else {
+                return Ok(None);
+            };
+            let found = rows::conversion(found, click.click_id.clone())?;
+            Ok::<_, Error>((found.id.as_u64() == row.number).then_some(found))
+        };
         let verdict = |row: &Row<NewConversion>| {
             let click = &row.new.click;
             Ok(if missing.affiliates.contains(&click.affiliate_id) {
                 Some(Verdict::UnknownAffiliate(click.affiliate_id))
             } else if missing.campaigns.contains(&click.campaign_id) {
                 Some(Verdict::UnknownCampaign(click.campaign_id))
+            } else if let Some(own) = own(row)? {
+                Some(Verdict::New(own))
             } else if !is_there(click) {
                 Some(Verdict::UnknownClick(click.click_id.clone()))
             } else if let Some(found) = found.get(&identity(&row.new)) {
-                let found = rows::conversion(found, click.click_id.clone())?;
-                Some(row.meets(found.id.as_u64(), found))
+                Some(Verdict::Duplicate(rows::conversion(found, click.click_id.clone())?))
             } else {
                 None
             })

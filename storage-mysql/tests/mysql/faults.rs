@@ -19,6 +19,7 @@ on_both_servers! {
     duplicate_stays_a_duplicate_when_an_answer_is_lost
     conversion_with_alternatives_is_done_once_when_its_commit_is_lost
     click_that_is_erased_before_its_answer_does_not_come_back
+    conversion_of_a_click_that_is_erased_before_its_answer_is_recorded
     reads_survive_a_broken_connection
     restart_of_the_database_is_not_noticed_by_the_next_call
     database_that_is_away_is_unavailable_and_comes_back
@@ -142,6 +143,26 @@ async fn click_that_is_erased_before_its_answer_does_not_come_back(kind: Kind) {
     }
     assert_eq!(proxy.faults(), 3);
     assert_eq!(recount(&store, place.0).await.clicks, 4);
+}
+
+async fn conversion_of_a_click_that_is_erased_before_its_answer_is_recorded(kind: Kind) {
+    let Some((store, proxy)) = store_behind_proxy(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let click = a_click(&store, place, "abc123").await;
+    proxy.plan("COMMIT", Fault::Withhold);
+    let inserting = tokio::spawn({
+        let (store, new) = (store.clone(), new_conversion(&click));
+        async move { store.insert_conversion(new).await.unwrap() }
+    });
+    while store.summary(place.0).await.unwrap().conversions == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.erase_clicks(&click.click_id, &parse("erased-1")).await.unwrap(), 1);
+    proxy.release();
+    let recorded = inserting.await.unwrap();
+    assert!(!recorded.is_duplicate());
+    assert_eq!(recorded.record().click_id, parse("erased-1"), "it names its click as it is named now");
+    assert_eq!(recount(&store, place.0).await.conversions, 1);
 }
 
 async fn reads_survive_a_broken_connection(kind: Kind) {
