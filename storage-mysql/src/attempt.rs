@@ -179,13 +179,22 @@ impl Lease {
         }
     }
 
-    /// The same after an error in a transaction, which has to be undone before.
-    pub(crate) async fn undo_after(mut self, error: &Error, lock_wait: LockWait, deadline: Instant) {
-        if Failure::of(error) != Failure::Unavailable
-            && within(deadline, raw_sql(lock_wait.rollback()).execute(self.connection())).await.is_ok()
-        {
+    /// Gives it back after a transaction. After an error, that has to be undone before.
+    pub(crate) async fn end<T>(
+        mut self,
+        result: Result<T, Error>,
+        lock_wait: LockWait,
+        deadline: Instant,
+    ) -> Result<T, Error> {
+        let is_settled = match &result {
+            Ok(_) => true,
+            Err(error) if Failure::of(error) == Failure::Unavailable => false,
+            Err(_) => within(deadline, raw_sql(lock_wait.rollback()).execute(self.connection())).await.is_ok(),
+        };
+        if is_settled {
             self.give_back();
         }
+        result
     }
 }
 
@@ -282,16 +291,8 @@ pub(crate) async fn transact(
     deadline: Instant,
 ) -> Result<(), Error> {
     let mut lease = Lease::take(&database.pool, deadline).await?;
-    match within(deadline, sending.execute(lease.connection(), statements, database.lock_wait)).await {
-        Ok(()) => {
-            lease.give_back();
-            Ok(())
-        }
-        Err(error) => {
-            lease.undo_after(&error, database.lock_wait, deadline).await;
-            Err(error)
-        }
-    }
+    let done = within(deadline, sending.execute(lease.connection(), statements, database.lock_wait)).await;
+    lease.end(done, database.lock_wait, deadline).await
 }
 
 /// Runs these statements in a transaction that locks nothing but the rows that it changes, and returns how many the first
@@ -308,16 +309,8 @@ pub(crate) async fn change(database: &Database, statements: Vec<Sql>, deadline: 
         raw_sql(database.lock_wait.commit()).execute(lease.connection()).await?;
         Ok(changed.unwrap_or_default())
     };
-    match within(deadline, transaction).await {
-        Ok(changed) => {
-            lease.give_back();
-            Ok(changed)
-        }
-        Err(error) => {
-            lease.undo_after(&error, database.lock_wait, deadline).await;
-            Err(error)
-        }
-    }
+    let done = within(deadline, transaction).await;
+    lease.end(done, database.lock_wait, deadline).await
 }
 
 /// Where rows are read from.

@@ -61,15 +61,13 @@ impl Database {
         }
         let mut patience = Patience::new(self.timeout);
         loop {
-            let mut lease = Lease::take(&self.pool, patience.deadline()).await?;
-            let error = match within(patience.deadline(), self.purge_on(&mut lease, &due)).await {
-                Ok(deleted) => {
-                    lease.give_back();
-                    return Ok(deleted);
-                }
+            let deadline = patience.deadline();
+            let mut lease = Lease::take(&self.pool, deadline).await?;
+            let done = within(deadline, self.purge_on(&mut lease, &due)).await;
+            let error = match lease.end(done, self.lock_wait, deadline).await {
+                Ok(deleted) => return Ok(deleted),
                 Err(error) => error,
             };
-            lease.undo_after(&error, self.lock_wait, patience.deadline()).await;
             // If it has happened after all, the next attempt finds none of them, and they are not counted as deleted.
             if !Failure::of(&error).may_pass() || !patience.pause().await {
                 return Err(error);

@@ -99,16 +99,8 @@ impl<K: Kind> Inserts<K> {
             raw_sql(database.lock_wait.commit()).execute(lease.connection()).await?;
             Ok(verdict)
         };
-        match within(deadline, transaction).await {
-            Ok(verdict) => {
-                lease.give_back();
-                Ok(verdict)
-            }
-            Err(error) => {
-                lease.undo_after(&error, database.lock_wait, deadline).await;
-                Err(error)
-            }
-        }
+        let done = within(deadline, transaction).await;
+        lease.end(done, database.lock_wait, deadline).await
     }
 
     /// Inserts a record in a transaction. `committed` is where to look for what others have committed since an

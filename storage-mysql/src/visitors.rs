@@ -184,15 +184,7 @@ impl Database {
             raw_sql(self.lock_wait.commit()).execute(lease.connection()).await?;
             Ok(found.len())
         };
-        match within(deadline, transaction).await {
-            Ok(forgotten) => {
-                lease.give_back();
-                Ok(forgotten)
-            }
-            Err(error) => {
-                lease.undo_after(&error, self.lock_wait, deadline).await;
-                Err(error)
-            }
-        }
+        let done = within(deadline, transaction).await;
+        lease.end(done, self.lock_wait, deadline).await
     }
 }
