@@ -414,8 +414,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn purge_clicks(&self, affiliate: AffiliateId, request: PurgeRequest) -> Result<Purged, StoreError>;
 
     /// Makes clicks [anonymous](crate::ClickDetails::anonymous): those with this id, of all affiliates and campaigns,
-    /// which bear the `replacement` from then on, and so do their conversions. Returns how many clicks there were. What
-    /// was counted stays counted.
+    /// which bear the `replacement` from then on, and so do their conversions. Visitors whose first click was created at the
+    /// time of one of them are forgotten. Returns how many clicks there were. What was counted stays counted.
     ///
     /// No click has the replacement's id.
     ///
