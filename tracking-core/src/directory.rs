@@ -143,11 +143,15 @@ impl<T: Listed> Directory<T> {
     }
 
     fn is_failing(&self) -> bool {
-        self.failed_at().is_some()
+        self.has_failed_within(STALE)
     }
 
     fn has_just_failed(&self) -> bool {
-        self.failed_at().is_some_and(|failed_at| failed_at.elapsed() < RESPITE)
+        self.has_failed_within(RESPITE)
+    }
+
+    fn has_failed_within(&self, time: Duration) -> bool {
+        self.failed_at().is_some_and(|failed_at| failed_at.elapsed() < time)
     }
 
     fn note_failure(&self) {
