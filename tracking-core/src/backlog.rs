@@ -10,8 +10,7 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use crate::recorder::Recorder;
-use crate::store::chain;
-use crate::{ClickDetails, ClickId, NewClick, StoreError, SubId, UserAgent};
+use crate::{ClickDetails, ClickId, NewClick, StoreError, SubId, UserAgent, error_chain};
 
 /// How many clicks are on their way to the store at once: enough to fill a batch while another is under way.
 const AT_ONCE: usize = 1000;
@@ -231,7 +230,7 @@ async fn record(recorder: &Recorder, queued: Queued) -> Fate {
             Fate::Again(Queued { attempts: queued.attempts + 1, ..queued })
         }
         Err(error) => {
-            tracing::error!(error = %chain(&error), "a queued click is given up");
+            tracing::error!(error = %error_chain(&error), "a queued click is given up");
             recorder.meters.clicks_failed.increment(1);
             Fate::GivenUp
         }

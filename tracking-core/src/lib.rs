@@ -46,6 +46,6 @@ pub use crate::parameters::{ParameterError, ParameterProblem, Parameters};
 pub use crate::parse::{ParseError, Problem};
 pub use crate::request::{CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, PostbackAuth, Visitor};
 pub use crate::secret::{Claims, ClickIdOrigin, Secret, Secrets, WeakSecret};
-pub use crate::store::{Store, StoreError};
+pub use crate::store::{Store, StoreError, error_chain};
 pub use crate::time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::tracker::{Attribution, ClickError, ClickState, LinkStep, Redirect, StoredIp, Tracker, TrackerOptions};

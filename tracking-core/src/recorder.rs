@@ -10,10 +10,9 @@ use tokio::time::Instant;
 
 use crate::backlog::Backlog;
 use crate::event::Broadcaster;
-use crate::store::chain;
 use crate::{
     Claims, Click, ClickId, ClickIdOrigin, Clock, Event, Limit, NewClick, Outcome, PageRequest, PurgeRequest, Recorded,
-    Secrets, Store, StoreError, Timestamp,
+    Secrets, Store, StoreError, Timestamp, error_chain,
 };
 
 /// How long visitors are known again.
@@ -147,7 +146,7 @@ impl Kept {
             tokio::time::sleep(FORGETTING).await;
             let Some(recorder) = self.0.upgrade() else { return };
             if let Err(error) = recorder.forget_visitors().await {
-                tracing::warn!(error = %chain(&error), "old visitors could not be forgotten; this is tried again");
+                tracing::warn!(error = %error_chain(&error), "old visitors could not be forgotten; this is tried again");
             }
         }
     }
@@ -162,7 +161,7 @@ impl Kept {
                 Ok(0) => {}
                 Ok(clicks) => tracing::info!(clicks, "old clicks were purged"),
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), "old clicks could not be purged; this is tried again");
+                    tracing::warn!(error = %error_chain(&error), "old clicks could not be purged; this is tried again");
                 }
             }
         }

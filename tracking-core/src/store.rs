@@ -558,8 +558,9 @@ impl StoreError {
     }
 }
 
-/// An error with all of its sources, for a log.
-pub(crate) fn chain(error: &dyn Error) -> String {
+/// An error with all of its sources, for a log: `Display` alone never repeats them.
+#[must_use]
+pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

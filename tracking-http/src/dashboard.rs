@@ -60,13 +60,7 @@ pub(crate) async fn show(
             campaigns: &campaigns,
         }),
     };
-    match page.render() {
-        Ok(html) => Ok(answer::page(html, None)),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            Err(Refusal::internal())
-        }
-    }
+    Ok(answer::page(rendered(page.render())?, None))
 }
 
 /// How many affiliates the chooser holds.
@@ -90,12 +84,9 @@ const fn first(limit: Limit) -> PageRequest {
 pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
     let title = refusal.status.canonical_reason().unwrap_or("Problem");
     let page = ProblemPage { root: &at.root, status: refusal.status.as_u16(), title, message: &refusal.message };
-    match page.render() {
+    match rendered(page.render()) {
         Ok(html) => answer::page(html, Some(&refusal)),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            answer::refuse(refusal)
-        }
+        Err(_) => answer::refuse(refusal),
     }
 }
 
@@ -103,11 +94,16 @@ pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
 pub(crate) fn dead_link(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
     let is_for_now = refusal.status.is_server_error();
     let page = DeadLinkPage { root: &at.root, is_for_now, reason: &refusal.message };
-    match page.render() {
+    match rendered(page.render()) {
         Ok(html) => answer::page(html, Some(&refusal)),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            answer::refuse(refusal)
-        }
+        Err(_) => answer::refuse(refusal),
     }
+}
+
+/// The document, unless it could not be made, which is nobody's fault but ours.
+fn rendered(html: Result<String, askama::Error>) -> Result<String, Refusal> {
+    html.map_err(|error| {
+        tracing::error!(%error, "a page could not be rendered");
+        Refusal::internal()
+    })
 }

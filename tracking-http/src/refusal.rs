@@ -1,10 +1,7 @@
 //! Answers that say no: one place from which status, code, message and headers come.
 
-use std::error::Error;
-use std::fmt::Write;
-
 use http::StatusCode;
-use tracking_core::{ClickError, Outcome, ParameterError, StoreError};
+use tracking_core::{ClickError, Outcome, ParameterError, StoreError, error_chain};
 
 use crate::query::MalformedQuery;
 use crate::wire::{ConversionTracked, RecordedAnswer};
@@ -77,15 +74,15 @@ impl From<StoreError> for Refusal {
                 Self::new(StatusCode::NOT_FOUND, "unknown_click", "There is no such click.").parameter("click_id")
             }
             StoreError::Full { .. } => {
-                tracing::warn!(error = %chain(&error), "request refused");
+                tracing::warn!(error = %error_chain(&error), "request refused");
                 unavailable("store_full", "The store is full: nothing was recorded. Tell the operator of this service.")
             }
             StoreError::Unavailable { .. } => {
-                tracing::warn!(error = %chain(&error), "request failed for now");
+                tracing::warn!(error = %error_chain(&error), "request failed for now");
                 unavailable("store_unavailable", "The store can't be reached. Try again later.")
             }
             _ => {
-                tracing::error!(error = %chain(&error), "request failed");
+                tracing::error!(error = %error_chain(&error), "request failed");
                 Self::internal()
             }
         }
@@ -122,7 +119,7 @@ impl Refusal {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "forged_click_id", message).parameter("click_id")
             }
             error => {
-                tracing::error!(error = %chain(&error), "click failed");
+                tracing::error!(error = %error_chain(&error), "click failed");
                 Self::internal()
             }
         }
@@ -166,16 +163,4 @@ pub(crate) fn answer_postback(outcome: Outcome) -> Result<RecordedAnswer<Convers
         Outcome::InvalidParameter(error) => Refusal { message, ..error.into() },
     };
     Err(refusal)
-}
-
-/// An error with all of its sources.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        // Writing to a String can't fail.
-        let _ = write!(text, ": {error}");
-        source = error.source();
-    }
-    text
 }

@@ -7,10 +7,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::destination::MacroValues;
 use crate::secret::VisitorKeys;
-use crate::store::chain;
 use crate::{
     Affiliate, Campaign, Claims, Click, ClickDetails, ClickId, ClickIdOrigin, ClickRequest, ClientIp, NewClick,
-    Recorded, StoreError, StoredIp, Timestamp, Tracker, UserAgent, VisitorHashes,
+    Recorded, StoreError, StoredIp, Timestamp, Tracker, UserAgent, VisitorHashes, error_chain,
 };
 
 impl Tracker {
@@ -147,7 +146,7 @@ impl Tracker {
                 Ok(Err(StoreError::Backend { .. })) => {}
                 Ok(Err(error)) => {
                     recorder.meters.clicks_failed.increment(1);
-                    tracing::error!(error = %chain(&error), "a visitor was sent on, and his click is not recorded");
+                    tracing::error!(error = %error_chain(&error), "a visitor was sent on, and his click is not recorded");
                     return ClickState::Unrecorded;
                 }
             }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use tracking_core::{AffiliateId, ClickRequest, Page, Parameters, StoreError, SubIds, Tracker};
 
-use super::{CHOICES, first};
+use super::{CHOICES, first, rendered};
 use crate::location::Location;
 use crate::pages::{LinkPage, Made};
 use crate::refusal::Refusal;
@@ -68,13 +68,7 @@ pub(crate) async fn show(
         made: made.as_ref(),
         tested,
     };
-    match page.render() {
-        Ok(html) => Ok(answer::page(html, refusal.as_ref())),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be rendered");
-            Err(Refusal::internal())
-        }
-    }
+    Ok(answer::page(rendered(page.render())?, refusal.as_ref()))
 }
 
 /// A test that was made is told of also when the store has no more to say.
