@@ -1,15 +1,12 @@
-//! What is advertised: names and postback keys.
+//! What is advertised.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use crate::secret::random_bytes;
-use crate::{CampaignId, DestinationUrl, ParseError, Problem, Timestamp};
+use crate::{CampaignId, CampaignRules, DestinationUrl, ParseError, PostbackAccess, Problem, Timestamp};
 
 /// What is advertised, and where its visitors are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +17,16 @@ pub struct Campaign {
     pub name: Name,
     /// Where visitors are sent.
     pub destination: DestinationUrl,
-    /// The hash of the key that the advertiser must present with each postback; `None` accepts postbacks from anyone.
-    pub postback_key: Option<PostbackKeyHash>,
+    /// Which conversions it takes, and what they pay.
+    pub rules: CampaignRules,
+    /// Who may send its postbacks.
+    pub access: PostbackAccess,
+    /// Since when it takes no new visitors' conversions; `None` is active.
+    pub paused_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// 1, and one more with each update.
+    pub version: u32,
 }
 
 /// A campaign that is not in a store yet.
@@ -35,8 +38,10 @@ pub struct NewCampaign {
     pub name: Name,
     /// Where visitors are sent.
     pub destination: DestinationUrl,
-    /// The hash of the key that the advertiser must present with each postback; `None` accepts postbacks from anyone.
-    pub postback_key: Option<PostbackKeyHash>,
+    /// Which conversions it takes, and what they pay.
+    pub rules: CampaignRules,
+    /// Who may send its postbacks.
+    pub access: PostbackAccess,
     /// When it is created.
     pub created_at: Timestamp,
 }
@@ -45,8 +50,8 @@ impl NewCampaign {
     /// The record that it becomes under this id.
     #[must_use]
     pub fn into_campaign(self, id: CampaignId) -> Campaign {
-        let Self { name, destination, postback_key, created_at, .. } = self;
-        Campaign { id, name, destination, postback_key, created_at }
+        let Self { name, destination, rules, access, created_at, .. } = self;
+        Campaign { id, name, destination, rules, access, paused_at: None, created_at, version: 1 }
     }
 }
 
@@ -118,78 +123,5 @@ impl TryFrom<String> for Name {
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
-    }
-}
-
-/// The secret that an advertiser presents with each postback of a campaign: `pbk_` and 64 hexadecimal digits, 256
-/// random bits.
-///
-/// It exists once, when it is made; only its [hash](Self::hash) is stored. `Debug` does not show it.
-pub struct PostbackKey(String);
-
-impl PostbackKey {
-    /// A new random key.
-    ///
-    /// # Panics
-    /// If the operating system has no random numbers to give, as the standard library's hash maps do.
-    #[must_use]
-    pub fn random() -> Self {
-        let bytes: [u8; 32] = random_bytes();
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("pbk_{digits}"))
-    }
-
-    /// The secret itself, to be shown to the advertiser.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// What a store keeps.
-    #[must_use]
-    pub fn hash(&self) -> PostbackKeyHash {
-        PostbackKeyHash::of(&self.0)
-    }
-}
-
-impl fmt::Debug for PostbackKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PostbackKey(…)")
-    }
-}
-
-/// The SHA-256 hash of a [`PostbackKey`].
-///
-/// A fast hash is enough: with 256 random bits behind it there is nothing to guess.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostbackKeyHash([u8; 32]);
-
-impl PostbackKeyHash {
-    /// A hash that was stored.
-    #[must_use]
-    pub const fn from_bytes(hash: [u8; 32]) -> Self {
-        Self(hash)
-    }
-
-    /// What to store.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Whether `presented` is the key that this is the hash of, in a time that does not depend on either.
-    #[must_use]
-    pub fn matches(&self, presented: &str) -> bool {
-        Self::of(presented).0.ct_eq(&self.0).into()
-    }
-
-    fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
-    }
-}
-
-impl fmt::Debug for PostbackKeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PostbackKeyHash(…)")
     }
 }

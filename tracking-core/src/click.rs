@@ -8,7 +8,6 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use crate::id::impl_text;
 use crate::{AffiliateId, BotReason, CampaignId, ClickId, ClickRecordId, ParseError, Problem, Timestamp};
 
 /// One visit that an affiliate sent.
@@ -103,7 +102,7 @@ macro_rules! free_text {
         ///
         /// Cloning shares the text and allocates nothing.
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// The most characters that it may have.
@@ -111,7 +110,8 @@ macro_rules! free_text {
 
             /// # Errors
             /// If `text` is empty, too long, or has a control character.
-            pub fn new(text: &str) -> Result<Self, ParseError> {
+            pub fn new(text: &str) -> Result<Self, $crate::ParseError> {
+                use $crate::{ParseError, Problem};
                 let refuse = |problem| Err(ParseError::new($subject, problem));
                 if text.is_empty() {
                     return refuse(Problem::Empty);
@@ -133,9 +133,10 @@ macro_rules! free_text {
             }
         }
 
-        impl_text!($name);
+        $crate::id::impl_text!($name);
     };
 }
+pub(crate) use free_text;
 
 free_text!(
     /// A mark of the affiliate's own, such as an ad or a keyword: 1 to 255 characters of any script, without control

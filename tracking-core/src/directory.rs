@@ -23,7 +23,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 const RESPITE: Duration = Duration::from_secs(1);
 
 /// What is kept in a [`Directory`].
-pub(crate) trait Listed: Clone + Send + Sync + 'static {
+pub(crate) trait Listed: Sized + Send + Sync + 'static {
     type Id: Copy + Eq + Hash + Send + Sync + 'static;
 
     fn fetch(store: &dyn Store, id: Self::Id) -> impl Future<Output = Result<Self, StoreError>> + Send;
@@ -59,9 +59,15 @@ pub(crate) struct Directory<T: Listed> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    record: T,
+    record: Arc<T>,
     seen_at: Instant,
     is_being_renewed: AtomicBool,
+}
+
+impl<T> Entry<T> {
+    fn new(record: Arc<T>, seen_at: Instant) -> Arc<Self> {
+        Arc::new(Self { record, seen_at, is_being_renewed: AtomicBool::new(false) })
+    }
 }
 
 impl<T: Listed> Directory<T> {
@@ -70,7 +76,7 @@ impl<T: Listed> Directory<T> {
     }
 
     /// The record, no older than ten seconds.
-    pub(crate) async fn current(self: &Arc<Self>, id: T::Id) -> Result<T, StoreError> {
+    pub(crate) async fn current(self: &Arc<Self>, id: T::Id) -> Result<Arc<T>, StoreError> {
         match self.recall(id, Instant::now()) {
             Some((entry, age)) if age < STALE => Ok(self.serve(id, &entry, age)),
             _ => self.look_up(id).await,
@@ -78,7 +84,12 @@ impl<T: Listed> Directory<T> {
     }
 
     /// The record, as it is if that can be found out until the deadline, and otherwise as it was when it was last seen.
-    pub(crate) async fn latest(self: &Arc<Self>, id: T::Id, now: Instant, deadline: Instant) -> Result<T, StoreError> {
+    pub(crate) async fn latest(
+        self: &Arc<Self>,
+        id: T::Id,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Arc<T>, StoreError> {
         let known = match self.recall(id, now) {
             // While it fails, one look-up a second in the background finds out when it does no longer.
             Some((entry, age)) if age < STALE || self.is_failing() => return Ok(self.serve(id, &entry, age)),
@@ -100,7 +111,7 @@ impl<T: Listed> Directory<T> {
         };
         match (looked_up, known) {
             (Err(StoreError::Unavailable { .. } | StoreError::Backend { .. }), Some((entry, _))) => {
-                Ok(entry.record.clone())
+                Ok(Arc::clone(&entry.record))
             }
             (looked_up, _) => looked_up,
         }
@@ -112,7 +123,7 @@ impl<T: Listed> Directory<T> {
         Some((entry, age))
     }
 
-    fn serve(self: &Arc<Self>, id: T::Id, entry: &Arc<Entry<T>>, age: Duration) -> T {
+    fn serve(self: &Arc<Self>, id: T::Id, entry: &Arc<Entry<T>>, age: Duration) -> Arc<T> {
         if age >= FRESH && !self.has_just_failed() && !entry.is_being_renewed.swap(true, Ordering::Relaxed) {
             let (directory, entry) = (Arc::clone(self), Arc::clone(entry));
             tokio::spawn(async move {
@@ -121,25 +132,30 @@ impl<T: Listed> Directory<T> {
                 entry.is_being_renewed.store(false, Ordering::Relaxed);
             });
         }
-        entry.record.clone()
+        Arc::clone(&entry.record)
     }
 
-    async fn look_up(&self, id: T::Id) -> Result<T, StoreError> {
+    async fn look_up(&self, id: T::Id) -> Result<Arc<T>, StoreError> {
         // As old as the question is the answer, which may have been given before a change.
         let seen_at = Instant::now();
-        let found = T::fetch(&*self.store, id).await;
+        let found = T::fetch(&*self.store, id).await.map(Arc::new);
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         match &found {
             Ok(record) => {
                 *self.failed_at() = None;
-                let is_being_renewed = AtomicBool::new(false);
-                entries.insert(id, Arc::new(Entry { record: record.clone(), seen_at, is_being_renewed }));
+                entries.insert(id, Entry::new(Arc::clone(record), seen_at));
             }
             Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => _ = entries.remove(&id),
             Err(StoreError::Unavailable { .. }) => self.note_failure(),
             Err(_) => {}
         }
         found
+    }
+
+    /// Takes note of what this process has changed itself, so that it is seen at once.
+    pub(crate) fn note(&self, id: T::Id, record: T) {
+        let entry = Entry::new(Arc::new(record), Instant::now());
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(id, entry);
     }
 
     fn is_failing(&self) -> bool {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use tokio::sync::broadcast;
 
-use crate::{Affiliate, Campaign, Click, Conversion};
+use crate::{Affiliate, Campaign, Click, Conversion, ConversionStatus};
 
 /// Something new that a [`Tracker`](crate::Tracker) recorded. Duplicates and refusals are no events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,10 +14,21 @@ pub enum Event {
     ClickRecorded(Click),
     /// A conversion was recorded.
     ConversionAccepted(Conversion),
+    /// A conversion got another status.
+    StatusChanged {
+        /// The conversion as it is now.
+        conversion: Conversion,
+        /// The status that it had.
+        from: ConversionStatus,
+    },
     /// An affiliate was created.
     AffiliateCreated(Affiliate),
+    /// An affiliate was changed, and is so now.
+    AffiliateUpdated(Affiliate),
     /// A campaign was created.
     CampaignCreated(Campaign),
+    /// A campaign was changed, and is so now.
+    CampaignUpdated(Campaign),
 }
 
 /// The events of a tracker from the moment of [subscription](crate::Tracker::subscribe) on.
@@ -29,6 +40,7 @@ pub enum Event {
 pub struct Events(broadcast::Receiver<Event>);
 
 /// What a listener gets next.
+#[allow(clippy::large_enum_variant, reason = "nearly all are events")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
     /// The next event.

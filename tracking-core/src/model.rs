@@ -1,8 +1,8 @@
 //! Records: what a store keeps, and what is handed to it.
 
 use crate::{
-    AffiliateId, Amount, CampaignId, Click, ClickDetails, ClickId, ConversionId, Currency, EventName, Name, Timestamp,
-    Totals, TransactionId,
+    AffiliateId, Amount, CampaignId, Click, ClickDetails, ClickId, ConversionId, ConversionStatus, Currency, EventName,
+    Name, Payout, SubIds, Timestamp, Totals, TransactionId,
 };
 
 /// A partner who sends visitors.
@@ -12,8 +12,12 @@ pub struct Affiliate {
     pub id: AffiliateId,
     /// For people.
     pub name: Name,
+    /// Since when conversions of new visitors of his are not taken; `None` is active.
+    pub paused_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// 1, and one more with each update.
+    pub version: u32,
 }
 
 /// An affiliate that is not in a store yet.
@@ -31,7 +35,7 @@ impl NewAffiliate {
     /// The record that it becomes under this id.
     #[must_use]
     pub fn into_affiliate(self, id: AffiliateId) -> Affiliate {
-        Affiliate { id, name: self.name, created_at: self.created_at }
+        Affiliate { id, name: self.name, paused_at: None, created_at: self.created_at, version: 1 }
     }
 }
 
@@ -57,6 +61,14 @@ pub struct Conversion {
     pub amount: Amount,
     /// The currency of the amount.
     pub currency: Currency,
+    /// What the affiliate gets for it; `None` where the campaign had no payout for it.
+    pub payout: Option<Payout>,
+    /// Whether it counts.
+    pub status: ConversionStatus,
+    /// When it happened, as far as the advertiser has said.
+    pub occurred_at: Option<Timestamp>,
+    /// The advertiser's own marks.
+    pub sub_ids: SubIds,
     /// When it was recorded.
     pub created_at: Timestamp,
 }
@@ -78,8 +90,21 @@ pub struct NewConversion {
     pub amount: Amount,
     /// The currency of the amount.
     pub currency: Currency,
+    /// What the affiliate gets for it.
+    pub payout: Option<Payout>,
+    /// Whether it counts.
+    pub status: ConversionStatus,
+    /// When it happened, as far as the advertiser has said.
+    pub occurred_at: Option<Timestamp>,
+    /// The advertiser's own marks.
+    pub sub_ids: SubIds,
     /// When it is recorded.
     pub created_at: Timestamp,
+    /// Whether it is recorded only if its click has no conversion of the same event yet.
+    pub is_only_one: bool,
+    /// How many conversions its campaign may have that were recorded on the same day in UTC, this one included; `None` is
+    /// any number.
+    pub daily_cap: Option<u32>,
 }
 
 impl NewConversion {
@@ -95,6 +120,10 @@ impl NewConversion {
             transaction_id: self.transaction_id,
             amount: self.amount,
             currency: self.currency,
+            payout: self.payout,
+            status: self.status,
+            occurred_at: self.occurred_at,
+            sub_ids: self.sub_ids,
             created_at: self.created_at,
         }
     }
@@ -109,10 +138,23 @@ pub struct Summary {
     pub human_clicks: u64,
     /// How many of those are the [first of a person](crate::ClickDetails::is_unique) in a day.
     pub unique_clicks: u64,
-    /// How many conversions were recorded.
+    /// Conversions that wait to be approved.
+    pub pending: Tally,
+    /// Conversions that were approved.
+    pub approved: Tally,
+    /// Conversions that were rejected, which are in no other figure.
+    pub rejected: Tally,
+}
+
+/// Conversions of one status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there are.
     pub conversions: u64,
-    /// The amounts of these conversions.
+    /// What they are worth.
     pub revenue: Totals,
+    /// What affiliates get for them.
+    pub payout: Totals,
 }
 
 impl Summary {
@@ -125,15 +167,67 @@ impl Summary {
 
     /// Counts a conversion.
     pub fn count_conversion(&mut self, conversion: &Conversion) {
-        self.conversions += 1;
-        self.revenue.add(conversion.amount, conversion.currency);
+        let tally = self.tally_mut(conversion.status);
+        tally.conversions += 1;
+        tally.revenue.add(conversion.amount, conversion.currency);
+        if let Some(payout) = conversion.payout {
+            tally.payout.add_sum(payout.amount(), payout.currency());
+        }
     }
 
-    /// Conversions per click: 0.25 for one in four, 0 while there are no clicks. It exceeds 1 where clicks have many
-    /// conversions each.
+    /// Counts a conversion no more under the status that it has: the counterpart of
+    /// [`count_conversion`](Self::count_conversion), for a store that changes the status of what is counted.
+    pub fn discount_conversion(&mut self, conversion: &Conversion) {
+        let tally = self.tally_mut(conversion.status);
+        tally.conversions -= 1;
+        tally.revenue.add_sum(-conversion.amount.as_decimal(), conversion.currency);
+        if let Some(payout) = conversion.payout {
+            tally.payout.add_sum(-payout.amount(), payout.currency());
+        }
+    }
+
+    /// Conversions of this status.
+    #[must_use]
+    pub const fn tally(&self, status: ConversionStatus) -> &Tally {
+        match status {
+            ConversionStatus::Pending => &self.pending,
+            ConversionStatus::Approved => &self.approved,
+            ConversionStatus::Rejected => &self.rejected,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn tally_mut(&mut self, status: ConversionStatus) -> &mut Tally {
+        match status {
+            ConversionStatus::Pending => &mut self.pending,
+            ConversionStatus::Approved => &mut self.approved,
+            ConversionStatus::Rejected => &mut self.rejected,
+        }
+    }
+
+    /// How many conversions count: those that are pending or approved.
+    #[must_use]
+    pub const fn conversions(&self) -> u64 {
+        self.pending.conversions + self.approved.conversions
+    }
+
+    /// What these conversions are worth.
+    #[must_use]
+    pub fn revenue(&self) -> Totals {
+        self.pending.revenue.plus(&self.approved.revenue)
+    }
+
+    /// What the affiliate gets for these conversions.
+    #[must_use]
+    pub fn payout(&self) -> Totals {
+        self.pending.payout.plus(&self.approved.payout)
+    }
+
+    /// Conversions that count per click: 0.25 for one in four, 0 while there are no clicks. It exceeds 1 where clicks have
+    /// many conversions each.
     #[must_use]
     pub fn conversion_rate(&self) -> f64 {
-        if self.clicks == 0 { 0.0 } else { self.conversions as f64 / self.clicks as f64 }
+        if self.clicks == 0 { 0.0 } else { self.conversions() as f64 / self.clicks as f64 }
     }
 }
 

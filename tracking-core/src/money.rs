@@ -22,7 +22,10 @@ use crate::{ParseError, Problem};
 /// assert!("0.0000001".parse::<Amount>().is_err());
 /// # Ok::<(), tracking_core::ParseError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// [`serde`] writes it as a text, because a JSON number is a float to most readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Amount(Decimal);
 
 impl Amount {
@@ -98,6 +101,20 @@ impl fmt::Display for Amount {
     }
 }
 
+impl TryFrom<String> for Amount {
+    type Error = ParseError;
+
+    fn try_from(text: String) -> Result<Self, ParseError> {
+        text.parse()
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// An ISO 4217 alphabetic code, such as `USD`. Read in any case, printed in capitals.
 ///
 /// Codes that have gone out of use are known too, so that old records can still be read.
@@ -168,7 +185,8 @@ impl Serialize for Currency {
     }
 }
 
-/// Exact sums of amounts, one for each currency: nothing is converted, nothing is rounded.
+/// Exact sums of amounts, one for each currency: nothing is converted, nothing is rounded. A currency whose sum is zero is
+/// not there.
 ///
 /// ```
 /// use tracking_core::Totals;
@@ -198,6 +216,17 @@ impl Totals {
         let total = self.0.entry(currency).or_default();
         // 28 digits, six of them fractional: the greatest amount fits ten billion times. `+` panics beyond that.
         *total = total.checked_add(sum).unwrap_or(Decimal::MAX).normalize();
+        if total.is_zero() {
+            self.0.remove(&currency);
+        }
+    }
+
+    /// The sums of both.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sums = self.clone();
+        other.iter().for_each(|(currency, sum)| sums.add_sum(sum, currency));
+        sums
     }
 
     /// Currencies with their sums, in the order of the codes.

@@ -1,12 +1,17 @@
 //! Parameters as they are received: named texts that are still to be parsed.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 
+use crate::signature::SIGNATURE;
 use crate::{ParseError, Problem};
+
+/// What is encoded: all but what [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3) calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parameter that holds a campaign's postback key.
 pub(crate) const TOKEN: &str = "token";
@@ -52,6 +57,61 @@ impl<'a> Parameters<'a> {
             (value, None) => Ok(value),
         }
     }
+
+    /// All of them, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// What a `GET` signs: each parameter but `signature` as `name=value`, both percent-encoded but for letters, digits and
+    /// `-._~`, sorted by bytes, with `&` between.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let encode = |text| utf8_percent_encode(text, RESERVED);
+        let signed = self.iter().filter(|(name, _)| *name != SIGNATURE);
+        let mut pairs: Vec<String> =
+            signed.map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        pairs.sort_unstable();
+        pairs.join("&")
+    }
+
+    /// The same as a query, without what is secret, and no longer than so many bytes.
+    #[must_use]
+    pub fn redacted(&self, max_len: usize) -> String {
+        let encode = |text| utf8_percent_encode(text, RESERVED);
+        let mut query = String::new();
+        for (name, value) in self.iter() {
+            let start = query.len();
+            let separator = if start == 0 { "" } else { "&" };
+            let value = if is_secret(name, value) { "…" } else { value };
+            // Nobody needs more of one that is as long as all of them may be.
+            let value = &value[..value.floor_char_boundary(max_len)];
+            _ = write!(query, "{separator}{}=", encode(name));
+            if value == "…" {
+                query.push('…')
+            } else {
+                query.extend(encode(value))
+            }
+            if query.len() > max_len {
+                query.truncate(start);
+                query.push_str("&…");
+                break;
+            }
+        }
+        query
+    }
+}
+
+/// Whether a parameter holds a key or a signature, also one that was sent by a wrong name.
+fn is_secret(name: &str, value: &str) -> bool {
+    [TOKEN, SIGNATURE].contains(&name) || ["pbk_", "whsec_"].iter().any(|prefix| value.contains(prefix))
 }
 
 fn parse<T>(name: &'static str, text: &str) -> Result<T, ParameterError>
@@ -61,10 +121,10 @@ where
     text.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
 }
 
-/// Without the value of `token`, which is a secret.
+/// Without the values that are secret.
 impl fmt::Debug for Parameters<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| (name, if name == TOKEN { "…" } else { &**value }));
+        let shown = self.0.iter().map(|(name, value)| (name, if is_secret(name, value) { "…" } else { &**value }));
         f.debug_map().entries(shown).finish()
     }
 }

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use crate::backlog::Backlog;
 use crate::event::Broadcaster;
+use crate::log::{self, PostbackLog};
 use crate::{
-    Claims, Click, ClickId, ClickIdOrigin, Clock, Event, Limit, NewClick, Outcome, PageRequest, PurgeRequest, Recorded,
-    Secrets, Store, StoreError, Timestamp, error_chain,
+    Claims, Click, ClickId, ClickIdOrigin, Clock, Event, Limit, NewClick, Outcome, OutcomeKind, PageRequest,
+    PurgeRequest, Recorded, Secrets, Store, StoreError, Timestamp, error_chain,
 };
 
 /// How long visitors are known again.
@@ -38,6 +39,9 @@ pub(crate) struct Recorder {
     pub(crate) events: Broadcaster,
     pub(crate) meters: Meters,
     pub(crate) backlog: Backlog,
+    pub(crate) log: PostbackLog,
+    pub(crate) log_retention: Duration,
+    pub(crate) log_capacity: u64,
     pub(crate) retention: Option<Duration>,
     pub(crate) is_kept: AtomicBool,
 }
@@ -99,6 +103,15 @@ impl Recorder {
         self.store.forget_visitors(self.clock.now().minus(VISIT)).await
     }
 
+    /// Hands the postbacks that were gathered to the store.
+    pub(crate) async fn flush_log(&self) -> Result<(), StoreError> {
+        self.log.flush(&*self.store).await
+    }
+
+    pub(crate) async fn purge_log(&self) -> Result<(), StoreError> {
+        self.store.purge_postbacks(self.clock.now().minus(self.log_retention), self.log_capacity).await
+    }
+
     /// Removes clicks that are too old, and returns how many those were.
     pub(crate) async fn purge(&self) -> Result<u64, StoreError> {
         let Some(before) = self.oldest_kept() else { return Ok(0) };
@@ -130,9 +143,10 @@ impl Recorder {
             && let Ok(runtime) = Handle::try_current()
             && !self.is_kept.swap(true, Ordering::Relaxed)
         {
-            let (visitors, clicks) = (Kept(Arc::downgrade(self)), Kept(Arc::downgrade(self)));
-            runtime.spawn(visitors.forget_again_and_again());
-            runtime.spawn(clicks.purge_again_and_again());
+            let kept = || Kept(Arc::downgrade(self));
+            runtime.spawn(kept().forget_again_and_again());
+            runtime.spawn(kept().purge_again_and_again());
+            runtime.spawn(kept().log_again_and_again());
         }
     }
 }
@@ -147,6 +161,19 @@ impl Kept {
             let Some(recorder) = self.0.upgrade() else { return };
             if let Err(error) = recorder.forget_visitors().await {
                 tracing::warn!(error = %error_chain(&error), "old visitors could not be forgotten; this is tried again");
+            }
+            if let Err(error) = recorder.purge_log().await {
+                tracing::warn!(error = %error_chain(&error), "old postbacks could not be purged; this is tried again");
+            }
+        }
+    }
+
+    async fn log_again_and_again(self) {
+        loop {
+            tokio::time::sleep(log::FLUSH).await;
+            let Some(recorder) = self.0.upgrade() else { return };
+            if let Err(error) = recorder.flush_log().await {
+                tracing::warn!(error = %error_chain(&error), "postbacks could not be logged; this is tried again");
             }
         }
     }
@@ -223,5 +250,9 @@ impl Meters {
             Outcome::Duplicate(_) => self.postbacks_duplicate.increment(1),
             outcome => counter!("tracking_postbacks_total", "outcome" => outcome.code()).increment(1),
         }
+    }
+
+    pub(crate) fn count_failed_postback(&self) {
+        counter!("tracking_postbacks_total", "outcome" => OutcomeKind::Failed.code()).increment(1);
     }
 }

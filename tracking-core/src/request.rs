@@ -1,10 +1,14 @@
 //! What a tracker is asked to record.
 
 use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
 
 use crate::{
-    AffiliateId, Amount, BotReason, Campaign, CampaignId, ClickId, Currency, DestinationUrl, EventName, Name,
-    ParameterError, Parameters, PostbackKey, Source, SubId, SubIds, TransactionId, UserAgent,
+    AffiliateId, Amount, BotReason, Campaign, CampaignId, CampaignRules, ClickId, ConversionStatus, Currency,
+    DestinationUrl, EventName, KeyKind, Name, ParameterError, Parameters, ParseError, PostbackAuth, PostbackKey,
+    Problem, Source, SubId, SubIds, Timestamp, TransactionId, UserAgent,
 };
 
 /// A click to be recorded.
@@ -149,8 +153,8 @@ fn or_none<T>(
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConversionRequest {
-    /// Whose click it was.
-    pub affiliate_id: AffiliateId,
+    /// Whose click it was; `None` leaves it to the click id, if that was minted here.
+    pub affiliate_id: Option<AffiliateId>,
     /// What was sold; `None` means the campaign of the latest click with this id.
     pub campaign_id: Option<CampaignId>,
     /// The click that brought the buyer.
@@ -159,10 +163,16 @@ pub struct ConversionRequest {
     pub event: EventName,
     /// The advertiser's number of it; `None` means one conversion per click and event.
     pub transaction_id: Option<TransactionId>,
-    /// What it is worth.
-    pub amount: Amount,
-    /// The currency of the amount.
-    pub currency: Currency,
+    /// What it is worth; `None` leaves it to the campaign, or to the conversion that is recorded.
+    pub amount: Option<Amount>,
+    /// The currency of the amount; `None` leaves it to the campaign, or to the conversion that is recorded.
+    pub currency: Option<Currency>,
+    /// The status that it is to have; `None` leaves a recorded one as it is, and a new one to the campaign.
+    pub status: Option<ConversionStatus>,
+    /// When it happened; `None` is now.
+    pub occurred_at: Option<Timestamp>,
+    /// The advertiser's own marks.
+    pub sub_ids: SubIds,
 }
 
 impl ConversionRequest {
@@ -170,13 +180,27 @@ impl ConversionRequest {
     #[must_use]
     pub fn new(affiliate_id: AffiliateId, click_id: ClickId, amount: Amount, currency: Currency) -> Self {
         Self {
-            affiliate_id,
+            affiliate_id: Some(affiliate_id),
+            amount: Some(amount),
+            currency: Some(currency),
+            ..Self::of_click(click_id)
+        }
+    }
+
+    /// A conversion of which nothing but the click is said: the rest has to follow from the click id and the campaign.
+    #[must_use]
+    pub fn of_click(click_id: ClickId) -> Self {
+        Self {
+            affiliate_id: None,
             campaign_id: None,
             click_id,
             event: EventName::default(),
             transaction_id: None,
-            amount,
-            currency,
+            amount: None,
+            currency: None,
+            status: None,
+            occurred_at: None,
+            sub_ids: SubIds::default(),
         }
     }
 
@@ -200,6 +224,70 @@ impl ConversionRequest {
         self.transaction_id = Some(transaction_id);
         self
     }
+
+    /// The same with this status.
+    #[must_use]
+    pub fn status(mut self, status: ConversionStatus) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// The same at this time.
+    #[must_use]
+    pub fn occurred_at(mut self, time: Timestamp) -> Self {
+        self.occurred_at = Some(time);
+        self
+    }
+
+    /// The same with these marks.
+    #[must_use]
+    pub fn sub_ids(mut self, sub_ids: SubIds) -> Self {
+        self.sub_ids = sub_ids;
+        self
+    }
+
+    /// Reads `click_id`, and, optionally, `affiliate_id`, `campaign_id`, `event`, `transaction_id`, `amount`, `currency`,
+    /// `status`, `timestamp` and `sub1` to `sub5`.
+    ///
+    /// # Errors
+    /// If `click_id` is missing, or if one of them is repeated or not valid.
+    pub fn from_parameters(parameters: &Parameters<'_>) -> Result<Self, ParameterError> {
+        let mut marks: [Option<SubId>; SubIds::COUNT] = Default::default();
+        for (mark, name) in marks.iter_mut().zip(SubIds::NAMES) {
+            *mark = parameters.optional(name)?;
+        }
+        Ok(Self {
+            affiliate_id: parameters.optional("affiliate_id")?,
+            click_id: parameters.required("click_id")?,
+            amount: parameters.optional("amount")?,
+            currency: parameters.optional("currency")?,
+            campaign_id: parameters.optional("campaign_id")?,
+            event: parameters.optional("event")?.unwrap_or_default(),
+            transaction_id: parameters.optional("transaction_id")?,
+            status: parameters.optional("status")?,
+            occurred_at: parameters.optional("timestamp")?.map(|SaleTime(time)| time),
+            sub_ids: SubIds::new(marks),
+        })
+    }
+}
+
+/// A time as shops write it: RFC 3339, or seconds or milliseconds since 1970.
+struct SaleTime(Timestamp);
+
+impl FromStr for SaleTime {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().map(Self);
+        }
+        let expected = "an RFC 3339 time such as 2023-08-23T15:30:45Z, or seconds or milliseconds since 1970";
+        let refused = ParseError::new("a time", Problem::Form { expected });
+        let number: i64 = text.parse().map_err(|_| refused.clone())?;
+        // Twelve digits of seconds would be beyond the year 5000, and eleven of milliseconds before the year 1974.
+        let millis = if text.len() < 12 { number * 1000 } else { number };
+        Timestamp::from_millis(millis).map(Self).map_err(|_| refused)
+    }
 }
 
 /// A campaign to be created.
@@ -212,13 +300,26 @@ pub struct CampaignRequest {
     pub destination: DestinationUrl,
     /// Who may send postbacks.
     pub postback_auth: PostbackAuth,
+    /// What kind of key its advertiser gets, if postbacks need one.
+    pub key_kind: KeyKind,
+    /// The networks that postbacks may come from; any if there is none here.
+    pub networks: Vec<IpNet>,
+    /// Which conversions it takes, and what they pay.
+    pub rules: CampaignRules,
 }
 
 impl CampaignRequest {
-    /// A campaign with a postback key.
+    /// A campaign with a postback key that is sent along as a token, and without rules.
     #[must_use]
-    pub const fn new(name: Name, destination: DestinationUrl) -> Self {
-        Self { name, destination, postback_auth: PostbackAuth::Key }
+    pub fn new(name: Name, destination: DestinationUrl) -> Self {
+        Self {
+            name,
+            destination,
+            postback_auth: PostbackAuth::Key,
+            key_kind: KeyKind::Token,
+            networks: Vec::new(),
+            rules: CampaignRules::default(),
+        }
     }
 
     /// The same with this rule of who may send postbacks.
@@ -227,15 +328,27 @@ impl CampaignRequest {
         self.postback_auth = postback_auth;
         self
     }
-}
 
-/// Who may send a campaign's postbacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostbackAuth {
-    /// Whoever presents the campaign's postback key, which only its advertiser has.
-    Key,
-    /// Anyone, the affiliates included: for trials.
-    Open,
+    /// The same with a key of this kind.
+    #[must_use]
+    pub fn key_kind(mut self, kind: KeyKind) -> Self {
+        self.key_kind = kind;
+        self
+    }
+
+    /// The same with postbacks from these networks only.
+    #[must_use]
+    pub fn networks(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.networks = networks.into_iter().collect();
+        self
+    }
+
+    /// The same with these rules.
+    #[must_use]
+    pub fn rules(mut self, rules: CampaignRules) -> Self {
+        self.rules = rules;
+        self
+    }
 }
 
 /// A campaign, just created.
@@ -245,4 +358,15 @@ pub struct CreatedCampaign {
     pub campaign: Campaign,
     /// The key to give to the advertiser, which can't be had again.
     pub postback_key: Option<PostbackKey>,
+}
+
+/// A key, just made.
+#[derive(Debug)]
+pub struct IssuedKey {
+    /// The campaign with it.
+    pub campaign: Campaign,
+    /// The number of the key.
+    pub key_id: u32,
+    /// The key to give to the advertiser, which can't be had again.
+    pub key: PostbackKey,
 }

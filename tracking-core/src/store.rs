@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate, NewCampaign, NewClick,
-    NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, Summary, Timestamp,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionId, EventName, NewAffiliate,
+    NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Recorded,
+    StatusChange, Summary, Timestamp, TransactionId,
 };
 
 /// Keeps affiliates, campaigns, clicks and conversions.
@@ -20,6 +21,9 @@ use crate::{
 /// - **Atomicity.** Each call happens as a whole or not at all, also when it fails, and also when its future is dropped
 ///   half-way: then it may have happened or not. Calls run concurrently; each sees every call that returned before it
 ///   began.
+/// - **Updates are conditional.** An affiliate or a campaign is replaced only if it has the version that the caller has
+///   seen, a status only if it is the one that he has seen. Of any number of parallel updates from one version, or from one
+///   status, exactly one happens.
 /// - **Inserts never overwrite.** A record with the identity of one that is there returns
 ///   [`Recorded::Duplicate`] with the first one, unchanged. Of any number of parallel inserts with one identity,
 ///   exactly one returns [`Recorded::New`].
@@ -31,8 +35,9 @@ use crate::{
 /// - **Lists** are sorted by time of creation and then by number, both descending. A page holds up to
 ///   [`limit`](PageRequest::limit) records after its [cursor](crate::Cursor), and tells where the next one starts
 ///   unless the list ends. Records added or read meanwhile never make a later page repeat or miss another record.
-/// - **Counters.** [`summary`](Self::summary) always equals a recount of the affiliate's records, those included that have
-///   been [purged](Self::purge_clicks), and its cost does not grow with their number.
+/// - **Counters.** [`summary`](Self::summary) always equals a recount of the affiliate's records, clicks included that have
+///   been [purged](Self::purge_clicks), and its cost does not grow with their number. A conversion counts under the status
+///   that it has now.
 /// - **Repeats.** A click with a [visitor](NewClick::visitor) is a [repeat](crate::ClickDetails::is_repeat) if one that
 ///   was none has the same visitor, under either key, and was created less than 24 hours before it, or after it. Of
 ///   parallel clicks of one visitor exactly one is none.
@@ -328,6 +333,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// If the store fails.
     async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError>;
 
+    /// Replaces the name and the pause of the affiliate with this id, if the one that is there has the same version, and
+    /// returns it, with the next version; `None` if it has another one by now. When it was created does not change.
+    ///
+    /// # Errors
+    /// If there is none, or if the store fails.
+    async fn update_affiliate(&self, affiliate: Affiliate) -> Result<Option<Affiliate>, StoreError>;
+
     /// Adds a campaign under its id, or under a new one if it has none. An id that is taken returns the campaign that
     /// has it.
     ///
@@ -346,6 +358,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// If the store fails.
     async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError>;
+
+    /// Replaces everything but the id and the time of creation of the campaign with this id, if the one that is there has the
+    /// same version, and returns it, with the next version; `None` if it has another one by now.
+    ///
+    /// # Errors
+    /// If there is none, or if the store fails.
+    async fn update_campaign(&self, campaign: Campaign) -> Result<Option<Campaign>, StoreError>;
 
     /// Adds a click, and counts it, in one step. Its identity is (affiliate, campaign, click id).
     ///
@@ -382,10 +401,63 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// Its click is there if one record has the number, affiliate, campaign and click id that it names.
     ///
+    /// One that is no duplicate is held to what the caller demands: to be the
+    /// [only one](NewConversion::is_only_one) of its click and event, and to keep within the
+    /// [daily cap](NewConversion::daily_cap), in which those count that were recorded on the same day in UTC, whatever their
+    /// status. Parallel calls that demand the same don't get round it.
+    ///
     /// # Errors
-    /// If its affiliate, its campaign or its click ([`StoreError::UnknownClick`]) is not there, or if the store fails
-    /// or is full.
+    /// If its affiliate, its campaign or its click ([`StoreError::UnknownClick`]) is not there; if it is not the only one
+    /// ([`StoreError::AlreadyConverted`], with the earliest, by time and then by number) or beyond the cap
+    /// ([`StoreError::DailyCapReached`]); or if the store fails or is full.
     async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError>;
+
+    /// The conversion of which [`insert_conversion`](Self::insert_conversion) would say that a new one of this click, event
+    /// and transaction id, with these alternatives, is a duplicate.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn find_conversion(
+        &self,
+        click: &Click,
+        alternatives: &[CampaignId],
+        event: &EventName,
+        transaction_id: Option<&TransactionId>,
+    ) -> Result<Option<Conversion>, StoreError>;
+
+    /// The earliest conversion of a click and an event, whatever its transaction id: the one that is in the way of an
+    /// [only one](NewConversion::is_only_one).
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn first_conversion(&self, click: &Click, event: &EventName) -> Result<Option<Conversion>, StoreError>;
+
+    /// How many conversions of a campaign were recorded on the day in UTC that this time is on.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn daily_conversions(&self, campaign: CampaignId, day: Timestamp) -> Result<u64, StoreError>;
+
+    /// The conversion with this number.
+    ///
+    /// # Errors
+    /// If there is none ([`StoreError::UnknownConversion`]), or if the store fails.
+    async fn conversion(&self, id: ConversionId) -> Result<Conversion, StoreError>;
+
+    /// Changes the status of a conversion, counts it under its new status in place of the old one, and takes note of the
+    /// change, in one step, if it has the status [from](StatusChange::from) which it is to change; returns it as it is then,
+    /// or `None` if it has another status by now. Which changes are allowed is for the caller to know.
+    ///
+    /// # Errors
+    /// If there is no such conversion, or if the store fails.
+    async fn change_status(&self, id: ConversionId, change: StatusChange) -> Result<Option<Conversion>, StoreError>;
+
+    /// How the status of a conversion has changed, in order; empty if it has not. There is no conversion of which this is
+    /// long: statuses go one way only.
+    ///
+    /// # Errors
+    /// If there is no such conversion, or if the store fails.
+    async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError>;
 
     /// The conversions of an affiliate.
     ///
@@ -415,13 +487,35 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Makes clicks [anonymous](crate::ClickDetails::anonymous): those with this id, of all affiliates and campaigns,
     /// which bear the `replacement` from then on, and so do their conversions. Visitors whose first click was created at the
-    /// time of one of them are forgotten. Returns how many clicks there were. What was counted stays counted.
+    /// time of one of them are forgotten. Their conversions lose the advertiser's [marks](Conversion::sub_ids), and postbacks in
+    /// the log that named the id become [anonymous](Postback::anonymous). Returns how many clicks there were. What was counted
+    /// stays counted.
     ///
     /// No click has the replacement's id.
     ///
     /// # Errors
     /// If the store fails. Some of several clicks may have been changed then.
     async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError>;
+
+    /// Adds these to the postback log. One whose id and time are there already is left as it is, so that the same call can
+    /// be repeated. What they name need not be there.
+    ///
+    /// # Errors
+    /// If the store fails. Some may have been added then.
+    async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError>;
+
+    /// Those of the postback log that the filter admits, newest first, by time and then by id.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError>;
+
+    /// Removes postbacks from the log that were received before this time, and the oldest of the others until no more than
+    /// `keep` are left. How exact the store is about that number is its own affair, within a tenth.
+    ///
+    /// # Errors
+    /// If the store fails. Some may have been removed then.
+    async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError>;
 }
 
 macro_rules! forward_store {
@@ -445,6 +539,10 @@ macro_rules! forward_store {
                 (**self).affiliates(request).await
             }
 
+            async fn update_affiliate(&self, affiliate: Affiliate) -> Result<Option<Affiliate>, StoreError> {
+                (**self).update_affiliate(affiliate).await
+            }
+
             async fn insert_campaign(&self, campaign: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
                 (**self).insert_campaign(campaign).await
             }
@@ -455,6 +553,10 @@ macro_rules! forward_store {
 
             async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
                 (**self).campaigns(request).await
+            }
+
+            async fn update_campaign(&self, campaign: Campaign) -> Result<Option<Campaign>, StoreError> {
+                (**self).update_campaign(campaign).await
             }
 
             async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
@@ -476,6 +578,40 @@ macro_rules! forward_store {
 
             async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
                 (**self).insert_conversion(conversion).await
+            }
+
+            async fn find_conversion(
+                &self,
+                click: &Click,
+                alternatives: &[CampaignId],
+                event: &EventName,
+                transaction_id: Option<&TransactionId>,
+            ) -> Result<Option<Conversion>, StoreError> {
+                (**self).find_conversion(click, alternatives, event, transaction_id).await
+            }
+
+            async fn first_conversion(&self, click: &Click, event: &EventName) -> Result<Option<Conversion>, StoreError> {
+                (**self).first_conversion(click, event).await
+            }
+
+            async fn daily_conversions(&self, campaign: CampaignId, day: Timestamp) -> Result<u64, StoreError> {
+                (**self).daily_conversions(campaign, day).await
+            }
+
+            async fn conversion(&self, id: ConversionId) -> Result<Conversion, StoreError> {
+                (**self).conversion(id).await
+            }
+
+            async fn change_status(
+                &self,
+                id: ConversionId,
+                change: StatusChange,
+            ) -> Result<Option<Conversion>, StoreError> {
+                (**self).change_status(id, change).await
+            }
+
+            async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError> {
+                (**self).status_changes(id).await
             }
 
             async fn conversions(
@@ -501,6 +637,22 @@ macro_rules! forward_store {
             async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError> {
                 (**self).erase_clicks(click_id, replacement).await
             }
+
+            async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError> {
+                (**self).log_postbacks(postbacks).await
+            }
+
+            async fn postbacks(
+                &self,
+                filter: &PostbackFilter,
+                request: PageRequest,
+            ) -> Result<Page<Postback>, StoreError> {
+                (**self).postbacks(filter, request).await
+            }
+
+            async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError> {
+                (**self).purge_postbacks(before, keep).await
+            }
         }
     )+};
 }
@@ -520,6 +672,18 @@ pub enum StoreError {
     /// The click that a conversion names is not there.
     #[error("the click is not known")]
     UnknownClick(ClickId),
+    /// There is no conversion with this number.
+    #[error("conversion {0} is not known")]
+    UnknownConversion(ConversionId),
+    /// The conversion was to be the only one of its click and event, and there is this one.
+    #[error("the click has a conversion of this event already")]
+    AlreadyConverted(Box<Conversion>),
+    /// The campaign has as many conversions of the day as it may have.
+    #[error("the campaign has the {cap} conversions that it may have on a day")]
+    DailyCapReached {
+        /// How many it may have.
+        cap: u32,
+    },
     /// The store was given a capacity, and has reached it.
     #[error("the store is full: it holds the {capacity} records that it may hold")]
     Full {

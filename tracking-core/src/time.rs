@@ -50,6 +50,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis).max(Self::MIN.0))
     }
 
+    /// The moment that is so much later; [`MAX`](Self::MAX) if there is none. What is finer than a millisecond is cut off.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis).min(Self::MAX.0))
+    }
+
     /// The same moment as a [`chrono`] time.
     #[must_use]
     pub fn to_datetime(self) -> DateTime<Utc> {

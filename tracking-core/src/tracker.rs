@@ -1,5 +1,7 @@
 //! The service that an application holds.
 
+mod admin;
+mod explain;
 mod links;
 mod postbacks;
 mod privacy;
@@ -11,14 +13,17 @@ use std::time::Duration;
 use crate::backlog::Backlog;
 use crate::directory::Directory;
 use crate::event::Broadcaster;
+use crate::failures::Failures;
+use crate::log::PostbackLog;
 use crate::recorder::{Meters, Recorder};
 use crate::secret::VisitorKeys;
 use crate::{
-    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Click, Clock, Conversion, CreatedCampaign, Event,
-    Events, Name, NewAffiliate, NewCampaign, Page, PageRequest, PostbackAuth, PostbackKey, Secrets, Store, StoreError,
-    Summary, SystemClock, Timestamp,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, Clock, Conversion, ConversionId, Events, Page, PageRequest,
+    Postback, PostbackFilter, Secrets, StatusChange, Store, StoreError, Summary, SystemClock, Timestamp,
 };
 
+pub use self::admin::{KeyError, Pause};
+pub use self::explain::{ExplainedRule, Explanation, Verdict};
 pub use self::links::{ClickError, ClickState, LinkStep, Redirect};
 pub use self::postbacks::Attribution;
 
@@ -66,6 +71,7 @@ pub struct Tracker {
     visitor_keys: RwLock<VisitorKeys>,
     link_deadline: Duration,
     stored_ip: StoredIp,
+    failures: Failures,
 }
 
 /// What can be chosen about a [`Tracker`].
@@ -83,6 +89,10 @@ pub struct TrackerOptions {
     pub stored_ip: StoredIp,
     /// How long clicks are kept; for ever if nothing else is said. See [`Tracker::purge`].
     pub retention: Option<Duration>,
+    /// How long the postback log goes back; 30 days if nothing else is said.
+    pub log_retention: Duration,
+    /// How many postbacks the log keeps; a million, some 500 MB, if nothing else is said. The oldest go first.
+    pub log_capacity: u64,
 }
 
 /// How much of a visitor's address is stored with his click.
@@ -105,6 +115,8 @@ impl Default for TrackerOptions {
             queue_capacity: 100_000,
             stored_ip: StoredIp::Masked,
             retention: None,
+            log_retention: Duration::from_secs(30 * 24 * 60 * 60),
+            log_capacity: 1_000_000,
         }
     }
 }
@@ -144,6 +156,20 @@ impl TrackerOptions {
         self.retention = Some(retention);
         self
     }
+
+    /// The same where the postback log goes back so long.
+    #[must_use]
+    pub fn log_retention(mut self, retention: Duration) -> Self {
+        self.log_retention = retention;
+        self
+    }
+
+    /// The same where the postback log keeps so many.
+    #[must_use]
+    pub fn log_capacity(mut self, capacity: u64) -> Self {
+        self.log_capacity = capacity;
+        self
+    }
 }
 
 impl Tracker {
@@ -154,7 +180,8 @@ impl Tracker {
 
     /// The same with these options.
     pub fn with_options(store: impl Store, secrets: impl Into<Secrets>, options: TrackerOptions) -> Self {
-        let TrackerOptions { clock, link_deadline, queue_capacity, stored_ip, retention } = options;
+        let TrackerOptions { clock, link_deadline, queue_capacity, stored_ip, retention, log_retention, log_capacity } =
+            options;
         let (store, secrets): (Arc<dyn Store>, _) = (Arc::new(store), secrets.into());
         let visitor_keys = RwLock::new(VisitorKeys::at(&secrets, clock.now()));
         let tracker = Self {
@@ -167,12 +194,16 @@ impl Tracker {
                 events: Broadcaster::default(),
                 meters: Meters::new(),
                 backlog: Backlog::new(queue_capacity),
+                log: PostbackLog::default(),
+                log_retention,
+                log_capacity,
                 retention,
                 is_kept: AtomicBool::new(false),
             }),
             visitor_keys,
             link_deadline,
             stored_ip,
+            failures: Failures::default(),
         };
         tracker.recorder.keep_house();
         tracker
@@ -182,39 +213,6 @@ impl Tracker {
     #[must_use]
     pub fn subscribe(&self) -> Events {
         self.recorder.events.subscribe()
-    }
-
-    /// Creates an affiliate.
-    ///
-    /// # Errors
-    /// If the store fails or is full. The affiliate may have been created then; the same call makes another one.
-    pub async fn create_affiliate(&self, name: Name) -> Result<Affiliate, StoreError> {
-        let new = NewAffiliate { id: None, name, created_at: self.recorder.clock.now() };
-        let affiliate = self.recorder.store.insert_affiliate(new).await?.into_record();
-        self.recorder.events.send(|| Event::AffiliateCreated(affiliate.clone()));
-        Ok(affiliate)
-    }
-
-    /// Creates a campaign. Unless the request says otherwise it gets a postback key, which is told this once.
-    ///
-    /// # Errors
-    /// If the store fails or is full. The campaign may have been created then; the same call makes another one.
-    pub async fn create_campaign(&self, request: CampaignRequest) -> Result<CreatedCampaign, StoreError> {
-        let CampaignRequest { name, destination, postback_auth } = request;
-        let postback_key = match postback_auth {
-            PostbackAuth::Key => Some(PostbackKey::random()),
-            PostbackAuth::Open => None,
-        };
-        let new = NewCampaign {
-            id: None,
-            name,
-            destination,
-            postback_key: postback_key.as_ref().map(PostbackKey::hash),
-            created_at: self.recorder.clock.now(),
-        };
-        let campaign = self.recorder.store.insert_campaign(new).await?.into_record();
-        self.recorder.events.send(|| Event::CampaignCreated(campaign.clone()));
-        Ok(CreatedCampaign { campaign, postback_key })
     }
 
     /// The affiliate with this id.
@@ -267,6 +265,31 @@ impl Tracker {
         request: PageRequest,
     ) -> Result<Page<Conversion>, StoreError> {
         self.recorder.store.conversions(affiliate, request).await
+    }
+
+    /// The conversion with this number.
+    ///
+    /// # Errors
+    /// If there is none, or if the store fails.
+    pub async fn conversion(&self, id: ConversionId) -> Result<Conversion, StoreError> {
+        self.recorder.store.conversion(id).await
+    }
+
+    /// How the status of a conversion has changed, in order; empty if it has not.
+    ///
+    /// # Errors
+    /// If there is no such conversion, or if the store fails.
+    pub async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError> {
+        self.recorder.store.status_changes(id).await
+    }
+
+    /// Those of the postback log that the filter admits, newest first, with those of this process to the last one.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError> {
+        self.recorder.flush_log().await?;
+        self.recorder.store.postbacks(filter, request).await
     }
 
     /// What an affiliate has brought, from the beginning.

@@ -1,6 +1,6 @@
 //! Clicks, and the way of a visitor from a link to its destination.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
@@ -128,7 +128,7 @@ impl Tracker {
         now: Instant,
         deadline: Instant,
         mut tell: impl FnMut(LinkStep<'_>),
-    ) -> Result<Campaign, StoreError> {
+    ) -> Result<Arc<Campaign>, StoreError> {
         let affiliate = self.affiliates.latest(request.affiliate_id, now, deadline).await?;
         tell(LinkStep::Affiliate(&affiliate));
         let campaign = self.campaigns.latest(request.campaign_id, now, deadline).await?;
@@ -208,9 +208,13 @@ impl Tracker {
         made
     }
 
-    /// Waits until the clicks of all visitors who were sent on have been recorded: before an application ends.
+    /// Waits until the clicks of all visitors who were sent on have been recorded, and hands what is left of the postback
+    /// log to the store: before an application ends.
     pub async fn drained(&self) {
         self.recorder.backlog.drained().await;
+        if let Err(error) = self.recorder.flush_log().await {
+            tracing::warn!(error = %error_chain(&error), "the last postbacks could not be logged");
+        }
     }
 }
 

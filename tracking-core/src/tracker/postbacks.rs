@@ -1,11 +1,17 @@
-//! Conversions: whose they are, and who may report them.
+//! Conversions: whose they are, who may report them, and what becomes of them.
 
-use metrics::counter;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::access::{Proof, Unproven};
 use crate::parameters::TOKEN;
+use crate::rules::Candidate;
+use crate::signature::Signed;
 use crate::{
-    AffiliateId, CampaignId, Claims, Click, ClickId, ClickIdOrigin, ConversionRequest, Event, NewConversion, Outcome,
-    ParameterError, Parameters, StoreError, Tracker,
+    Affiliate, AffiliateId, Amount, Campaign, CampaignId, ChangedBy, Claims, Click, ClickId, ClickIdOrigin, Conversion,
+    ConversionId, ConversionRequest, ConversionStatus, Currency, Event, NewConversion, Outcome, OutcomeKind,
+    ParameterError, ParameterProblem, ParseError, Postback, PostbackAuth, PostbackCall, Problem, Reason, Recorded,
+    Repeats, StatusChange, StoreError, Timestamp, Tracker, Unreadable,
 };
 
 impl Tracker {
@@ -13,18 +19,18 @@ impl Tracker {
     ///
     /// The click is the one that the request names: that of its campaign, or the latest one with that id. The identity
     /// of the conversion is (click, event, transaction id). Should a later click with the same id come in after the
-    /// call, a retry without a campaign still finds the conversion.
+    /// call, a retry without a campaign still finds the conversion. A new conversion has to keep the campaign's rules.
     ///
     /// # Errors
     /// If the store fails or is full: the conversion may be recorded or not, and the same call is safe to repeat.
     pub async fn record_conversion(&self, request: ConversionRequest) -> Result<Outcome, StoreError> {
-        let result = self.record(request, Sender::Application).await;
+        let result = self.record(&request, &Sender::Application, &mut About::default()).await;
         self.announce_result(&result);
         result
     }
 
-    /// Finds the click that a conversion belongs to, as [`record_conversion`](Self::record_conversion) does, and does not
-    /// record the conversion. A click with a minted id that is not there is rebuilt.
+    /// Finds the click that a conversion belongs to, as [`record_conversion`](Self::record_conversion) does, judges it by the
+    /// campaign's rules, and does not record it. A click with a minted id that is not there is rebuilt.
     ///
     /// It is the first of three steps for an application that records a conversion in its own database transaction: then
     /// it hands the conversion to its store, in that transaction, and makes an [`Outcome::of_result`] what that returns. When the
@@ -35,16 +41,18 @@ impl Tracker {
     /// # Errors
     /// If the store fails.
     pub async fn attribute(&self, request: ConversionRequest) -> Result<Attribution, StoreError> {
-        self.find_click(request, Sender::Application).await
+        self.judge(&request, &Sender::Application, &mut About::default()).await
     }
 
     /// Tells listeners and metrics of the outcome of a conversion that the application has recorded by itself, after
     /// [`attribute`](Self::attribute).
     pub fn announce(&self, outcome: &Outcome) {
         self.recorder.meters.count_postback(outcome);
+        let events = &self.recorder.events;
         match outcome {
-            Outcome::Accepted(conversion) => {
-                self.recorder.events.send(|| Event::ConversionAccepted(conversion.clone()))
+            Outcome::Accepted(conversion) => events.send(|| Event::ConversionAccepted(conversion.clone())),
+            Outcome::StatusChanged { conversion, from } => {
+                events.send(|| Event::StatusChanged { conversion: conversion.clone(), from: *from });
             }
             Outcome::Conflict { recorded, amount, currency } => tracing::warn!(
                 conversion_id = recorded.id.as_u64(),
@@ -60,91 +68,301 @@ impl Tracker {
     fn announce_result(&self, result: &Result<Outcome, StoreError>) {
         match result {
             Ok(outcome) => self.announce(outcome),
-            Err(_) => counter!("tracking_postbacks_total", "outcome" => "failed").increment(1),
+            Err(_) => self.recorder.meters.count_failed_postback(),
         }
     }
 
     /// Takes a postback: what an advertiser's server sent.
     ///
-    /// Without a `campaign_id`, the latest click with this id counts, of the campaigns whose key the sender presents; of
-    /// those without a key if he presents none, or if none of them has one. Should such a click come in after a postback,
-    /// a retry of that postback still finds its conversion.
+    /// Without a `campaign_id`, the latest click with this id counts, of the campaigns that the sender proves to be the
+    /// advertiser of; of those that are open if he shows no key, or if none of them has his. Should such a click come in after
+    /// a postback, a retry of that postback still finds its conversion.
     ///
-    /// The parameters are `affiliate_id`, `click_id`, `amount`, `currency`, and optionally `campaign_id`, `event`,
-    /// `transaction_id` and `token`, the campaign's postback key. A `bearer` key goes before `token`. A campaign
-    /// with a postback key demands it.
+    /// The parameters are those of [`ConversionRequest::from_parameters`], and for a key `token`, or `signature` and
+    /// `signed_at`. A `bearer` key goes before `token`. A campaign that is not open demands one of these.
+    ///
+    /// What becomes of it goes to the postback log, too.
     ///
     /// # Errors
     /// If the store fails or is full: the conversion may be recorded or not, and the same postback is safe to repeat.
-    pub async fn postback(&self, parameters: &Parameters<'_>, bearer: Option<&str>) -> Result<Outcome, StoreError> {
-        let result = match parse_postback(parameters, bearer) {
-            Ok((request, key)) => self.record(request, Sender::Advertiser { key }).await,
+    pub async fn postback(&self, call: &PostbackCall<'_>) -> Result<Outcome, StoreError> {
+        self.recorder.keep_house();
+        let mut about = About::default();
+        let result = match self.read(call) {
+            Ok((request, proof)) => {
+                about.campaign_id = request.campaign_id;
+                let result = self.record(&request, &Sender::Advertiser(proof), &mut about).await;
+                about.affiliate_id = about.affiliate_id.or(request.affiliate_id);
+                about.click_id = Some(request.click_id);
+                result.map(|outcome| self.limit(outcome, call))
+            }
             Err(error) => Ok(Outcome::InvalidParameter(error)),
         };
         self.announce_result(&result);
+        self.log(call, about, result.as_ref().ok());
         result
     }
 
-    async fn record(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Outcome, StoreError> {
-        let conversion = match self.find_click(request, sender).await? {
-            Attribution::Found(conversion) => conversion,
-            Attribution::Refused(outcome) => return Ok(outcome),
-        };
-        let result = self.recorder.store.insert_conversion(conversion.clone()).await;
-        Outcome::of_result(&conversion, result)
+    /// Takes note of a postback that can't be read, so that it is in the log and in the metrics as all others are.
+    pub fn refuse_postback(&self, call: &PostbackCall<'_>, reason: Unreadable) -> Outcome {
+        self.recorder.keep_house();
+        let outcome = Outcome::Unreadable(reason);
+        self.announce(&outcome);
+        self.log(call, About::default(), Some(&outcome));
+        outcome
     }
 
-    async fn find_click(&self, request: ConversionRequest, sender: Sender<'_>) -> Result<Attribution, StoreError> {
-        let refuse = |outcome| Ok(Attribution::Refused(outcome));
-        let found = match self.recorder.secrets.origin(&request.click_id) {
-            ClickIdOrigin::Forged => return refuse(Outcome::ForgedClickId(request.click_id)),
-            ClickIdOrigin::Minted(claims) => {
-                self.minted_click(&request, claims, sender).await?.map(|click| click.into_iter().collect())
+    /// Changes the status of a conversion.
+    ///
+    /// The outcome is [`StatusChanged`](Outcome::StatusChanged), [`Duplicate`](Outcome::Duplicate) if it has that status, or
+    /// [`StatusConflict`](Outcome::StatusConflict) if there is no way from its status to that one.
+    ///
+    /// # Errors
+    /// If there is no such conversion, or if the store fails.
+    pub async fn change_status(
+        &self,
+        id: ConversionId,
+        status: ConversionStatus,
+        by: ChangedBy,
+        reason: Option<Reason>,
+    ) -> Result<Outcome, StoreError> {
+        let conversion = self.conversion(id).await?;
+        let outcome = self.set_status(conversion, status, by, reason).await?;
+        if let Outcome::StatusChanged { conversion, from } = &outcome {
+            self.recorder.events.send(|| Event::StatusChanged { conversion: conversion.clone(), from: *from });
+        }
+        Ok(outcome)
+    }
+
+    /// What a call asks for, and what it shows of its sender.
+    pub(super) fn read<'a>(
+        &self,
+        call: &'a PostbackCall<'_>,
+    ) -> Result<(ConversionRequest, Proof<'a>), ParameterError> {
+        let request = ConversionRequest::from_parameters(&call.parameters)?;
+        let token = call.parameters.text(TOKEN)?.filter(|token| !token.is_empty());
+        let signed = match call.webhook {
+            Some((headers, body)) => Some(Signed::body(headers, body)),
+            None => Signed::parameters(&call.parameters)?,
+        };
+        Ok((request, Proof { token: call.bearer.or(token), signed, address: call.source, now: self.now() }))
+    }
+
+    async fn record(
+        &self,
+        request: &ConversionRequest,
+        sender: &Sender<'_>,
+        about: &mut About,
+    ) -> Result<Outcome, StoreError> {
+        let outcome = match self.judge(request, sender, about).await? {
+            Attribution::Found(conversion) => {
+                let result = self.recorder.store.insert_conversion((*conversion).clone()).await;
+                Outcome::of_result(&conversion, result)?
             }
-            ClickIdOrigin::Caller => self.clicks_of_caller(&request, sender).await?,
+            Attribution::Refused(outcome) => *outcome,
+        };
+        match (outcome, request.status) {
+            (Outcome::Duplicate(conversion), Some(status)) if conversion.status != status => {
+                self.repeat_with_status(conversion, status, sender).await
+            }
+            (outcome, _) => Ok(outcome),
+        }
+    }
+
+    /// What becomes of a conversion that is recorded, when it is sent again with another status.
+    async fn repeat_with_status(
+        &self,
+        conversion: Conversion,
+        status: ConversionStatus,
+        sender: &Sender<'_>,
+    ) -> Result<Outcome, StoreError> {
+        let by = match sender {
+            Sender::Application => ChangedBy::Application,
+            Sender::Advertiser(_) => ChangedBy::Advertiser,
+        };
+        match self.set_status(conversion, status, by, None).await? {
+            Outcome::StatusConflict { recorded, status } => self.late_status(recorded, status).await,
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// What it means that a conversion is sent with a status to which there is no way: a retry may be from before the
+    /// status went on.
+    async fn late_status(&self, recorded: Conversion, status: ConversionStatus) -> Result<Outcome, StoreError> {
+        let changes = self.recorder.store.status_changes(recorded.id).await?;
+        let had = |change: &StatusChange| change.from == status || change.to == status;
+        Ok(if changes.iter().any(had) {
+            Outcome::Duplicate(recorded)
+        } else {
+            Outcome::StatusConflict { recorded, status }
+        })
+    }
+
+    /// What would become of a repeated conversion for the sake of its status.
+    pub(super) async fn foretell_status(
+        &self,
+        outcome: Outcome,
+        request: &ConversionRequest,
+    ) -> Result<Outcome, StoreError> {
+        match (outcome, request.status) {
+            (Outcome::Duplicate(recorded), Some(status)) if recorded.status != status => {
+                let from = recorded.status;
+                if !from.can_become(status) {
+                    return self.late_status(recorded, status).await;
+                }
+                Ok(Outcome::StatusChanged { conversion: Conversion { status, ..recorded }, from })
+            }
+            (outcome, _) => Ok(outcome),
+        }
+    }
+
+    async fn set_status(
+        &self,
+        mut conversion: Conversion,
+        status: ConversionStatus,
+        by: ChangedBy,
+        reason: Option<Reason>,
+    ) -> Result<Outcome, StoreError> {
+        // Each round is lost to somebody else's change, of which there can be two at the most.
+        loop {
+            let from = conversion.status;
+            if from == status {
+                return Ok(Outcome::Duplicate(conversion));
+            }
+            if !from.can_become(status) {
+                return Ok(Outcome::StatusConflict { recorded: conversion, status });
+            }
+            let reason = reason.clone();
+            let change = StatusChange { from, to: status, changed_at: self.now(), changed_by: by, reason };
+            conversion = match self.recorder.store.change_status(conversion.id, change).await? {
+                Some(conversion) => return Ok(Outcome::StatusChanged { conversion, from }),
+                None => self.conversion(conversion.id).await?,
+            };
+        }
+    }
+
+    /// What is to be recorded of a conversion, if anything.
+    async fn judge(
+        &self,
+        request: &ConversionRequest,
+        sender: &Sender<'_>,
+        about: &mut About,
+    ) -> Result<Attribution, StoreError> {
+        let found = match self.find_click(request, sender, Look::ToRecord).await? {
+            Ok(found) => found,
+            Err(outcome) => return Ok(Attribution::refused(outcome)),
+        };
+        about.affiliate_id = Some(found.click.affiliate_id);
+        about.campaign_id = Some(found.click.campaign_id);
+        let refused = match self.terms(request, &found).await? {
+            Ok(terms) => match terms.candidate(request, &found).check() {
+                None => return Ok(Attribution::Found(Box::new(terms.conversion(request, &found)))),
+                Some(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        // The rules are for new conversions.
+        let recorded = self.find_recorded(request, &found).await?;
+        Ok(Attribution::refused(recorded.map_or(refused, |recorded| repetition(recorded, request))))
+    }
+
+    /// What a conversion is judged by, or what is missing for that.
+    pub(super) async fn terms(
+        &self,
+        request: &ConversionRequest,
+        found: &Found,
+    ) -> Result<Result<Terms, Outcome>, StoreError> {
+        let campaign = match self.campaigns.current(found.click.campaign_id).await {
+            Ok(campaign) => campaign,
+            Err(error) => return missing_reference(error).map(Err),
+        };
+        let affiliate = match self.affiliates.current(found.click.affiliate_id).await {
+            Ok(affiliate) => affiliate,
+            Err(error) => return missing_reference(error).map(Err),
+        };
+        let (now, rules) = (self.now(), &campaign.rules);
+        let worth = request.amount.or_else(|| rules.events.get(&request.event)?.amount);
+        let (amount, currency) = match (worth, request.currency.or(rules.currency)) {
+            (Some(amount), Some(currency)) => (amount, currency),
+            (None, _) => return Ok(Err(missing("amount"))),
+            (_, None) => return Ok(Err(missing("currency"))),
+        };
+        if request.occurred_at.is_some_and(|time| time > now.plus(FUTURE)) {
+            let problem = ParseError::new("a time", Problem::Form { expected: "a time that has come" });
+            let problem = ParameterProblem::Invalid(problem);
+            return Ok(Err(Outcome::InvalidParameter(ParameterError { name: "timestamp", problem })));
+        }
+        Ok(Ok(Terms { affiliate, campaign, amount, currency, now }))
+    }
+
+    pub(super) async fn find_recorded(
+        &self,
+        request: &ConversionRequest,
+        found: &Found,
+    ) -> Result<Option<Conversion>, StoreError> {
+        let ConversionRequest { event, transaction_id, .. } = request;
+        let store = &self.recorder.store;
+        store.find_conversion(&found.click, &found.alternatives, event, transaction_id.as_ref()).await
+    }
+
+    /// The click that a conversion belongs to, or why there is none that the sender may report it for.
+    pub(super) async fn find_click(
+        &self,
+        request: &ConversionRequest,
+        sender: &Sender<'_>,
+        look: Look,
+    ) -> Result<Result<Found, Outcome>, StoreError> {
+        let ConversionRequest { campaign_id, click_id, .. } = request;
+        let (affiliate_id, found) = match self.recorder.secrets.origin(click_id) {
+            ClickIdOrigin::Forged => return Ok(Err(Outcome::ForgedClickId(click_id.clone()))),
+            ClickIdOrigin::Minted(claims) => {
+                let affiliate_id = request.affiliate_id.unwrap_or(claims.affiliate_id);
+                let is_other_campaign = campaign_id.is_some_and(|campaign| campaign != claims.campaign_id);
+                if affiliate_id != claims.affiliate_id || is_other_campaign {
+                    (affiliate_id, Ok(Vec::new()))
+                } else {
+                    (affiliate_id, self.minted_click(click_id, claims, sender, look).await?)
+                }
+            }
+            ClickIdOrigin::Caller => match request.affiliate_id {
+                Some(affiliate_id) => (affiliate_id, self.clicks_of_caller(affiliate_id, request, sender).await?),
+                None => return Ok(Err(missing("affiliate_id"))),
+            },
         };
         let mut clicks = match found {
             Ok(clicks) => clicks.into_iter(),
-            Err(outcome) => return refuse(outcome),
+            Err(outcome) => return Ok(Err(outcome)),
         };
-        let ConversionRequest { affiliate_id, campaign_id, click_id, event, transaction_id, amount, currency } =
-            request;
-        let Some(click) = clicks.next() else {
-            return self.explain_no_click(affiliate_id, campaign_id, click_id).await.map(Attribution::Refused);
-        };
-        let alternatives = clicks.map(|click| click.campaign_id).collect();
-        let created_at = self.now();
-        let conversion = NewConversion { click, alternatives, event, transaction_id, amount, currency, created_at };
-        Ok(Attribution::Found(conversion))
+        match clicks.next() {
+            Some(click) => Ok(Ok(Found { click, alternatives: clicks.map(|click| click.campaign_id).collect() })),
+            None => self.explain_no_click(affiliate_id, *campaign_id, click_id.clone()).await.map(Err),
+        }
     }
 
     /// The click that a minted id is of, or why there is none.
     async fn minted_click(
         &self,
-        request: &ConversionRequest,
+        click_id: &ClickId,
         claims: Claims,
-        sender: Sender<'_>,
-    ) -> Result<Result<Option<Click>, Outcome>, StoreError> {
-        let is_other_campaign = request.campaign_id.is_some_and(|campaign| campaign != claims.campaign_id);
-        if request.affiliate_id != claims.affiliate_id || is_other_campaign {
-            return Ok(Ok(None));
-        }
+        sender: &Sender<'_>,
+        look: Look,
+    ) -> Result<Result<Vec<Click>, Outcome>, StoreError> {
         // Before the click is looked up, because looking may record it.
-        if let Sender::Advertiser { key } = sender {
+        if let Sender::Advertiser(proof) = sender {
             let campaign = match self.campaigns.current(claims.campaign_id).await {
                 Ok(campaign) => campaign,
                 Err(error) => return missing_reference(error).map(Err),
             };
-            match (campaign.postback_key, key) {
-                (Some(_), None) => return Ok(Err(Outcome::MissingKey(campaign.id))),
-                (Some(expected), Some(key)) if !expected.matches(key) => {
-                    return Ok(Err(Outcome::WrongKey(campaign.id)));
-                }
-                _ => {}
+            if let Err(unproven) = campaign.access.check(proof) {
+                return Ok(Err(unproven.of(campaign.id)));
             }
         }
-        match self.find_or_rebuild(&request.click_id, claims).await {
-            Ok(click) => Ok(Ok(click)),
+        let found = match look {
+            Look::ToRecord => self.find_or_rebuild(click_id, claims).await,
+            Look::ToExplain => self.find_or_imagine(click_id, claims).await,
+        };
+        match found {
+            Ok(click) => Ok(Ok(click.into_iter().collect())),
             Err(error) => missing_reference(error).map(Err),
         }
     }
@@ -152,38 +370,39 @@ impl Tracker {
     /// The clicks that the sender may mean by an id that somebody else made, the latest first.
     async fn clicks_of_caller(
         &self,
+        affiliate_id: AffiliateId,
         request: &ConversionRequest,
-        sender: Sender<'_>,
+        sender: &Sender<'_>,
     ) -> Result<Result<Vec<Click>, Outcome>, StoreError> {
-        let ConversionRequest { affiliate_id, campaign_id, click_id, .. } = request;
-        let clicks = self.recorder.store.find_clicks(*affiliate_id, *campaign_id, click_id).await?;
+        let clicks = self.recorder.store.find_clicks(affiliate_id, request.campaign_id, &request.click_id).await?;
         match sender {
             Sender::Application => Ok(Ok(clicks)),
-            Sender::Advertiser { key } => self.clicks_open_to(key, clicks).await,
+            Sender::Advertiser(proof) => self.clicks_open_to(proof, clicks).await,
         }
     }
 
-    /// Those of these clicks that whoever presents this key may report conversions of, or why it is none of them.
+    /// Those of these clicks that whoever shows this may report conversions of, or why it is none of them.
     ///
     /// Somebody with the key of a campaign means that campaign. Clicks of campaigns without a key do not come into it
     /// then: anybody can record one, and could have it catch the conversions that are meant for another.
     async fn clicks_open_to(
         &self,
-        key: Option<&str>,
+        proof: &Proof<'_>,
         clicks: Vec<Click>,
     ) -> Result<Result<Vec<Click>, Outcome>, StoreError> {
         let (mut unlocked, mut open, mut locked) = (Vec::new(), Vec::new(), None);
         for click in clicks {
-            match self.campaigns.current(click.campaign_id).await?.postback_key {
-                None => open.push(click),
-                Some(expected) if key.is_some_and(|key| expected.matches(key)) => unlocked.push(click),
-                Some(_) => _ = locked.get_or_insert(click.campaign_id),
+            let campaign = self.campaigns.current(click.campaign_id).await?;
+            match campaign.access.check(proof) {
+                Ok(()) if campaign.access.auth == PostbackAuth::Open => open.push(click),
+                Ok(()) => unlocked.push(click),
+                Err(unproven) => _ = locked.get_or_insert(unproven.of(campaign.id)),
             }
         }
-        Ok(match (locked, key) {
+        Ok(match locked {
             _ if !unlocked.is_empty() => Ok(unlocked),
-            (Some(campaign), Some(_)) => Err(Outcome::WrongKey(campaign)),
-            (Some(campaign), None) if open.is_empty() => Err(Outcome::MissingKey(campaign)),
+            // A key that opens nothing is a mistake of which the sender has to hear.
+            Some(refused) if proof.is_there() || open.is_empty() => Err(refused),
             _ => Ok(open),
         })
     }
@@ -207,21 +426,163 @@ impl Tracker {
             Err(error) => missing_reference(error),
         }
     }
+
+    /// Counts calls that don't prove who sent them. Beyond a number of them, those from the same place are told to wait;
+    /// whoever has the right key is not concerned.
+    fn limit(&self, outcome: Outcome, call: &PostbackCall<'_>) -> Outcome {
+        let is_failure = matches!(
+            outcome.kind(),
+            OutcomeKind::MissingKey
+                | OutcomeKind::WrongKey
+                | OutcomeKind::WrongSignature
+                | OutcomeKind::StaleSignature
+                | OutcomeKind::AddressNotAllowed
+        );
+        match is_failure.then(|| self.failures.count(call.source)).flatten() {
+            // Whole seconds, rounded up.
+            Some(left) => Outcome::TooManyFailures { retry_after: Duration::from_secs(left.as_secs() + 1) },
+            None => outcome,
+        }
+    }
+
+    /// Without an outcome, the store has failed.
+    fn log(&self, call: &PostbackCall<'_>, about: About, outcome: Option<&Outcome>) {
+        let kind = outcome.map_or(OutcomeKind::Failed, Outcome::kind);
+        self.recorder.log.note(kind, || {
+            let conversion = outcome.and_then(|outcome| outcome.conversion().or(outcome.recorded()));
+            let mut summary = outcome.map_or_else(|| kind.meaning().to_owned(), Outcome::summary);
+            summary.truncate(summary.floor_char_boundary(Postback::MAX_SUMMARY_LEN));
+            Postback {
+                id: Postback::random_id(),
+                received_at: self.now(),
+                method: call.method,
+                source: call.source,
+                parameters: call.parameters.redacted(Postback::MAX_PARAMETERS_LEN),
+                affiliate_id: about.affiliate_id,
+                campaign_id: about.campaign_id,
+                click_id: about.click_id,
+                conversion_id: conversion.map(|conversion| conversion.id),
+                outcome: kind,
+                summary,
+                calls: 1,
+            }
+        });
+    }
 }
+
+/// How far ahead of ours a clock may be.
+const FUTURE: Duration = Duration::from_secs(5 * 60);
 
 /// What is to be recorded of a conversion, if anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attribution {
     /// The conversion, attributed to its click.
-    Found(NewConversion),
-    /// There is nothing to record, for this reason.
-    Refused(Outcome),
+    Found(Box<NewConversion>),
+    /// There is nothing to record, for this reason: it is refused, or is recorded already.
+    Refused(Box<Outcome>),
 }
 
-#[derive(Clone, Copy)]
-enum Sender<'a> {
+impl Attribution {
+    fn refused(outcome: Outcome) -> Self {
+        Self::Refused(Box::new(outcome))
+    }
+}
+
+/// What a postback turns out to be about.
+#[derive(Debug, Default)]
+struct About {
+    affiliate_id: Option<AffiliateId>,
+    campaign_id: Option<CampaignId>,
+    click_id: Option<ClickId>,
+}
+
+/// The click of a conversion.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) click: Click,
+    /// Other campaigns whose click it may be.
+    pub(super) alternatives: Vec<CampaignId>,
+}
+
+/// What a conversion is judged by.
+#[derive(Debug)]
+pub(super) struct Terms {
+    affiliate: Arc<Affiliate>,
+    campaign: Arc<Campaign>,
+    amount: Amount,
+    currency: Currency,
+    now: Timestamp,
+}
+
+impl Terms {
+    pub(super) fn candidate<'a>(&'a self, request: &'a ConversionRequest, found: &'a Found) -> Candidate<'a> {
+        Candidate {
+            affiliate: &self.affiliate,
+            campaign: &self.campaign,
+            click: &found.click,
+            event: &request.event,
+            amount: self.amount,
+            currency: self.currency,
+            happened_at: request.occurred_at.unwrap_or(self.now),
+        }
+    }
+
+    /// The conversion that is to be recorded, if it keeps the rules.
+    pub(super) fn conversion(&self, request: &ConversionRequest, found: &Found) -> NewConversion {
+        let rules = &self.campaign.rules;
+        NewConversion {
+            click: found.click.clone(),
+            alternatives: found.alternatives.clone(),
+            event: request.event.clone(),
+            transaction_id: request.transaction_id.clone(),
+            amount: self.amount,
+            currency: self.currency,
+            payout: self.candidate(request, found).payout(),
+            status: request.status.unwrap_or(rules.default_status),
+            occurred_at: request.occurred_at,
+            sub_ids: request.sub_ids.clone(),
+            created_at: self.now,
+            is_only_one: rules.repeats == Repeats::Once,
+            daily_cap: rules.daily_cap,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Sender<'a> {
     Application,
-    Advertiser { key: Option<&'a str> },
+    Advertiser(Proof<'a>),
+}
+
+/// What a click is looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    ToRecord,
+    /// Nothing is written.
+    ToExplain,
+}
+
+impl Unproven {
+    fn of(self, campaign_id: CampaignId) -> Outcome {
+        match self {
+            Self::Address => Outcome::AddressNotAllowed(campaign_id),
+            Self::NoKey => Outcome::MissingKey(campaign_id),
+            Self::WrongKey => Outcome::WrongKey(campaign_id),
+            Self::WrongSignature => Outcome::WrongSignature(campaign_id),
+            Self::StaleSignature => Outcome::StaleSignature(campaign_id),
+        }
+    }
+}
+
+/// What it means that this conversion is recorded, and sent again. What the sender leaves out is as it is recorded.
+pub(super) fn repetition(recorded: Conversion, request: &ConversionRequest) -> Outcome {
+    let amount = request.amount.unwrap_or(recorded.amount);
+    let currency = request.currency.unwrap_or(recorded.currency);
+    Outcome::of(Recorded::Duplicate(recorded), amount, currency)
+}
+
+pub(super) fn missing(name: &'static str) -> Outcome {
+    Outcome::InvalidParameter(ParameterError { name, problem: ParameterProblem::Missing })
 }
 
 /// What a store says of an affiliate or campaign that is not there; any other error stays one.
@@ -231,21 +592,4 @@ fn missing_reference(error: StoreError) -> Result<Outcome, StoreError> {
         StoreError::UnknownCampaign(id) => Ok(Outcome::UnknownCampaign(id)),
         error => Err(error),
     }
-}
-
-fn parse_postback<'a>(
-    parameters: &'a Parameters<'_>,
-    bearer: Option<&'a str>,
-) -> Result<(ConversionRequest, Option<&'a str>), ParameterError> {
-    let request = ConversionRequest {
-        affiliate_id: parameters.required("affiliate_id")?,
-        click_id: parameters.required("click_id")?,
-        amount: parameters.required("amount")?,
-        currency: parameters.required("currency")?,
-        campaign_id: parameters.optional("campaign_id")?,
-        event: parameters.optional("event")?.unwrap_or_default(),
-        transaction_id: parameters.optional("transaction_id")?,
-    };
-    let token = parameters.text(TOKEN)?.filter(|token| !token.is_empty());
-    Ok((request, bearer.or(token)))
 }

@@ -2,7 +2,8 @@
 
 use crate::backlog::Found;
 use crate::{
-    Claims, Click, ClickDetails, ClickId, ClickIdOrigin, Event, NewClick, Recorded, Secrets, StoreError, Tracker,
+    Claims, Click, ClickDetails, ClickId, ClickIdOrigin, ClickRecordId, Event, NewClick, Recorded, Secrets, StoreError,
+    Tracker,
 };
 
 impl Tracker {
@@ -43,6 +44,32 @@ impl Tracker {
         self.recorder.store.erase_clicks(click_id, &replacement).await
     }
 
+    /// The click with a minted id, as [`find_or_rebuild`](Self::find_or_rebuild) would return it, with nothing recorded. One
+    /// that is not there has no number yet, and the least one in its place.
+    pub(super) async fn find_or_imagine(
+        &self,
+        click_id: &ClickId,
+        claims: Claims,
+    ) -> Result<Option<Click>, StoreError> {
+        let Claims { affiliate_id, campaign_id, created_at } = claims;
+        let mut found = self.recorder.store.find_clicks(affiliate_id, Some(campaign_id), click_id).await?;
+        if found.is_empty() && !self.is_gone(click_id, claims).await? {
+            self.recorder.store.affiliate(affiliate_id).await?;
+            self.recorder.store.campaign(campaign_id).await?;
+            let details = ClickDetails { is_recovered: true, ..ClickDetails::default() };
+            let click_id = click_id.clone();
+            let new = NewClick { affiliate_id, campaign_id, click_id, created_at, details, visitor: None };
+            found.extend(ClickRecordId::new(1).map(|id| new.into_click(id)));
+        }
+        Ok(found.pop())
+    }
+
+    /// Whether a click was removed: because it was too old, or for a person who asked for it.
+    async fn is_gone(&self, click_id: &ClickId, claims: Claims) -> Result<bool, StoreError> {
+        let is_too_old = self.recorder.oldest_kept().is_some_and(|oldest| claims.created_at < oldest);
+        Ok(is_too_old || self.recorder.was_erased(click_id).await?)
+    }
+
     /// The click with a minted id. One that is not there is rebuilt from what the id says, unless it was erased or is too
     /// old to be kept.
     pub(super) async fn find_or_rebuild(
@@ -56,10 +83,7 @@ impl Tracker {
         if let Some(click) = found.pop() {
             return Ok(Some(click));
         }
-        if self.recorder.oldest_kept().is_some_and(|oldest| created_at < oldest) {
-            return Ok(None);
-        }
-        if self.recorder.was_erased(click_id).await? {
+        if self.is_gone(click_id, claims).await? {
             return Ok(None);
         }
         // It may be waiting in this very process.
