@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tracking_core::{Outcome, ParameterProblem, Problem, Timestamp};
+use tracking_core::{KeyKind, Outcome, ParameterProblem, PostbackCall, PostbackKey, Problem, Timestamp};
 
 use crate::{World, accepted, duplicate, time};
 
@@ -154,7 +154,7 @@ async fn key_is_demanded_where_the_campaign_has_one() {
     let key = world.key.expose();
     let missing = Outcome::MissingKey(world.keyed);
     let wrong = Outcome::WrongKey(world.keyed);
-    let other = tracking_core::PostbackKey::random();
+    let other = PostbackKey::random(KeyKind::Token);
     let uppercase = key.to_uppercase();
 
     assert_eq!(world.postback(&[]).await, missing);
@@ -280,7 +280,7 @@ async fn missing_parameters_are_named() {
     let all = [("affiliate_id", "1"), ("click_id", "abc123"), ("amount", "100"), ("currency", "USD")];
     for left_out in all {
         let parameters = all.into_iter().filter(|pair| *pair != left_out).collect();
-        let outcome = world.tracker.postback(&parameters, None).await.unwrap();
+        let outcome = world.tracker.postback(&PostbackCall::new(parameters)).await.unwrap();
         assert_eq!(outcome.summary(), format!("{} is missing.", left_out.0));
     }
 }
