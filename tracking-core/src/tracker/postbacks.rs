@@ -523,7 +523,8 @@ impl Terms {
             event: &request.event,
             amount: self.amount,
             currency: self.currency,
-            happened_at: request.occurred_at.unwrap_or(self.now),
+            occurred_at: request.occurred_at,
+            now: self.now,
         }
     }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use storage_memory::MemoryStore;
 use tokio::sync::watch;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Click, ClickId, Conversion, ConversionId, DestinationUrl,
-    EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackAuth, PostbackFilter,
-    PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp, Tracker, TransactionId,
-    async_trait,
+    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Click, ClickId, Conversion, ConversionId,
+    DestinationUrl, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback,
+    PostbackAuth, PostbackFilter, PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp,
+    Tracker, TransactionId, async_trait,
 };
 
 /// What calls meet.
@@ -73,6 +73,10 @@ impl Calls {
 
     async fn pass(&self) -> Result<(), StoreError> {
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.allow().await
+    }
+
+    async fn allow(&self) -> Result<(), StoreError> {
         let delay = self.changes.lock().unwrap().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -131,6 +135,12 @@ macro_rules! forward {
                 self.inner.insert_click(new).await
             }
 
+            /// Not counted, because nobody waits for it.
+            async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError> {
+                self.calls.allow().await?;
+                self.inner.log_postbacks(postbacks).await
+            }
+
             $(
                 async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
                     self.calls.pass().await?;
@@ -169,7 +179,6 @@ forward! {
     forget_visitors(before: Timestamp) -> ();
     purge_clicks(affiliate: AffiliateId, request: PurgeRequest) -> Purged;
     erase_clicks(click_id: &ClickId, replacement: &ClickId) -> u64;
-    log_postbacks(postbacks: Vec<Postback>) -> ();
     postbacks(filter: &PostbackFilter, request: PageRequest) -> Page<Postback>;
     purge_postbacks(before: Timestamp, keep: u64) -> ();
 }

@@ -21,11 +21,11 @@ async fn every_call_is_there_with_what_became_of_it() {
     let sale = [("affiliate_id", &*affiliate), ("click_id", "abc123"), ("amount", "1"), ("currency", "USD")];
     let right = PostbackCall::new(sale.into_iter().chain([("token", key), ("note", "50% off & more")]).collect());
     let first = accepted(world.tracker.postback(&right.source(source)).await.unwrap());
-    world.clock.advance(Duration::from_millis(1));
+    world.clock.set(world.tracker.now().plus(Duration::from_millis(1)));
     // A key in the wrong place.
     let wrong = PostbackCall::new(sale.into_iter().chain([("key", key), ("token", "guess")]).collect());
     world.tracker.postback(&wrong).await.unwrap();
-    world.clock.advance(Duration::from_millis(1));
+    world.clock.set(world.tracker.now().plus(Duration::from_millis(1)));
     world.tracker.refuse_postback(&PostbackCall::new(Parameters::default()), Unreadable::MalformedQuery);
 
     let rows = log(&world).await;
@@ -34,10 +34,14 @@ async fn every_call_is_there_with_what_became_of_it() {
     let [unreadable, wrong, right] = &rows[..] else { panic!("three rows") };
     assert_eq!((right.source, right.calls, right.conversion_id), (Some(source), 1, Some(first.id)));
     assert_eq!((right.affiliate_id, right.campaign_id), (Some(world.affiliate), Some(world.keyed)));
-    assert_eq!(right.parameters, format!(
-        "affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&token=…&note=50%25%20off%20%26%20more"
-    ));
-    assert_eq!(wrong.parameters, format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&key=…&token=…"));
+    assert_eq!(
+        right.parameters,
+        format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&token=…&note=50%25%20off%20%26%20more")
+    );
+    assert_eq!(
+        wrong.parameters,
+        format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&key=…&token=…")
+    );
     assert_eq!(wrong.click_id.as_ref().map(|id| id.as_str()), Some("abc123"));
     assert_eq!((unreadable.parameters.as_str(), unreadable.click_id.is_none()), ("", true));
     assert!(unreadable.summary.starts_with("The query"));

@@ -42,7 +42,10 @@ async fn vectors_of_signed_parameters() {
         let pairs = pairs.map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().unwrap().to_owned()));
         let signed_at = vector["signed_at"].to_string();
         let signed: Parameters<'_> = pairs
-            .chain([("signed_at".to_owned(), signed_at), ("signature".to_owned(), text(vector, "signature").to_owned())])
+            .chain([
+                ("signed_at".to_owned(), signed_at),
+                ("signature".to_owned(), text(vector, "signature").to_owned()),
+            ])
             .collect();
         assert_eq!(signed.canonical(), text(vector, "canonical"), "{}", vector["about"]);
     }
@@ -120,7 +123,8 @@ async fn signatures_are_good_for_five_minutes_and_for_what_was_signed() {
     let call = PostbackCall::new(base.into_iter().chain(token).collect());
     assert_eq!(kind(&world, &call).await, OutcomeKind::WrongKey);
     for not_hex in ["", "00", "zz", &"é".repeat(32)] {
-        let call = PostbackCall::new(base.into_iter().chain([("signature", not_hex), ("signed_at", "1714564800")]).collect());
+        let call =
+            PostbackCall::new(base.into_iter().chain([("signature", not_hex), ("signed_at", "1714564800")]).collect());
         let expected = if not_hex.is_empty() { OutcomeKind::MissingKey } else { OutcomeKind::WrongSignature };
         assert_eq!(kind(&world, &call).await, expected, "{not_hex}");
     }
@@ -159,9 +163,13 @@ async fn keys_are_few() {
     let refused = world.tracker.issue_key(world.keyed, KeyKind::Token, None).await;
     assert!(matches!(refused, Err(KeyError::TooMany)), "{refused:?}");
     // Those that have expired make room.
-    world.tracker.update_campaign(world.keyed, |campaign| {
-        campaign.access.keys[0].expires_at = Some(Timestamp::MIN);
-    }).await.unwrap();
+    world
+        .tracker
+        .update_campaign(world.keyed, |campaign| {
+            campaign.access.keys[0].expires_at = Some(Timestamp::MIN);
+        })
+        .await
+        .unwrap();
     let issued = world.tracker.issue_key(world.keyed, KeyKind::Token, None).await.unwrap();
     assert_eq!(issued.key_id, PostbackAccess::MAX_KEYS as u32 + 1);
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tracking_core::{
-    Campaign, ConversionStatus, EventRule, OutcomeKind, Pause, Repeats, Timestamp, WhilePaused,
-};
+use tracking_core::{Campaign, ConversionStatus, EventRule, OutcomeKind, Pause, Repeats, Timestamp, WhilePaused};
 
 use crate::{NOON, World, accepted, duplicate, time};
 
@@ -121,7 +119,11 @@ async fn a_paused_campaign_takes_conversions_of_earlier_clicks() {
     accepted(world.postback(&[]).await);
     assert_eq!(outcome(&world, &later).await, OutcomeKind::CampaignPaused);
 
-    world.tracker.update_campaign(world.open, |campaign| campaign.rules.while_paused = WhilePaused::Nothing).await.unwrap();
+    world
+        .tracker
+        .update_campaign(world.open, |campaign| campaign.rules.while_paused = WhilePaused::Nothing)
+        .await
+        .unwrap();
     assert_eq!(outcome(&world, &[("transaction_id", "2")]).await, OutcomeKind::CampaignPaused);
     assert_eq!(outcome(&world, &[]).await, OutcomeKind::Duplicate);
 

@@ -31,10 +31,10 @@ async fn later_postbacks_change_the_status_one_way() {
         assert_eq!(duplicate(world.postback(&[("status", late)]).await).status, Rejected, "a late retry");
     }
     let changes = world.tracker.status_changes(first.id).await.unwrap();
-    assert_eq!(changes.iter().map(|change| (change.from, change.to)).collect::<Vec<_>>(), [
-        (Pending, Approved),
-        (Approved, Rejected)
-    ]);
+    assert_eq!(
+        changes.iter().map(|change| (change.from, change.to)).collect::<Vec<_>>(),
+        [(Pending, Approved), (Approved, Rejected)]
+    );
     assert!(changes.iter().all(|change| change.changed_by == ChangedBy::Advertiser && change.reason.is_none()));
     assert_eq!(changes[0].changed_at, time("2024-05-02T12:00:00Z"));
 }
@@ -91,7 +91,8 @@ async fn figures_follow() {
     let figures = async || {
         let summary = world.tracker.summary(world.affiliate).await.unwrap();
         let [pending, approved, rejected] = ConversionStatus::ALL.map(|status| summary.tally(status).conversions);
-        let revenue: Vec<String> = summary.revenue().iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+        let revenue: Vec<String> =
+            summary.revenue().iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
         (pending, approved, rejected, revenue.join(", "))
     };
     assert_eq!(figures().await, (1, 2, 0, "300 USD".to_owned()));
