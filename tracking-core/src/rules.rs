@@ -103,7 +103,7 @@ pub(crate) use choice;
 
 choice! {
     /// Whether a click can have several conversions of one event.
-    Repeats, "repeats", "by_transaction or once",
+    Repeats, "a rule for repeats", "by_transaction or once",
     /// As many as there are transaction ids.
     #[default]
     ByTransaction = "by_transaction",
@@ -113,7 +113,7 @@ choice! {
 
 choice! {
     /// What becomes of conversions while a campaign is paused. Visitors are sent on, and their clicks recorded, in any case.
-    WhilePaused, "while_paused", "earlier_clicks or nothing",
+    WhilePaused, "a rule for pauses", "earlier_clicks or nothing",
     /// Those of clicks from before the pause are taken.
     #[default]
     EarlierClicks = "earlier_clicks",
