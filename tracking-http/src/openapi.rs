@@ -65,7 +65,7 @@ fn describe() -> OpenApi {
 
 const DESCRIPTION: &str = "Affiliate tracking by server-to-server postbacks. Records a click with its `click_id`, and \
     attributes a conversion to it, exactly once. Times are UTC. Amounts are exact decimals. Parameters that are not \
-    listed are ignored; a listed one must not be repeated.";
+    listed are ignored; a listed one must not be repeated; an optional one that is empty counts as left out.";
 
 /// What the table does not say about a route. `None` for the pages, which are for people.
 fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Option<Operation> {
@@ -124,7 +124,7 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 Guarded::TestLink => (
                     "Record a test click, as if a link had been followed, and tell each step",
                     vec![],
-                    Some(json_or_form_body(component::<LinkTest>(schemas))),
+                    Some(json_or_form_body::<LinkTest>(schemas)),
                     (StatusCode::OK, Body::Json(envelope::<Answer<LinkTested>, LinkTested>(schemas))),
                     &[400, 401, 403, 413, 414, 415, 500],
                 ),
@@ -311,11 +311,16 @@ fn json_body(schema: RefOr<Schema>) -> RequestBody {
         .build()
 }
 
-fn json_or_form_body(schema: RefOr<Schema>) -> RequestBody {
-    let content = || ContentBuilder::new().schema(Some(schema.clone())).build();
+/// A form is read as a query is: what is not listed is ignored.
+fn json_or_form_body<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
+    let mut form = T::schema();
+    if let RefOr::T(Schema::Object(object)) = &mut form {
+        object.additional_properties = None;
+    }
+    let content = |schema| ContentBuilder::new().schema(Some(schema)).build();
     RequestBodyBuilder::new()
-        .content("application/json", content())
-        .content("application/x-www-form-urlencoded", content())
+        .content("application/json", content(component::<T>(schemas)))
+        .content("application/x-www-form-urlencoded", content(form))
         .required(Some(Required::True))
         .build()
 }
