@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use http::{Method, StatusCode};
+use serde_json::Value;
 use tracking_core::SubIds;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
@@ -351,6 +352,7 @@ fn id_in_path(name: &str) -> Parameter {
         .name(name)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
+        .example(example(name))
         .schema(Some(id()))
         .build()
 }
@@ -387,5 +389,21 @@ fn query(name: &str, description: &str, required: Required, schema: ObjectBuilde
         .description(Some(description))
         .required(required)
         .schema(Some(schema))
+        .example(example(name))
         .build()
+}
+
+/// The same as in the wire types: a sale of the sample affiliate.
+fn example(name: &str) -> Option<Value> {
+    Some(match name {
+        "affiliate_id" => 1.into(),
+        "campaign_id" => 10.into(),
+        "click_id" => "abc123".into(),
+        "sub1" => "ad-7".into(),
+        "source" => "newsletter".into(),
+        "amount" => "100".into(),
+        "currency" => "USD".into(),
+        "transaction_id" => "order-1001".into(),
+        _ => return None,
+    })
 }
