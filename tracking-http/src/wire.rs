@@ -367,8 +367,8 @@ impl From<PostbackAuth> for tracking_core::PostbackAuth {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewAffiliate {
-    /// 1 to 100 characters.
-    #[schema(value_type = String, required = true, example = "Ada's reviews", min_length = 1, max_length = 100)]
+    /// 1 to 100 characters, not counting white space at both ends, which is cut off.
+    #[schema(value_type = String, required = true, example = "Ada's reviews", min_length = 1)]
     pub(crate) name: Option<String>,
 }
 
@@ -376,8 +376,8 @@ pub(crate) struct NewAffiliate {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCampaign {
-    /// 1 to 100 characters.
-    #[schema(value_type = String, required = true, example = "Shop", min_length = 1, max_length = 100)]
+    /// 1 to 100 characters, not counting white space at both ends, which is cut off.
+    #[schema(value_type = String, required = true, example = "Shop", min_length = 1)]
     pub(crate) name: Option<String>,
     /// An absolute http or https URL, in whose path, query and fragment macros such as {click_id} may stand.
     #[schema(value_type = String, required = true, example = "https://shop.example/?ref={click_id}", max_length = 2000)]
