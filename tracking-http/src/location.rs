@@ -33,12 +33,16 @@ impl<'a> Location<'a> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
+    /// A part of the path between slashes, by its place.
+    pub(crate) fn segment(&self, index: usize) -> &'a str {
+        self.path.split('/').nth(index).unwrap_or_default()
+    }
+
     /// The id in a path such as `affiliates/1/clicks`.
     pub(crate) fn id<T>(&self, name: &'static str) -> Result<T, ParameterError>
     where
         T: FromStr<Err = ParseError>,
     {
-        let segment = self.path.split('/').nth(1).unwrap_or_default();
-        segment.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
+        self.segment(1).parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
     }
 }

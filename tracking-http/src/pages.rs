@@ -8,7 +8,9 @@ mod format;
 mod link;
 
 use askama::Template;
-use tracking_core::{Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, EventName, Summary};
+use tracking_core::{
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, EventName, PostbackAuth, Summary,
+};
 
 pub(crate) use self::assets::{Asset, asset};
 use self::format::{Money, Percent, encoded, shell_quoted};
@@ -112,7 +114,8 @@ impl DashboardPage<'_> {
     }
 
     fn postback_command(&self, chosen: &Chosen<'_>, click: &Click) -> String {
-        let demands_key = chosen.campaign(click.campaign_id).is_some_and(|campaign| campaign.postback_key.is_some());
+        let demands_key =
+            chosen.campaign(click.campaign_id).is_some_and(|campaign| campaign.access.auth == PostbackAuth::Key);
         postback_command(self.public_url, chosen.affiliate.id, &click.click_id, demands_key)
     }
 }
@@ -146,18 +149,21 @@ impl<'a> Chosen<'a> {
     }
 
     fn revenue(&self) -> Vec<Money> {
-        self.summary.revenue.iter().map(|(currency, sum)| Money::new(sum, currency)).collect()
+        self.summary.revenue().iter().map(|(currency, sum)| Money::new(sum, currency)).collect()
     }
 
     fn rate(&self) -> Option<Percent> {
-        Percent::of(self.summary.conversions, self.summary.clicks)
+        Percent::of(self.summary.conversions(), self.summary.clicks)
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use tracking_core::{AffiliateId, BotReason, CampaignId, ClickDetails, ClickId, ClickRecordId, SubIds, Timestamp};
+    use tracking_core::{
+        AffiliateId, BotReason, CampaignId, CampaignRules, ClickDetails, ClickId, ClickRecordId, PostbackAccess,
+        SubIds, Timestamp,
+    };
 
     use super::*;
     use crate::refusal::Refusal;
@@ -338,8 +344,11 @@ mod tests {
             id: CampaignId::new(10).unwrap(),
             name: affiliate.name.clone(),
             destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
-            postback_key: None,
+            rules: CampaignRules::default(),
+            access: PostbackAccess::open(),
+            paused_at: None,
             created_at: Timestamp::MIN,
+            version: 1,
         };
         let link = TrackingLink::new(affiliate.id, campaign.id).sub1(mark.parse().unwrap());
         let data = LinkData {
@@ -362,7 +371,8 @@ mod tests {
     }
 
     fn affiliate(id: u64, name: &str) -> Affiliate {
-        Affiliate { id: AffiliateId::new(id).unwrap(), name: name.parse().unwrap(), created_at: Timestamp::MIN }
+        let id = AffiliateId::new(id).unwrap();
+        Affiliate { id, name: name.parse().unwrap(), paused_at: None, created_at: Timestamp::MIN, version: 1 }
     }
 
     fn click(affiliate: &Affiliate, click_id: &str) -> Click {

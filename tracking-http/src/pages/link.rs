@@ -1,5 +1,5 @@
 use askama::Template;
-use tracking_core::{Affiliate, Campaign};
+use tracking_core::{Affiliate, Campaign, PostbackAuth};
 
 use super::{assets, postback_command};
 use crate::TrackingLink;
@@ -80,7 +80,7 @@ impl LinkPage<'_> {
     /// What reports a sale for the test click.
     fn postback_command(&self) -> Option<String> {
         let (made, click_id) = (self.made?, self.tested?.click_id.as_ref()?);
-        let demands_key = made.campaign.postback_key.is_some();
+        let demands_key = made.campaign.access.auth == PostbackAuth::Key;
         Some(postback_command(self.public_url, made.affiliate.id, click_id, demands_key))
     }
 
