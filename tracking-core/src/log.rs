@@ -82,23 +82,20 @@ impl PostbackLog {
     /// Hands what was gathered to the store. What it does not take is kept, and tried with the next flush.
     pub(crate) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _flushing = self.flushing.lock().await;
-        loop {
-            let rows = self.next();
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let mut unsent = Unsent { log: self, rows };
-            store.log_postbacks(unsent.rows.clone()).await?;
-            unsent.rows.clear();
+        let mut unsent = Unsent { log: self, rows: self.take_all() };
+        while !unsent.rows.is_empty() {
+            let next = unsent.rows.len().min(AT_ONCE);
+            store.log_postbacks(unsent.rows[..next].to_vec()).await?;
+            unsent.rows.drain(..next);
         }
+        Ok(())
     }
 
-    fn next(&self) -> Vec<Postback> {
+    fn take_all(&self) -> Vec<Postback> {
         let gathered = &mut *self.gathered();
-        let together = gathered.together.drain().map(|(_, row)| row);
-        gathered.rows.extend(together);
-        let rest = gathered.rows.split_off(gathered.rows.len().min(AT_ONCE));
-        std::mem::replace(&mut gathered.rows, rest)
+        let mut rows = std::mem::take(&mut gathered.rows);
+        rows.extend(gathered.together.drain().map(|(_, row)| row));
+        rows
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {

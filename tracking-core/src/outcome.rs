@@ -376,17 +376,28 @@ impl Outcome {
     }
 }
 
-/// A duration for people: `90 minutes` and not `5400 seconds`.
+/// A duration for people: `1 minute and 30 seconds`, `30 days and 1 hour`.
 struct Spoken(Duration);
 
 impl fmt::Display for Spoken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute"), (1, "second")];
-        // The greatest one of which there are at least two.
-        let (unit, name) = units.into_iter().find(|(unit, _)| seconds >= 2 * unit).unwrap_or((1, "second"));
-        let count = seconds / unit;
-        write!(f, "{count} {name}{}", if count == 1 { "" } else { "s" })
+        let greatest = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(units.len() - 1);
+        let (unit, name) = units[greatest];
+        write!(f, "{}", Counted(seconds / unit, name))?;
+        match units.get(greatest + 1) {
+            Some((next, name)) if seconds % unit >= *next => write!(f, " and {}", Counted(seconds % unit / next, name)),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Counted(u64, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
     }
 }
 

@@ -85,6 +85,7 @@ impl<'a> Parameters<'a> {
     /// The same as a query, without what is secret, and no longer than so many bytes.
     #[must_use]
     pub fn redacted(&self, max_len: usize) -> String {
+        const CUT: &str = "&…";
         let encode = |text| utf8_percent_encode(text, RESERVED);
         let mut query = String::new();
         for (name, value) in self.iter() {
@@ -99,9 +100,9 @@ impl<'a> Parameters<'a> {
             } else {
                 query.extend(encode(value))
             }
-            if query.len() > max_len {
+            if query.len() > max_len - CUT.len() {
                 query.truncate(start);
-                query.push_str("&…");
+                query.push_str(CUT);
                 break;
             }
         }

@@ -103,7 +103,7 @@ pub(crate) use choice;
 
 choice! {
     /// Whether a click can have several conversions of one event.
-    Repeats, "repeats", "by_transaction or once",
+    Repeats, "a rule for repeats", "by_transaction or once",
     /// As many as there are transaction ids.
     #[default]
     ByTransaction = "by_transaction",
@@ -113,7 +113,7 @@ choice! {
 
 choice! {
     /// What becomes of conversions while a campaign is paused. Visitors are sent on, and their clicks recorded, in any case.
-    WhilePaused, "while_paused", "earlier_clicks or nothing",
+    WhilePaused, "a rule for pauses", "earlier_clicks or nothing",
     /// Those of clicks from before the pause are taken.
     #[default]
     EarlierClicks = "earlier_clicks",
@@ -133,8 +133,9 @@ pub(crate) struct Candidate<'a> {
     pub(crate) event: &'a EventName,
     pub(crate) amount: Amount,
     pub(crate) currency: Currency,
-    /// When it happened: as the advertiser says, or else now.
-    pub(crate) happened_at: Timestamp,
+    /// When it happened, if the advertiser says.
+    pub(crate) occurred_at: Option<Timestamp>,
+    pub(crate) now: Timestamp,
 }
 
 /// A check of a campaign's rules: why the conversion is refused, if it is.
@@ -220,9 +221,12 @@ impl Candidate<'_> {
         Some(Outcome::TooFast { campaign_id: self.campaign.id, minimum, elapsed })
     }
 
-    /// The time from the click to the conversion; as an error, how long before the click it was.
+    /// The time from the click to the conversion; as an error, how long before the click it is said to have happened.
     fn since_click(&self) -> Result<Duration, Duration> {
-        let millis = self.happened_at.as_millis() - self.click.created_at.as_millis();
+        let clicked_at = self.click.created_at;
+        // Of our own clocks one may be behind another.
+        let happened_at = self.occurred_at.unwrap_or(self.now.max(clicked_at));
+        let millis = happened_at.as_millis() - clicked_at.as_millis();
         let duration = Duration::from_millis(millis.unsigned_abs());
         if millis < 0 { Err(duration) } else { Ok(duration) }
     }

@@ -6,7 +6,7 @@ mod support;
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use tracking_core::{ClickRequest, Outcome, Secret, Secrets, Tracker};
+use tracking_core::{ClickRequest, Outcome, PostbackCall, Secret, Secrets, Tracker};
 
 use crate::support::SwitchedStore;
 
@@ -62,7 +62,7 @@ async fn altered_ids_are_refused_before_the_store_is_asked() {
             ("amount", "1"),
             ("currency", "USD"),
         ];
-        match tracker.postback(&pairs.into_iter().collect(), None).await.unwrap() {
+        match tracker.postback(&PostbackCall::new(pairs.into_iter().collect())).await.unwrap() {
             Outcome::ForgedClickId(_) => refused += 1,
             // Some are no click ids at all any more.
             Outcome::InvalidParameter(error) => assert_eq!(error.name, "click_id"),
@@ -70,5 +70,5 @@ async fn altered_ids_are_refused_before_the_store_is_asked() {
         }
     }
     assert_eq!(calls.count(), before, "the store was asked about a forged id");
-    assert_eq!(tracker.summary(affiliate).await.unwrap().conversions, 0);
+    assert_eq!(tracker.summary(affiliate).await.unwrap().conversions(), 0);
 }

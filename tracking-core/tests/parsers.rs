@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
-    AffiliateId, Amount, CampaignId, ClickId, ClickRecordId, ConversionId, Currency, Cursor, DestinationUrl, EventName,
-    Limit, Name, ParseError, Problem, Timestamp, TransactionId,
+    AffiliateId, Amount, CampaignId, CampaignRules, ClickId, ClickRecordId, ConversionId, ConversionRequest,
+    ConversionStatus, Currency, Cursor, DestinationUrl, EventName, KeyKind, Limit, Name, OutcomeKind, Parameters,
+    ParseError, Payout, PayoutRule, PostbackAccess, Problem, Reason, Repeats, SigningKey, Timestamp, TransactionId,
+    WhilePaused,
 };
 use url::Url;
 
@@ -298,6 +300,91 @@ proptest! {
             prop_assert_eq!(filled.username(), "");
             prop_assert_eq!(filled.password(), None);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn words_are_read_to_the_letter(text in texts()) {
+        fn word<T: FromStr<Err = ParseError> + Debug>(text: &str, words: &[&str]) -> Result<(), TestCaseError> {
+            check::<T>(text, |text| words.contains(&text))?;
+            words.iter().try_for_each(|word| check::<T>(word, |_| true))
+        }
+        word::<ConversionStatus>(&text, &["pending", "approved", "rejected"])?;
+        word::<KeyKind>(&text, &["token", "signing"])?;
+        word::<Repeats>(&text, &["by_transaction", "once"])?;
+        word::<WhilePaused>(&text, &["earlier_clicks", "nothing"])?;
+    }
+
+    #[test]
+    fn outcomes_and_reasons_never_panic(text in texts()) {
+        prop_assert_eq!(text.parse::<OutcomeKind>().map(OutcomeKind::code).ok(), OutcomeKind::ALL.iter().map(|kind| kind.code()).find(|code| *code == text));
+        if let Ok(reason) = text.parse::<Reason>() {
+            prop_assert_eq!(reason.as_str(), &text);
+            prop_assert!((1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control));
+        }
+        if let Ok(key) = SigningKey::new(&text) {
+            let shown = format!("{key:?}");
+            prop_assert!(text.starts_with("whsec_") && !shown.contains(&text));
+        }
+    }
+
+    #[test]
+    fn payouts_of_anything_are_exact(
+        text in prop_oneof![
+            texts(),
+            "[0-9]{1,3}(\\.[0-9]{1,5})? ?%",
+            "[0-9]{1,12}(\\.[0-9]{1,6})? [A-Z]{3}",
+        ],
+        micros in 0..10u128.pow(18),
+    ) {
+        let Ok(rule) = text.parse::<PayoutRule>() else { return Ok(()) };
+        prop_assert_eq!(rule.to_string().parse::<PayoutRule>(), Ok(rule));
+        let amount: Amount = shortest(micros).parse().unwrap();
+        let payout = rule.of(amount, "USD".parse().unwrap());
+        prop_assert_eq!(Payout::new(payout.amount(), payout.currency()), Ok(payout), "it can be stored");
+        if let PayoutRule::Percent(percentage) = rule {
+            // By whole numbers: millionths by ten-thousandths of a hundredth.
+            let ten_thousandths: u128 = (percentage.as_decimal() * Decimal::from(10_000)).normalize().to_string().parse().unwrap();
+            let expected = Decimal::from_i128_with_scale((micros * ten_thousandths) as i128, 12);
+            prop_assert_eq!(payout.amount(), expected);
+        }
+    }
+
+    #[test]
+    fn postbacks_of_anything_are_read_or_refused(
+        pairs in prop::collection::vec(
+            (
+                prop_oneof![
+                    8 => select(&["affiliate_id", "click_id", "amount", "currency", "campaign_id", "event", "transaction_id",
+                        "status", "timestamp", "sub1", "sub5", "token", "signature", "signed_at"]).prop_map(str::to_owned),
+                    1 => any::<String>(),
+                ],
+                prop_oneof![texts(), Just("1".to_owned()), Just("abc".to_owned()), Just("USD".to_owned())],
+            ),
+            0..12,
+        ),
+        max_len in 100..3000usize,
+    ) {
+        let parameters: Parameters<'_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let has = |name: &str| pairs.iter().filter(|(known, _)| known == name).count();
+        match ConversionRequest::from_parameters(&parameters) {
+            Ok(request) => prop_assert!(has("click_id") == 1 && request.click_id.as_str().len() <= 100),
+            Err(error) => prop_assert!(!error.to_string().contains(char::is_control)),
+        }
+        let redacted = parameters.redacted(max_len);
+        prop_assert!(redacted.len() <= max_len, "{} of {max_len}", redacted.len());
+        let canonical = parameters.canonical();
+        prop_assert!(canonical.bytes().all(|byte| byte.is_ascii_graphic()));
+        // The order in which they come makes no difference.
+        let reversed: Parameters<'_> = pairs.iter().rev().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        prop_assert_eq!(reversed.canonical(), canonical);
+    }
+
+    #[test]
+    fn what_a_store_has_kept_never_panics(text in prop_oneof![texts(), "[{}\\[\\]\":,a-z0-9 ]{0,60}"]) {
+        let _ = serde_json::from_str::<CampaignRules>(&text);
+        let _ = serde_json::from_str::<PostbackAccess>(&text);
     }
 }
 

@@ -3,23 +3,35 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use tracking_core::{
-    CampaignRequest, CreatedCampaign, NewCampaign, PostbackKey, PostbackKeyHash, Secret, Timestamp, Tracker,
+    CampaignRequest, CampaignRules, CreatedCampaign, KeyKind, KeySecret, NewCampaign, PostbackKey, PostbackKeyHash,
+    Secret, Timestamp, Tracker,
 };
 
+fn token() -> PostbackKey {
+    PostbackKey::random(KeyKind::Token)
+}
+
+fn hash(token: &PostbackKey) -> PostbackKeyHash {
+    match token.secret() {
+        KeySecret::Token(hash) => hash,
+        KeySecret::Signing(_) => panic!("no token"),
+    }
+}
+
 #[test]
-fn key_is_256_random_bits() {
-    let key = PostbackKey::random();
+fn token_is_256_random_bits() {
+    let key = token();
     let digits = key.expose().strip_prefix("pbk_").unwrap();
     assert_eq!(digits.len(), 64);
     assert!(digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)));
-    assert_ne!(key.expose(), PostbackKey::random().expose());
+    assert_ne!(key.expose(), token().expose());
 }
 
 #[test]
 fn hash_knows_its_key_and_no_other() {
-    let (key, other) = (PostbackKey::random(), PostbackKey::random());
-    let stored = PostbackKeyHash::from_bytes(*key.hash().as_bytes());
-    assert_eq!(stored, key.hash());
+    let (key, other) = (token(), token());
+    let stored = PostbackKeyHash::from_bytes(*hash(&key).as_bytes());
+    assert_eq!(stored, hash(&key));
     assert!(stored.matches(key.expose()));
     for wrong in [other.expose(), "", "pbk_", &key.expose()[4..], &format!("{} ", key.expose())] {
         assert!(!stored.matches(wrong), "{wrong:?}");
@@ -45,17 +57,19 @@ async fn debug_shows_no_secret() {
         id: None,
         name: campaign.name.clone(),
         destination: campaign.destination.clone(),
-        postback_key: Some(key.hash()),
+        rules: CampaignRules::default(),
+        access: campaign.access.clone(),
         created_at: Timestamp::MIN,
     };
     let secret = key.expose().to_owned();
-    let hash = *key.hash().as_bytes();
+    let stored = hash(&key);
     let shown = [
-        format!("{key:?} {key:#?} {:?} {:#?}", key.hash(), key.hash()),
+        format!("{key:?} {key:#?} {stored:?} {stored:#?}"),
         format!("{new:?} {campaign:?}"),
         format!("{:?}", CreatedCampaign { campaign, postback_key: Some(key) }),
         format!("{tracker:?}"),
     ];
+    let hash = stored.as_bytes();
     let hash_digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     for text in shown {
         assert!(!text.contains(&secret[4..12]) && !text.contains("32 characters"), "{text}");

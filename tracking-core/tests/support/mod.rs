@@ -9,9 +9,10 @@ use std::time::Duration;
 use storage_memory::MemoryStore;
 use tokio::sync::watch;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Click, ClickId, Conversion, DestinationUrl,
-    NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, PostbackAuth, PurgeRequest, Purged,
-    Recorded, Store, StoreError, Summary, Timestamp, Tracker, async_trait,
+    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Click, ClickId, Conversion, ConversionId,
+    DestinationUrl, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback,
+    PostbackAuth, PostbackFilter, PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp,
+    Tracker, TransactionId, async_trait,
 };
 
 /// What calls meet.
@@ -72,6 +73,10 @@ impl Calls {
 
     async fn pass(&self) -> Result<(), StoreError> {
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.allow().await
+    }
+
+    async fn allow(&self) -> Result<(), StoreError> {
         let delay = self.changes.lock().unwrap().delay;
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -130,6 +135,12 @@ macro_rules! forward {
                 self.inner.insert_click(new).await
             }
 
+            /// Not counted, because nobody waits for it.
+            async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError> {
+                self.calls.allow().await?;
+                self.inner.log_postbacks(postbacks).await
+            }
+
             $(
                 async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
                     self.calls.pass().await?;
@@ -150,11 +161,26 @@ forward! {
     find_clicks(affiliate: AffiliateId, campaign: Option<CampaignId>, click_id: &ClickId) -> Vec<Click>;
     clicks(affiliate: AffiliateId, request: PageRequest) -> Page<Click>;
     insert_conversion(new: NewConversion) -> Recorded<Conversion>;
+    update_affiliate(affiliate: Affiliate) -> Option<Affiliate>;
+    update_campaign(campaign: Campaign) -> Option<Campaign>;
+    find_conversion(
+        click: &Click,
+        alternatives: &[CampaignId],
+        event: &EventName,
+        transaction_id: Option<&TransactionId>
+    ) -> Option<Conversion>;
+    first_conversion(click: &Click, event: &EventName) -> Option<Conversion>;
+    daily_conversions(campaign: CampaignId, day: Timestamp) -> u64;
+    conversion(id: ConversionId) -> Conversion;
+    change_status(id: ConversionId, change: StatusChange) -> Option<Conversion>;
+    status_changes(id: ConversionId) -> Vec<StatusChange>;
     conversions(affiliate: AffiliateId, request: PageRequest) -> Page<Conversion>;
     summary(affiliate: AffiliateId) -> Summary;
     forget_visitors(before: Timestamp) -> ();
     purge_clicks(affiliate: AffiliateId, request: PurgeRequest) -> Purged;
     erase_clicks(click_id: &ClickId, replacement: &ClickId) -> u64;
+    postbacks(filter: &PostbackFilter, request: PageRequest) -> Page<Postback>;
+    purge_postbacks(before: Timestamp, keep: u64) -> ();
 }
 
 /// A campaign that takes postbacks from anyone.

@@ -2,14 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod admin;
 mod clicks;
 mod events;
+mod explain;
 mod links;
+mod log;
 mod minted_ids;
 mod outage;
 mod outcomes;
 mod postbacks;
 mod privacy;
+mod proofs;
+mod rules;
+mod statuses;
 #[path = "../support/mod.rs"]
 mod support;
 mod visitors;
@@ -19,7 +25,7 @@ use std::sync::Arc;
 use storage_memory::MemoryStore;
 use tracking_core::{
     AffiliateId, CampaignId, CampaignRequest, Click, ClickRequest, Conversion, ConversionRequest, ManualClock, Outcome,
-    Parameters, PostbackAuth, PostbackKey, Secret, Store, Timestamp, Tracker, TrackerOptions,
+    Parameters, PostbackAuth, PostbackCall, PostbackKey, Secret, Store, Timestamp, Tracker, TrackerOptions,
 };
 
 const NOON: &str = "2024-05-01T12:00:00.123Z";
@@ -85,7 +91,8 @@ impl World {
         let usual = [("affiliate_id", &*affiliate), ("click_id", "abc123"), ("amount", "100"), ("currency", "USD")];
         let kept = usual.into_iter().filter(|(name, _)| changes.iter().all(|(changed, _)| name != changed));
         let parameters: Parameters<'_> = kept.chain(changes.iter().copied()).collect();
-        self.tracker.postback(&parameters, bearer).await.unwrap()
+        let call = PostbackCall::new(parameters);
+        self.tracker.postback(&bearer.into_iter().fold(call, PostbackCall::bearer)).await.unwrap()
     }
 
     fn sale(&self, click_id: &str) -> ConversionRequest {
@@ -94,7 +101,7 @@ impl World {
     }
 
     async fn conversions(&self) -> u64 {
-        self.tracker.summary(self.affiliate).await.unwrap().conversions
+        self.tracker.summary(self.affiliate).await.unwrap().conversions()
     }
 }
 

@@ -104,7 +104,7 @@ async fn parallel_postbacks_rebuild_one_click() {
         new += u64::from(matches!(call.await.unwrap(), Outcome::Accepted(_)));
     }
     let summary = world.tracker.summary(world.affiliate).await.unwrap();
-    assert_eq!((new, summary.clicks, summary.conversions), (1, 1, 1));
+    assert_eq!((new, summary.clicks, summary.conversions()), (1, 1, 1));
 }
 
 #[tokio::test]

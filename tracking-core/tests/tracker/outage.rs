@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracking_core::{
     AffiliateId, BotReason, CampaignId, ClickError, ClickId, ClickRequest, ClickState, ConversionRequest, Event,
-    Received, Redirect, Secret, StoreError, Tracker, TrackerOptions,
+    PostbackCall, Received, Redirect, Secret, StoreError, Tracker, TrackerOptions,
 };
 
 use crate::support::{Calls, Mode, SwitchedStore, open_campaign};
@@ -321,7 +321,7 @@ async fn revoked_key_is_not_taken_while_the_store_is_away() {
     site.store.set(Mode::Down);
     let affiliate = site.affiliate.to_string();
     let pairs = [("affiliate_id", &*affiliate), ("click_id", id.as_str()), ("amount", "1"), ("currency", "USD")];
-    let error = site.tracker.postback(&pairs.into_iter().collect(), None).await.unwrap_err();
+    let error = site.tracker.postback(&PostbackCall::new(pairs.into_iter().collect())).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "a postback needs the campaign as it is: {error:?}");
 }
 

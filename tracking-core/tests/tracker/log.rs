@@ -1,0 +1,130 @@
+//! The postback log.
+
+use std::time::Duration;
+
+use tracking_core::{OutcomeKind, PageRequest, Parameters, Postback, PostbackCall, PostbackFilter, Unreadable};
+
+use crate::support::{Mode, SwitchedStore};
+use crate::{World, accepted, secret, tracker};
+
+async fn log(world: &World) -> Vec<Postback> {
+    world.tracker.postbacks(&PostbackFilter::default(), PageRequest::default()).await.unwrap().items
+}
+
+#[tokio::test]
+async fn every_call_is_there_with_what_became_of_it() {
+    let world = World::new().await;
+    world.click(world.keyed, "abc123").await;
+    let source = "192.0.2.1".parse().unwrap();
+    let key = world.key.expose();
+    let affiliate = world.affiliate.to_string();
+    let sale = [("affiliate_id", &*affiliate), ("click_id", "abc123"), ("amount", "1"), ("currency", "USD")];
+    let right = PostbackCall::new(sale.into_iter().chain([("token", key), ("note", "50% off & more")]).collect());
+    let first = accepted(world.tracker.postback(&right.source(source)).await.unwrap());
+    world.clock.set(world.tracker.now().plus(Duration::from_millis(1)));
+    // A key in the wrong place.
+    let wrong = PostbackCall::new(sale.into_iter().chain([("key", key), ("token", "guess")]).collect());
+    world.tracker.postback(&wrong).await.unwrap();
+    world.clock.set(world.tracker.now().plus(Duration::from_millis(1)));
+    world.tracker.refuse_postback(&PostbackCall::new(Parameters::default()), Unreadable::MalformedQuery);
+
+    let rows = log(&world).await;
+    let kinds: Vec<OutcomeKind> = rows.iter().map(|row| row.outcome).collect();
+    assert_eq!(kinds, [OutcomeKind::MalformedQuery, OutcomeKind::WrongKey, OutcomeKind::Accepted]);
+    let [unreadable, wrong, right] = &rows[..] else { panic!("three rows") };
+    assert_eq!((right.source, right.calls, right.conversion_id), (Some(source), 1, Some(first.id)));
+    assert_eq!((right.affiliate_id, right.campaign_id), (Some(world.affiliate), Some(world.keyed)));
+    assert_eq!(
+        right.parameters,
+        format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&token=…&note=50%25%20off%20%26%20more")
+    );
+    assert_eq!(
+        wrong.parameters,
+        format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&key=…&token=…")
+    );
+    assert_eq!(wrong.click_id.as_ref().map(|id| id.as_str()), Some("abc123"));
+    assert_eq!((unreadable.parameters.as_str(), unreadable.click_id.is_none()), ("", true));
+    assert!(unreadable.summary.starts_with("The query"));
+}
+
+#[tokio::test]
+async fn long_parameters_are_cut() {
+    let world = World::new().await;
+    let long = "ä€😀".repeat(3000);
+    for parameters in [vec![("click_id", "abc123"), ("x", &*long)], vec![(&*long, "1")], vec![("a", "1"); 5000]] {
+        let call = PostbackCall::new(parameters.into_iter().collect());
+        world.tracker.postback(&call).await.unwrap();
+    }
+    for row in log(&world).await {
+        assert!(row.parameters.len() <= Postback::MAX_PARAMETERS_LEN, "{}", row.parameters.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_counted_and_not_kept() {
+    let world = World::new().await;
+    world.click(world.open, "abc123").await;
+    accepted(world.postback(&[]).await);
+    for _ in 0..50_000 {
+        world.postback(&[("amount", "x")]).await;
+    }
+    let page = PageRequest { limit: tracking_core::Limit::new(1000).unwrap(), after: None };
+    let rows = async |filter: &PostbackFilter| {
+        let (mut rows, mut page) = (Vec::new(), page);
+        loop {
+            let found = world.tracker.postbacks(filter, page).await.unwrap();
+            rows.extend(found.items);
+            match found.next {
+                Some(next) => page.after = Some(next),
+                None => return rows,
+            }
+        }
+    };
+    let mut junk = PostbackFilter::default();
+    junk.outcome = Some(OutcomeKind::InvalidParameter);
+    let junk = rows(&junk).await;
+    assert_eq!(junk.iter().map(|row| row.calls).sum::<u64>(), 50_000, "each is counted");
+    assert!(junk.len() < 1_100, "few are kept: {}", junk.len());
+    let mut good = PostbackFilter::default();
+    good.outcome = Some(OutcomeKind::Accepted);
+    assert_eq!(rows(&good).await.len(), 1, "what is good has its own place");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_wait_while_the_store_is_away() {
+    let store = SwitchedStore::default();
+    let calls = store.calls();
+    let tracker = tracking_core::Tracker::new(store, secret());
+    calls.set(Mode::Down);
+    let send = || PostbackCall::new([("click_id", "abc123")].into_iter().collect());
+    for _ in 0..20_000 {
+        tracker.postback(&send()).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(tracker.postbacks(&PostbackFilter::default(), PageRequest::default()).await.is_err());
+    calls.set(Mode::Up);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut filter = PostbackFilter::default();
+    filter.problems_only = true;
+    let (mut seen, mut page) = (0, PageRequest::default());
+    loop {
+        let found = tracker.store().postbacks(&filter, page).await.unwrap();
+        seen += found.items.iter().map(|row| row.calls).sum::<u64>();
+        match found.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 20_000, "none is forgotten, none counted twice");
+}
+
+#[tokio::test]
+async fn what_is_left_goes_to_the_store_at_the_end() {
+    let store = std::sync::Arc::new(storage_memory::MemoryStore::new());
+    let clock = std::sync::Arc::new(tracking_core::ManualClock::new(crate::time(crate::NOON)));
+    let tracker = tracker(std::sync::Arc::clone(&store), &clock);
+    tracker.postback(&PostbackCall::new(Parameters::default())).await.unwrap();
+    tracker.drained().await;
+    let rows = tracker.store().postbacks(&PostbackFilter::default(), PageRequest::default()).await.unwrap();
+    assert_eq!(rows.items.len(), 1);
+}
