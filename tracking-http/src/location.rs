@@ -33,12 +33,13 @@ impl<'a> Location<'a> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The id in a path such as `affiliates/1/clicks`.
+    /// The id in a path such as `affiliates/1/clicks` or `dashboard/conversions/42`.
     pub(crate) fn id<T>(&self, name: &'static str) -> Result<T, ParameterError>
     where
         T: FromStr<Err = ParseError>,
     {
-        let segment = self.path.split('/').nth(1).unwrap_or_default();
+        let path = self.path.strip_prefix("dashboard/").unwrap_or(self.path);
+        let segment = path.split('/').nth(1).unwrap_or_default();
         segment.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
     }
 }

@@ -4,15 +4,24 @@
 //! security policy holds. Whatever they link to is relative to the mount point.
 
 mod assets;
+mod conversion;
+mod explain;
 mod format;
 mod link;
+mod postbacks;
 
 use askama::Template;
-use tracking_core::{Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, EventName, Summary};
+use tracking_core::{
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionStatus, EventName, PostbackAuth,
+    Summary, Totals,
+};
 
 pub(crate) use self::assets::{Asset, asset};
+pub(crate) use self::conversion::{ConversionPage, Record};
+pub(crate) use self::explain::ExplainPage;
 use self::format::{Money, Percent, encoded, shell_quoted};
 pub(crate) use self::link::{LinkPage, Made};
+pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
 use crate::TrackingLink;
 
 /// The dashboard: one affiliate's numbers, or the way to them.
@@ -112,9 +121,13 @@ impl DashboardPage<'_> {
     }
 
     fn postback_command(&self, chosen: &Chosen<'_>, click: &Click) -> String {
-        let demands_key = chosen.campaign(click.campaign_id).is_some_and(|campaign| campaign.postback_key.is_some());
+        let demands_key = chosen.campaign(click.campaign_id).is_some_and(demands_key);
         postback_command(self.public_url, chosen.affiliate.id, &click.click_id, demands_key)
     }
+}
+
+fn demands_key(campaign: &Campaign) -> bool {
+    campaign.access.auth == PostbackAuth::Key
 }
 
 /// What reports a sale for a click.
@@ -146,12 +159,25 @@ impl<'a> Chosen<'a> {
     }
 
     fn revenue(&self) -> Vec<Money> {
-        self.summary.revenue.iter().map(|(currency, sum)| Money::new(sum, currency)).collect()
+        sums(&self.summary.revenue())
+    }
+
+    fn payout(&self) -> Vec<Money> {
+        sums(&self.summary.payout())
     }
 
     fn rate(&self) -> Option<Percent> {
-        Percent::of(self.summary.conversions, self.summary.clicks)
+        Percent::of(self.summary.conversions(), self.summary.clicks)
     }
+
+    /// How many conversions there are, rejected ones included.
+    fn recorded(&self) -> u64 {
+        self.summary.conversions() + self.summary.rejected.conversions
+    }
+}
+
+fn sums(totals: &Totals) -> Vec<Money> {
+    totals.iter().map(|(currency, sum)| Money::new(sum, currency)).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use percent_encoding::utf8_percent_encode;
 use tracking_core::rust_decimal::Decimal;
-use tracking_core::{BotReason, Currency, Timestamp};
+use tracking_core::{BotReason, Currency, Payout, Timestamp};
 
 use crate::query::RESERVED;
 
@@ -30,9 +30,13 @@ impl Money {
         Self { amount: format!("{}{point}{fraction}", group(integer)), currency }
     }
 
+    pub(super) fn of_payout(payout: Payout) -> Self {
+        Self::new(payout.amount(), payout.currency())
+    }
+
     /// Whether it needs more room than a figure among others has.
     pub(super) fn is_long(&self) -> bool {
-        self.amount.len() > 12
+        self.amount.len() > 9
     }
 }
 
