@@ -171,6 +171,9 @@ pub enum Unreadable {
     /// Its body is not what its type says, or not what is expected.
     #[error("the body is not what is expected: {0}")]
     InvalidBody(String),
+    /// A parameter stands in the query, where the body is signed: the signature does not cover it.
+    #[error("the query has {0}, which the signature of the body does not cover: put it into the body")]
+    UnsignedParameter(&'static str),
 }
 
 impl Outcome {
@@ -250,6 +253,7 @@ impl Outcome {
                 Unreadable::BodyTooLarge { .. } => OutcomeKind::BodyTooLarge,
                 Unreadable::BodyIncomplete => OutcomeKind::BodyIncomplete,
                 Unreadable::InvalidBody(_) => OutcomeKind::InvalidBody,
+                Unreadable::UnsignedParameter(_) => OutcomeKind::InvalidParameter,
             },
         }
     }

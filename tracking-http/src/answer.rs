@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
-use tracking_core::Page;
+use tracking_core::{Page, Rule};
 
 use crate::pages::Asset;
 use crate::refusal::{Header, Refusal};
@@ -53,8 +53,12 @@ pub(crate) fn list<T, R>(page: Page<R>) -> Response<Bytes>
 where
     T: From<R> + Serialize,
 {
+    list_of(page, T::from)
+}
+
+pub(crate) fn list_of<T: Serialize, R>(page: Page<R>, data: impl Fn(R) -> T) -> Response<Bytes> {
     let next_cursor = page.next.map(|cursor| cursor.to_string());
-    let data: Vec<T> = page.items.into_iter().map(T::from).collect();
+    let data: Vec<T> = page.items.into_iter().map(data).collect();
     json(StatusCode::OK, &ListAnswer { success: true, data, next_cursor })
 }
 
@@ -64,8 +68,8 @@ pub(crate) fn created(location: &str, message: &str, data: impl Serialize) -> Re
 }
 
 pub(crate) fn refuse(refusal: Refusal) -> Response<Bytes> {
-    let Refusal { status, code, message, parameter, recorded, header } = refusal;
-    let error = ErrorData { code, parameter, recorded };
+    let Refusal { status, code, message, parameter, rule, recorded, header } = refusal;
+    let error = ErrorData { code, parameter, rule: rule.map(Rule::as_str), recorded };
     with_refusal_header(json(status, &ErrorAnswer { success: false, message, error }), header.as_ref())
 }
 
@@ -128,7 +132,7 @@ fn respond<const N: usize>(
 fn with_refusal_header(response: Response<Bytes>, header: Option<&Header>) -> Response<Bytes> {
     match header {
         None => response,
-        Some(Header::Allow(methods)) => with_header(response, ALLOW, methods),
+        Some(Header::Allow(methods)) => with_header(response, ALLOW, &methods.to_string()),
         Some(Header::RetryAfterSeconds(seconds)) => with_header(response, RETRY_AFTER, &seconds.to_string()),
         Some(Header::Challenge(challenge)) => with_header(response, WWW_AUTHENTICATE, challenge),
     }

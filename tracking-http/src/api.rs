@@ -5,32 +5,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use ipnet::IpNet;
 use thiserror::Error;
 use tracking_core::{
-    AffiliateId, CampaignRequest, Click, ClickRequest, PageRequest, ParameterError, Parameters, Recorded, Tracker,
-    Visitor,
+    AffiliateId, Campaign, Click, ClickRequest, Conversion, PageRequest, ParameterError, Parameters, Recorded, SubIds,
+    Tracker, Visitor,
 };
 
 use crate::answer;
-use crate::body::{self, field};
-use crate::client_ip::TrustedProxies;
+use crate::body;
+use crate::client_ip::{TrustedProxies, client_ip};
 use crate::endpoint::{Allow, Endpoint, Guarded, Match};
-use crate::guard::{Access, Guard, bearer};
+use crate::guard::{Access, Guard};
 use crate::location::Location;
 use crate::meters::Meters;
 use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
 use crate::visitor::visitor;
+use crate::wire::campaigns::CampaignData;
+use crate::wire::conversions::ConversionListed;
 use crate::wire::links::LinkTest;
-use crate::wire::{
-    AffiliateData, CampaignData, ClickListed, ClickTracked, ConversionListed, EraseClicks, Erased, NewAffiliate,
-    NewCampaign, RecordedAnswer, Status, SummaryData,
-};
-use crate::{dashboard, link_test, links, openapi, pages, query};
+use crate::wire::{AffiliateData, ClickListed, ClickTracked, RecordedAnswer, Status, SummaryData};
+use crate::{admin, dashboard, link_test, links, openapi, pages, postback, query};
 
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
@@ -132,9 +131,9 @@ impl Api {
     #[must_use]
     pub fn method_not_allowed(&self, allow: Allow) -> Response<Bytes> {
         self.meters.count_other(StatusCode::METHOD_NOT_ALLOWED);
-        let message = format!("This path takes {} only.", allow.0);
+        let message = format!("This path takes {allow} only.");
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
-        answer::refuse(refusal.header(Header::Allow(allow.0)))
+        answer::refuse(refusal.header(Header::Allow(allow)))
     }
 
     async fn respond(
@@ -144,27 +143,28 @@ impl Api {
         peer: Option<IpAddr>,
         body: Result<Bytes, BodyError>,
     ) -> Result<Response<Bytes>, Refusal> {
+        if matched.endpoint == Endpoint::Postback && request.method != Method::HEAD {
+            // Boxed, as the guarded branch below, to keep the future of a click small.
+            return Box::pin(self.postback(request, peer, body)).await;
+        }
         let at = || Location::new(matched, request);
         let query = request.uri.query();
-        if query.is_some_and(|query| query.len() > Self::MAX_QUERY_LEN) {
-            let message = format!("The query has more than {} bytes.", Self::MAX_QUERY_LEN);
-            return Err(Refusal::new(StatusCode::URI_TOO_LONG, "query_too_long", message));
-        }
         let parameters = match matched.endpoint {
+            // What can't be read in it is explained.
+            Endpoint::Guarded(Guarded::ExplainPostback) => Parameters::default(),
+            _ if query.is_some_and(|query| query.len() > Self::MAX_QUERY_LEN) => {
+                let message = format!("The query has more than {} bytes.", Self::MAX_QUERY_LEN);
+                return Err(Refusal::new(StatusCode::URI_TOO_LONG, "query_too_long", message));
+            }
             Endpoint::Go => query::parse_link(query).0,
             _ => query::parse(query)?,
         };
         match matched.endpoint {
             Endpoint::Go => self.go(&parameters, request, peer).await,
-            Endpoint::Click | Endpoint::Postback if request.method == Method::HEAD => Ok(answer::empty()),
+            Endpoint::Click if request.method == Method::HEAD => Ok(answer::empty()),
             Endpoint::Click => self.click(&parameters, visitor(request, peer, &self.trusted_proxies)).await,
-            Endpoint::Postback => {
-                let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-                // Boxed, as the guarded branch below, to keep the future of a click small.
-                let outcome = Box::pin(self.tracker.postback(&parameters, authorization.and_then(bearer))).await;
-                let outcome = outcome.map_err(Refusal::of_repeatable)?;
-                answer_postback(outcome).map(|data| answer::json(StatusCode::OK, &data))
-            }
+            // All but HEAD has been answered.
+            Endpoint::Postback => Ok(answer::empty()),
             Endpoint::Health => Ok(answer::json(StatusCode::OK, &Status { status: "ok" })),
             Endpoint::Readiness => {
                 self.tracker.ping().await?;
@@ -218,6 +218,20 @@ impl Api {
         };
         let data = ClickTracked::from(recorded.into_record());
         Ok(answer::json(StatusCode::OK, &RecordedAnswer { success: true, message: message.into(), duplicate, data }))
+    }
+
+    async fn postback(
+        &self,
+        request: &Parts,
+        peer: Option<IpAddr>,
+        body: Result<Bytes, BodyError>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let received = postback::read(request, &body, client_ip(&request.headers, peer, &self.trusted_proxies));
+        let outcome = match received.problem {
+            None => self.tracker.postback(&received.call).await.map_err(Refusal::of_repeatable)?,
+            Some(reason) => self.tracker.refuse_postback(&received.call, reason),
+        };
+        answer_postback(outcome).map(|answer| answer::json(StatusCode::OK, &answer))
     }
 
     async fn guarded(
@@ -276,44 +290,49 @@ impl Api {
                 Ok(answer::list::<ClickListed, _>(page))
             }
             Guarded::AffiliateConversions => {
-                let page = self.tracker.conversions(affiliate()?, page_request(parameters)?).await?;
+                let mut page = self.tracker.conversions(affiliate()?, page_request(parameters)?).await?;
+                if only.is_some() {
+                    page.items.iter_mut().for_each(hide_marks);
+                }
                 Ok(answer::list::<ConversionListed, _>(page))
             }
             Guarded::Campaign => {
-                Ok(answer::found(CampaignData::from(self.tracker.campaign(at.id("campaign_id")?).await?)))
+                let campaign = self.tracker.campaign(at.id("campaign_id")?).await?;
+                Ok(answer::found(campaign_data(only)(campaign)))
             }
             Guarded::Campaigns => {
-                Ok(answer::list::<CampaignData, _>(self.tracker.campaigns(page_request(parameters)?).await?))
+                let page = self.tracker.campaigns(page_request(parameters)?).await?;
+                Ok(answer::list_of(page, campaign_data(only)))
             }
-            Guarded::Affiliates | Guarded::CreateAffiliate | Guarded::CreateCampaign | Guarded::EraseClicks
-                if only.is_some() =>
-            {
-                Err(Refusal::forbidden())
-            }
-            Guarded::EraseClicks => {
-                let EraseClicks { click_id } = body::json(request, body)?;
-                let erased = self.tracker.erase(&field("click_id", click_id)?).await?;
-                Ok(answer::found(Erased { erased }))
-            }
+            _ if only.is_some() => Err(Refusal::forbidden()),
             Guarded::Affiliates => {
                 Ok(answer::list::<AffiliateData, _>(self.tracker.affiliates(page_request(parameters)?).await?))
             }
-            Guarded::CreateAffiliate => {
-                let NewAffiliate { name } = body::json(request, body)?;
-                let affiliate = self.tracker.create_affiliate(field("name", name)?).await?;
-                let location = format!("{}affiliates/{}", at.root, affiliate.id);
-                Ok(answer::created(&location, "Affiliate created successfully", AffiliateData::from(affiliate)))
+            Guarded::CreateAffiliate => admin::create_affiliate(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::ChangeAffiliate => admin::change_affiliate(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::CreateCampaign => admin::create_campaign(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::ChangeCampaign => admin::change_campaign(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::IssueKey => admin::issue_key(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::RevokeKey => admin::revoke_key(&self.tracker, at).await,
+            Guarded::Conversion => admin::conversion(&self.tracker, at).await,
+            Guarded::ChangeStatus => admin::change_status(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::DashboardPostbacks => dashboard::postbacks::show(&self.tracker, at, parameters).await,
+            Guarded::DashboardExplain => dashboard::explain::show(at, parameters),
+            Guarded::DashboardExplained => {
+                let form = body::form(request, body)?;
+                dashboard::explain::explain(&self.tracker, at, &query::parse(Some(&form))?).await
             }
-            Guarded::CreateCampaign => {
-                let NewCampaign { name, destination_url, postback_auth } = body::json(request, body)?;
-                let new = CampaignRequest::new(field("name", name)?, field("destination_url", destination_url)?)
-                    .postback_auth(postback_auth.into());
-                let made = self.tracker.create_campaign(new).await?;
-                let location = format!("{}campaigns/{}", at.root, made.campaign.id);
-                let postback_key = made.postback_key.map(|key| key.expose().to_owned());
-                let data = CampaignData { postback_key, ..made.campaign.into() };
-                Ok(answer::created(&location, "Campaign created successfully", data))
+            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, at).await,
+            Guarded::DashboardChangeStatus => {
+                let form = body::form(request, body)?;
+                dashboard::conversion::change_status(&self.tracker, at, &query::parse(Some(&form))?).await
             }
+            Guarded::Postbacks => admin::postbacks(&self.tracker, parameters, page_request(parameters)?).await,
+            Guarded::ExplainPostback => {
+                let own = client_ip(&request.headers, call.peer, &self.trusted_proxies);
+                admin::explain(&self.tracker, postback::read(request, &body, own), request).await
+            }
+            Guarded::EraseClicks => admin::erase_clicks(&self.tracker, body::json(request, body)?).await,
         }
     }
 
@@ -373,6 +392,16 @@ fn host(request: &Parts) -> Option<&str> {
 fn hide_visitor(click: &mut Click) {
     click.details.ip = None;
     click.details.user_agent = None;
+}
+
+/// Affiliates are not told what the advertiser has marked their conversions with.
+fn hide_marks(conversion: &mut Conversion) {
+    conversion.sub_ids = SubIds::default();
+}
+
+/// What whoever may see the figures of `only` is told of a campaign.
+fn campaign_data(only: Option<AffiliateId>) -> fn(Campaign) -> CampaignData {
+    if only.is_some() { CampaignData::for_affiliate } else { CampaignData::whole }
 }
 
 fn page_request(parameters: &Parameters<'_>) -> Result<PageRequest, ParameterError> {

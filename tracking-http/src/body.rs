@@ -12,8 +12,8 @@ use tracking_core::{ParameterError, ParameterProblem, ParseError};
 use crate::refusal::Refusal;
 use crate::{Api, BodyError};
 
-const JSON: &str = "application/json";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A body of JSON.
 pub(crate) fn json<T: DeserializeOwned>(request: &Parts, body: Result<Bytes, BodyError>) -> Result<T, Refusal> {
@@ -66,7 +66,7 @@ fn whole(body: Result<Bytes, BodyError>) -> Result<Bytes, Refusal> {
 }
 
 /// Without its parameters, such as the character set.
-fn media_type(request: &Parts) -> &str {
+pub(crate) fn media_type(request: &Parts) -> &str {
     let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.split(';').next().unwrap_or_default().trim()
 }

@@ -1,5 +1,7 @@
 //! Which requests are ours.
 
+use std::fmt;
+
 use http::Method;
 
 use crate::pages;
@@ -24,15 +26,28 @@ pub(crate) enum Guarded {
     Dashboard,
     DashboardLink,
     DashboardLinkTest,
+    DashboardPostbacks,
+    DashboardExplain,
+    DashboardExplained,
+    DashboardConversion,
+    DashboardChangeStatus,
     Affiliate,
     AffiliateSummary,
     AffiliateClicks,
     AffiliateConversions,
     Affiliates,
     CreateAffiliate,
+    ChangeAffiliate,
     Campaign,
     Campaigns,
     CreateCampaign,
+    ChangeCampaign,
+    IssueKey,
+    RevokeKey,
+    Conversion,
+    ChangeStatus,
+    Postbacks,
+    ExplainPostback,
     EraseClicks,
     Link,
     LinkQrCode,
@@ -42,7 +57,17 @@ pub(crate) enum Guarded {
 impl Guarded {
     /// Whether it is for people, who are shown a page whatever becomes of their request.
     pub(crate) const fn is_page(self) -> bool {
-        matches!(self, Self::Dashboard | Self::DashboardLink | Self::DashboardLinkTest)
+        matches!(
+            self,
+            Self::Dashboard
+                | Self::DashboardLink
+                | Self::DashboardLinkTest
+                | Self::DashboardPostbacks
+                | Self::DashboardExplain
+                | Self::DashboardExplained
+                | Self::DashboardConversion
+                | Self::DashboardChangeStatus
+        )
     }
 }
 
@@ -66,10 +91,11 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 23] = [
+pub(crate) static ROUTES: [Route; 37] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
+    route(Endpoint::Postback, Method::POST, "/postback", "post_postback"),
     guarded(Guarded::AffiliateClicks, Method::GET, "/affiliates/{affiliate_id}/clicks", "affiliate_clicks"),
     guarded(
         Guarded::AffiliateConversions,
@@ -81,9 +107,17 @@ pub(crate) static ROUTES: [Route; 23] = [
     guarded(Guarded::Affiliate, Method::GET, "/affiliates/{affiliate_id}", "affiliate"),
     guarded(Guarded::Affiliates, Method::GET, "/affiliates", "affiliates"),
     guarded(Guarded::CreateAffiliate, Method::POST, "/affiliates", "create_affiliate"),
+    guarded(Guarded::ChangeAffiliate, Method::PATCH, "/affiliates/{affiliate_id}", "change_affiliate"),
     guarded(Guarded::Campaign, Method::GET, "/campaigns/{campaign_id}", "campaign"),
     guarded(Guarded::Campaigns, Method::GET, "/campaigns", "campaigns"),
     guarded(Guarded::CreateCampaign, Method::POST, "/campaigns", "create_campaign"),
+    guarded(Guarded::ChangeCampaign, Method::PATCH, "/campaigns/{campaign_id}", "change_campaign"),
+    guarded(Guarded::IssueKey, Method::POST, "/campaigns/{campaign_id}/keys", "issue_key"),
+    guarded(Guarded::RevokeKey, Method::DELETE, "/campaigns/{campaign_id}/keys/{key_id}", "revoke_key"),
+    guarded(Guarded::Conversion, Method::GET, "/conversions/{conversion_id}", "conversion"),
+    guarded(Guarded::ChangeStatus, Method::POST, "/conversions/{conversion_id}/status", "change_status"),
+    guarded(Guarded::Postbacks, Method::GET, "/postbacks", "postbacks"),
+    guarded(Guarded::ExplainPostback, Method::POST, "/postback/explain", "explain_postback"),
     guarded(Guarded::EraseClicks, Method::POST, "/clicks/erase", "erase_clicks"),
     guarded(Guarded::Link, Method::GET, "/links", "link"),
     guarded(Guarded::LinkQrCode, Method::GET, "/links/qr.svg", "link_qr_code"),
@@ -91,6 +125,21 @@ pub(crate) static ROUTES: [Route; 23] = [
     guarded(Guarded::Dashboard, Method::GET, "/dashboard", "dashboard"),
     guarded(Guarded::DashboardLink, Method::GET, "/dashboard/link", "dashboard_link"),
     guarded(Guarded::DashboardLinkTest, Method::POST, "/dashboard/link", "dashboard_link_test"),
+    guarded(Guarded::DashboardPostbacks, Method::GET, "/dashboard/postbacks", "dashboard_postbacks"),
+    guarded(Guarded::DashboardExplain, Method::GET, "/dashboard/explain", "dashboard_explain"),
+    guarded(Guarded::DashboardExplained, Method::POST, "/dashboard/explain", "dashboard_explained"),
+    guarded(
+        Guarded::DashboardConversion,
+        Method::GET,
+        "/dashboard/conversions/{conversion_id}",
+        "dashboard_conversion",
+    ),
+    guarded(
+        Guarded::DashboardChangeStatus,
+        Method::POST,
+        "/dashboard/conversions/{conversion_id}/status",
+        "dashboard_change_status",
+    ),
     route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
     route(Endpoint::Health, Method::GET, "/healthz", "health"),
     route(Endpoint::Readiness, Method::GET, "/readyz", "readiness"),
@@ -123,13 +172,35 @@ impl Match {
     /// Whether the request's body is wanted. If not, it need not be read.
     #[must_use]
     pub fn reads_body(&self) -> bool {
-        ROUTES[self.route].method == Method::POST
+        [Method::POST, Method::PATCH].contains(&ROUTES[self.route].method)
     }
 }
 
-/// The methods that a path takes, as the value of an `Allow` header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allow(pub(crate) &'static str);
+/// The methods that a path takes. Printed as the value of an `Allow` header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allow([bool; METHODS.len()]);
+
+/// In the order in which they are printed. `HEAD` is taken wherever `GET` is.
+const METHODS: [(Method, &str); 4] =
+    [(Method::GET, "GET, HEAD"), (Method::POST, "POST"), (Method::PATCH, "PATCH"), (Method::DELETE, "DELETE")];
+
+impl Allow {
+    fn insert(&mut self, method: &Method) {
+        for (allowed, (known, _)) in self.0.iter_mut().zip(METHODS) {
+            *allowed |= known == *method;
+        }
+    }
+}
+
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let allowed = self.0.iter().zip(METHODS).filter(|(allowed, _)| **allowed);
+        allowed.enumerate().try_for_each(|(index, (_, (_, name)))| {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            f.write_str(name)
+        })
+    }
+}
 
 impl Resolution {
     /// Tells who a request is for, from its method and its path **below the mount point**: empty, or from the slash
@@ -141,7 +212,7 @@ impl Resolution {
         let Some(trimmed) = path.strip_prefix('/') else { return Self::NotFound };
         let trimmed = trimmed.strip_suffix('/').unwrap_or(trimmed);
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        let (mut get, mut post) = (false, false);
+        let mut allow = Allow::default();
         for (index, route) in ROUTES.iter().enumerate() {
             if !matches(route.path, trimmed) || (route.endpoint == Endpoint::Asset && !is_asset(trimmed)) {
                 continue;
@@ -149,15 +220,9 @@ impl Resolution {
             if route.method == wanted {
                 return Self::Found(Match { endpoint: route.endpoint, route: index, below: path.len() });
             }
-            get |= route.method == Method::GET;
-            post |= route.method == Method::POST;
+            allow.insert(&route.method);
         }
-        match (get, post) {
-            (true, true) => Self::MethodNotAllowed(Allow("GET, HEAD, POST")),
-            (true, false) => Self::MethodNotAllowed(Allow("GET, HEAD")),
-            (false, true) => Self::MethodNotAllowed(Allow("POST")),
-            (false, false) => Self::NotFound,
-        }
+        if allow == Allow::default() { Self::NotFound } else { Self::MethodNotAllowed(allow) }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod conformance;
 pub mod guard;
 
+mod admin;
 mod answer;
 mod api;
 mod body;
@@ -17,6 +18,7 @@ mod location;
 mod meters;
 mod openapi;
 mod pages;
+mod postback;
 mod public_url;
 mod qr;
 mod query;
@@ -34,3 +36,4 @@ pub use crate::api::{Api, BodyError};
 pub use crate::endpoint::{Allow, Match, Resolution};
 pub use crate::link::TrackingLink;
 pub use crate::public_url::{PublicUrl, UnfitPublicUrl};
+pub use crate::refusal::postback_status;

@@ -33,13 +33,18 @@ impl<'a> Location<'a> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The id in a path such as `affiliates/1/clicks` or `dashboard/conversions/42`.
+    /// A part of the path between slashes, by its place.
+    pub(crate) fn segment(&self, index: usize) -> &'a str {
+        self.path.split('/').nth(index).unwrap_or_default()
+    }
+
+    /// The id in a path such as `affiliates/1/clicks`, or in that of a page such as `dashboard/conversions/42`.
     pub(crate) fn id<T>(&self, name: &'static str) -> Result<T, ParameterError>
     where
         T: FromStr<Err = ParseError>,
     {
-        let path = self.path.strip_prefix("dashboard/").unwrap_or(self.path);
-        let segment = path.split('/').nth(1).unwrap_or_default();
-        segment.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
+        let index = if self.segment(0) == "dashboard" { 2 } else { 1 };
+        let id = self.segment(index).parse();
+        id.map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 
 use http::{Method, StatusCode};
-use tracking_core::SubIds;
+use tracking_core::{OutcomeKind, SubIds};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ComponentsBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response, ResponseBuilder,
@@ -15,11 +15,16 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::admin::EXPLAIN_SOURCE;
 use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
+use crate::postback::{Described, PARAMETERS};
+use crate::wire::campaigns::{CampaignChange, CampaignData, KeyData, NewCampaign, NewKey};
+use crate::wire::conversions::{ConversionListed, ConversionTracked, NewStatus, PostbackAnswer};
 use crate::wire::links::{LinkData, LinkTest, LinkTested};
+use crate::wire::postbacks::{Explained, PostbackListed};
 use crate::wire::{
-    AffiliateData, Answer, CampaignData, ClickListed, ClickTracked, ConversionListed, ConversionTracked, EraseClicks,
-    Erased, ErrorAnswer, ListAnswer, NewAffiliate, NewCampaign, RecordedAnswer, Status, SummaryData,
+    AffiliateChange, AffiliateData, Answer, ClickListed, ClickTracked, EraseClicks, Erased, ErrorAnswer, ListAnswer,
+    NewAffiliate, RecordedAnswer, Status, SummaryData,
 };
 
 /// The document as JSON text, for a mount point with this URL.
@@ -38,7 +43,12 @@ fn describe() -> OpenApi {
     let mut paths = Paths::new();
     for route in &ROUTES {
         if let Some(operation) = operation(route, &mut schemas) {
-            let method = if route.method == Method::POST { HttpMethod::Post } else { HttpMethod::Get };
+            let method = match route.method {
+                Method::POST => HttpMethod::Post,
+                Method::PATCH => HttpMethod::Patch,
+                Method::DELETE => HttpMethod::Delete,
+                _ => HttpMethod::Get,
+            };
             paths.add_path_operation(route.path, vec![method], operation);
         }
     }
@@ -85,28 +95,29 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 (StatusCode::OK, Body::Json(envelope::<RecordedAnswer<ClickTracked>, ClickTracked>(schemas))),
                 &[400, 404, 414, 422, 500, 503],
             ),
+            Endpoint::Postback if route.method == Method::POST => (
+                "Record a conversion, or change the status of one, by a form or JSON",
+                vec![],
+                Some(postback_body(schemas)),
+                (StatusCode::OK, Body::Json(component::<PostbackAnswer>(schemas))),
+                &[400, 401, 403, 404, 409, 413, 414, 415, 422, 429, 500, 503],
+            ),
             Endpoint::Postback => (
-                "Record a conversion",
-                vec![
-                    id_in_query("affiliate_id", "Whose click it was.", Required::True),
-                    text("click_id", "The click that brought the buyer.", Required::True),
-                    text("amount", "A decimal from 0, with up to 12 and 6 digits: 100, 99.95.", Required::True),
-                    text("currency", "ISO 4217.", Required::True),
-                    id_in_query("campaign_id", "If left out, that of the latest click with this id.", Required::False),
-                    text("event", "What happened; `conversion` if left out.", Required::False),
-                    text(
-                        "transaction_id",
-                        "Your number of it. Without one, one conversion per click and event.",
-                        Required::False,
-                    ),
-                    text("token", "The campaign's postback key, if it is not sent as a bearer token.", Required::False),
-                ],
+                "Record a conversion, or change the status of one",
+                postback_parameters(),
                 None,
-                (StatusCode::OK, Body::Json(envelope::<RecordedAnswer<ConversionTracked>, ConversionTracked>(schemas))),
-                &[400, 401, 404, 409, 414, 422, 500, 503],
+                (StatusCode::OK, Body::Json(component::<PostbackAnswer>(schemas))),
+                &[400, 401, 403, 404, 409, 414, 422, 429, 500, 503],
             ),
             Endpoint::Guarded(guarded) => match guarded {
-                Guarded::Dashboard | Guarded::DashboardLink | Guarded::DashboardLinkTest => return None,
+                Guarded::Dashboard
+                | Guarded::DashboardLink
+                | Guarded::DashboardLinkTest
+                | Guarded::DashboardPostbacks
+                | Guarded::DashboardExplain
+                | Guarded::DashboardExplained
+                | Guarded::DashboardConversion
+                | Guarded::DashboardChangeStatus => return None,
                 Guarded::Link => (
                     "Make a tracking link",
                     link_marks(),
@@ -186,6 +197,67 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     None,
                     (StatusCode::OK, Body::Json(envelope::<ListAnswer<CampaignData>, CampaignData>(schemas))),
                     &[400, 401, 414, 422, 500, 503],
+                ),
+                Guarded::ChangeAffiliate => (
+                    "Change an affiliate, pause him, or end his pause",
+                    vec![id_in_path("affiliate_id")],
+                    Some(json_body(component::<AffiliateChange>(schemas))),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<AffiliateData>, AffiliateData>(schemas))),
+                    &[400, 401, 403, 404, 413, 414, 415, 422, 500, 503],
+                ),
+                Guarded::ChangeCampaign => (
+                    "Change a campaign, pause it, or end its pause",
+                    vec![id_in_path("campaign_id")],
+                    Some(json_body(component::<CampaignChange>(schemas))),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<CampaignData>, CampaignData>(schemas))),
+                    &[400, 401, 403, 404, 413, 414, 415, 422, 500, 503],
+                ),
+                Guarded::IssueKey => (
+                    "Make a postback key",
+                    vec![id_in_path("campaign_id")],
+                    Some(json_body(component::<NewKey>(schemas))),
+                    (StatusCode::CREATED, Body::Json(envelope::<RecordedAnswer<KeyData>, KeyData>(schemas))),
+                    &[400, 401, 403, 404, 409, 413, 414, 415, 422, 500, 503],
+                ),
+                Guarded::RevokeKey => (
+                    "Take a postback key from a campaign, for good",
+                    vec![id_in_path("campaign_id"), number_in_path("key_id")],
+                    None,
+                    (StatusCode::OK, Body::Json(envelope::<Answer<CampaignData>, CampaignData>(schemas))),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::Conversion => (
+                    "Show a conversion, and how its status has changed",
+                    vec![number_in_path("conversion_id")],
+                    None,
+                    (StatusCode::OK, Body::Json(envelope::<Answer<ConversionTracked>, ConversionTracked>(schemas))),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::ChangeStatus => (
+                    "Approve or reject a conversion",
+                    vec![number_in_path("conversion_id")],
+                    Some(json_body(component::<NewStatus>(schemas))),
+                    (StatusCode::OK, Body::Json(component::<PostbackAnswer>(schemas))),
+                    &[400, 401, 403, 404, 409, 413, 414, 415, 422, 500, 503],
+                ),
+                Guarded::Postbacks => (
+                    "List the calls of the postback route and what became of them, newest first",
+                    postback_filters(),
+                    None,
+                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<PostbackListed>, PostbackListed>(schemas))),
+                    &[400, 401, 403, 414, 422, 500, 503],
+                ),
+                Guarded::ExplainPostback => (
+                    "Tell what would become of a postback, rule by rule, and write nothing",
+                    vec![text(
+                        EXPLAIN_SOURCE,
+                        "The address that it would come from; that of this call if left out. It may stand in the body, too, \
+                         unless that is signed.",
+                        Required::False,
+                    )],
+                    Some(postback_body(schemas)),
+                    (StatusCode::OK, Body::Json(envelope::<Answer<Explained>, Explained>(schemas))),
+                    &[400, 401, 403, 500, 503],
                 ),
                 Guarded::EraseClicks => (
                     "Make the clicks with an id anonymous, for a person who asks for it",
@@ -298,7 +370,9 @@ fn response(status: StatusCode, body: Body) -> Response {
             response.header("Location", header(Type::String, "The destination, with its macros filled in."))
         }
         StatusCode::UNAUTHORIZED => response.header("WWW-Authenticate", header(Type::String, "What to send.")),
-        StatusCode::SERVICE_UNAVAILABLE => response.header("Retry-After", header(Type::Integer, "Seconds to wait.")),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            response.header("Retry-After", header(Type::Integer, "Seconds to wait."))
+        }
         _ => response,
     }
     .build()
@@ -318,6 +392,58 @@ fn json_or_form_body(schema: RefOr<Schema>) -> RequestBody {
         .content("application/x-www-form-urlencoded", content())
         .required(Some(Required::True))
         .build()
+}
+
+/// What a postback is asked for, as parameters of a query.
+fn postback_parameters() -> Vec<Parameter> {
+    let parameter = |parameter: &Described| {
+        let required = if parameter.name == "click_id" { Required::True } else { Required::False };
+        query(parameter.name, parameter.description, required, described(parameter))
+    };
+    PARAMETERS.iter().map(parameter).collect()
+}
+
+/// The same as fields of a form, or of JSON, where numbers may be written as numbers.
+fn postback_body(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
+    const NAME: &str = "PostbackFields";
+    let mut fields = ObjectBuilder::new()
+        .description(Some("A JSON object has texts, numbers, true, false and null, which is as if it was left out."))
+        .required("click_id");
+    for parameter in &PARAMETERS {
+        let text = described(parameter).description(Some(parameter.description));
+        let field = match parameter.example.parse::<f64>() {
+            Ok(_) => text.schema_type(SchemaType::from_iter([Type::String, Type::Number])),
+            Err(_) => text,
+        };
+        fields = fields.property(parameter.name, field);
+    }
+    schemas.push((NAME.to_owned(), fields.build().into()));
+    json_or_form_body(RefOr::Ref(Ref::from_schema_name(NAME)))
+}
+
+fn described(parameter: &Described) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).examples([parameter.example])
+}
+
+/// What the postback log can be asked for.
+fn postback_filters() -> Vec<Parameter> {
+    let codes = OutcomeKind::ALL.iter().map(|kind| kind.code());
+    let outcome = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+    let problems = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(false.into()));
+    let time = || {
+        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+    };
+    vec![
+        query("outcome", "Those with this outcome.", Required::False, outcome),
+        query("problems", "Whether only those that were not taken.", Required::False, problems),
+        id_in_query("affiliate_id", "Those of this affiliate.", Required::False),
+        id_in_query("campaign_id", "Those of this campaign.", Required::False),
+        text("click_id", "Those that named this click.", Required::False),
+        query("from", "Those that were received then or later.", Required::False, time()),
+        query("to", "Those that were received before.", Required::False, time()),
+        limit(),
+        cursor(),
+    ]
 }
 
 /// The parameters of a tracking link that is followed. `minted` says when a click id is made.
@@ -342,11 +468,20 @@ fn link_marks() -> Vec<Parameter> {
 }
 
 fn id_in_path(name: &str) -> Parameter {
+    in_path(name, id())
+}
+
+/// For numbers that may be greater than the ids of affiliates and campaigns.
+fn number_in_path(name: &str) -> Parameter {
+    in_path(name, ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)))
+}
+
+fn in_path(name: &str, schema: ObjectBuilder) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
-        .schema(Some(id()))
+        .schema(Some(schema))
         .build()
 }
 

@@ -12,12 +12,12 @@ mod postbacks;
 
 use askama::Template;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionStatus, EventName, PostbackAuth,
-    Summary, Totals,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionStatus, EventName,
+    PostbackAuth, Summary, Totals,
 };
 
 pub(crate) use self::assets::{Asset, asset};
-pub(crate) use self::conversion::{ConversionPage, Record};
+pub(crate) use self::conversion::ConversionPage;
 pub(crate) use self::explain::ExplainPage;
 use self::format::{Money, Percent, encoded, shell_quoted};
 pub(crate) use self::link::{LinkPage, Made};

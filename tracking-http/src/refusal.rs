@@ -1,10 +1,13 @@
 //! Answers that say no: one place from which status, code, message and headers come.
 
 use http::StatusCode;
-use tracking_core::{ClickError, Outcome, ParameterError, StoreError, error_chain};
+use tracking_core::{
+    ClickError, KeyError, Outcome, OutcomeKind, ParameterError, Rule, StoreError, Unreadable, error_chain,
+};
 
+use crate::endpoint::Allow;
 use crate::query::MalformedQuery;
-use crate::wire::{ConversionTracked, RecordedAnswer};
+use crate::wire::conversions::{ConversionTracked, PostbackAnswer};
 
 /// Why a request is not answered as it wished.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) parameter: Option<&'static str>,
+    /// Which rule of postbacks it was.
+    pub(crate) rule: Option<Rule>,
     pub(crate) recorded: Option<Box<ConversionTracked>>,
     pub(crate) header: Option<Header>,
 }
@@ -20,14 +25,14 @@ pub(crate) struct Refusal {
 /// The header without which the status would not be complete.
 #[derive(Debug)]
 pub(crate) enum Header {
-    Allow(&'static str),
-    RetryAfterSeconds(u16),
+    Allow(Allow),
+    RetryAfterSeconds(u64),
     Challenge(&'static str),
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), parameter: None, recorded: None, header: None }
+        Self { status, code, message: message.into(), parameter: None, rule: None, recorded: None, header: None }
     }
 
     pub(crate) fn header(mut self, header: Header) -> Self {
@@ -35,7 +40,7 @@ impl Refusal {
         self
     }
 
-    fn parameter(mut self, parameter: &'static str) -> Self {
+    pub(crate) fn parameter(mut self, parameter: &'static str) -> Self {
         self.parameter = Some(parameter);
         self
     }
@@ -73,6 +78,10 @@ impl From<StoreError> for Refusal {
             StoreError::UnknownClick(_) => {
                 Self::new(StatusCode::NOT_FOUND, "unknown_click", "There is no such click.").parameter("click_id")
             }
+            StoreError::UnknownConversion(id) => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_conversion", format!("There is no conversion {id}."))
+                    .parameter("conversion_id")
+            }
             StoreError::Full { .. } => {
                 tracing::warn!(error = %error_chain(&error), "request refused");
                 unavailable("store_full", "The store is full: nothing was recorded. Tell the operator of this service.")
@@ -89,7 +98,39 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Store(error) => error.into(),
+            KeyError::Unknown(_) => Self::unknown_key(),
+            KeyError::TooMany => {
+                let message = format!("There are too many keys: {error}.");
+                Self::new(StatusCode::CONFLICT, "too_many_keys", message)
+            }
+            error => {
+                tracing::error!(error = %error_chain(&error), "keys could not be changed");
+                Self::internal()
+            }
+        }
+    }
+}
+
 impl Refusal {
+    pub(crate) fn unknown_key() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown_key", "The campaign has no such key.").parameter("key_id")
+    }
+
+    /// For a field that has the wrong form.
+    pub(crate) fn malformed(parameter: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", format!("{parameter} is not valid: {problem}."))
+            .parameter(parameter)
+    }
+
+    /// For a field that has the right form, and says what can't be.
+    pub(crate) fn unfit(parameter: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, ..Self::malformed(parameter, problem) }
+    }
+
     pub(crate) fn unknown_caller() -> Self {
         let message = "Log in, or send the access token as a bearer token.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
@@ -135,32 +176,118 @@ impl Refusal {
     }
 }
 
+/// The status that a postback with this outcome is answered with.
+///
+/// Two outcomes have another one now and then: an [`InvalidParameter`](OutcomeKind::InvalidParameter) that has the right
+/// form, and is refused for what it says, such as an amount with too many digits, is answered with 422; and
+/// [`Failed`](OutcomeKind::Failed) with 500 if to try again does not help.
+#[must_use]
+pub const fn postback_status(kind: OutcomeKind) -> StatusCode {
+    match kind {
+        OutcomeKind::Accepted | OutcomeKind::Duplicate | OutcomeKind::StatusChanged => StatusCode::OK,
+        OutcomeKind::InvalidParameter
+        | OutcomeKind::MalformedQuery
+        | OutcomeKind::BodyIncomplete
+        | OutcomeKind::InvalidBody => StatusCode::BAD_REQUEST,
+        OutcomeKind::MissingKey | OutcomeKind::WrongKey | OutcomeKind::WrongSignature | OutcomeKind::StaleSignature => {
+            StatusCode::UNAUTHORIZED
+        }
+        OutcomeKind::AddressNotAllowed => StatusCode::FORBIDDEN,
+        OutcomeKind::UnknownAffiliate | OutcomeKind::UnknownCampaign | OutcomeKind::UnknownClick => {
+            StatusCode::NOT_FOUND
+        }
+        OutcomeKind::Conflict | OutcomeKind::StatusConflict | OutcomeKind::AlreadyConverted => StatusCode::CONFLICT,
+        OutcomeKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        OutcomeKind::QueryTooLong => StatusCode::URI_TOO_LONG,
+        OutcomeKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        OutcomeKind::ForgedClickId
+        | OutcomeKind::AffiliatePaused
+        | OutcomeKind::CampaignPaused
+        | OutcomeKind::WrongCurrency
+        | OutcomeKind::EventNotAllowed
+        | OutcomeKind::OutsideWindow
+        | OutcomeKind::TooFast
+        | OutcomeKind::BeforeClick
+        | OutcomeKind::DailyCapReached => StatusCode::UNPROCESSABLE_ENTITY,
+        OutcomeKind::TooManyFailures => StatusCode::TOO_MANY_REQUESTS,
+        OutcomeKind::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        // An outcome that is not in this table, which a test would have noticed.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 /// The one place where what became of a postback becomes an answer.
-pub(crate) fn answer_postback(outcome: Outcome) -> Result<RecordedAnswer<ConversionTracked>, Refusal> {
-    let (code, summary) = (outcome.code(), outcome.summary());
+pub(crate) fn answer_postback(outcome: Outcome) -> Result<PostbackAnswer, Refusal> {
     let message = match outcome.remedy() {
-        Some(remedy) => format!("{summary} {remedy}"),
-        None => summary,
+        Some(remedy) => format!("{} {remedy}", outcome.summary()),
+        None => outcome.summary(),
     };
-    let duplicate = matches!(outcome, Outcome::Duplicate(_));
-    let refusal = match outcome {
-        Outcome::Accepted(conversion) | Outcome::Duplicate(conversion) => {
-            return Ok(RecordedAnswer { success: true, message: message.into(), duplicate, data: conversion.into() });
-        }
-        Outcome::Conflict { recorded, .. } => {
-            let recorded = Some(Box::new(recorded.into()));
-            Refusal { recorded, ..Refusal::new(StatusCode::CONFLICT, code, message) }
-        }
-        Outcome::UnknownAffiliate(_) => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("affiliate_id"),
-        Outcome::UnknownCampaign(_) => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("campaign_id"),
-        Outcome::UnknownClick { .. } => Refusal::new(StatusCode::NOT_FOUND, code, message).parameter("click_id"),
-        Outcome::ForgedClickId(_) => {
-            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).parameter("click_id")
-        }
-        Outcome::MissingKey(_) | Outcome::WrongKey(_) => Refusal::new(StatusCode::UNAUTHORIZED, code, message)
-            .parameter("token")
-            .header(Header::Challenge(r#"Bearer realm="Postbacks""#)),
-        Outcome::InvalidParameter(error) => Refusal { message, ..error.into() },
+    let (conversion, duplicate, previous_status) = match outcome {
+        Outcome::Accepted(conversion) => (conversion, false, None),
+        Outcome::Duplicate(conversion) => (conversion, true, None),
+        Outcome::StatusChanged { conversion, from } => (conversion, false, Some(from.into())),
+        refused => return Err(refuse_postback(refused, message)),
     };
-    Err(refusal)
+    Ok(PostbackAnswer { success: true, message, duplicate, previous_status, data: conversion.into() })
+}
+
+fn refuse_postback(outcome: Outcome, message: String) -> Refusal {
+    let kind = outcome.kind();
+    let mut refusal = Refusal::new(postback_status(kind), kind.code(), message);
+    refusal.rule = Some(kind.rule());
+    refusal.parameter = match &outcome {
+        Outcome::UnknownAffiliate(_) => Some("affiliate_id"),
+        Outcome::UnknownCampaign(_) => Some("campaign_id"),
+        Outcome::UnknownClick { .. } | Outcome::ForgedClickId(_) => Some("click_id"),
+        Outcome::MissingKey(_) | Outcome::WrongKey(_) => Some("token"),
+        Outcome::StatusConflict { .. } => Some("status"),
+        Outcome::WrongCurrency { .. } => Some("currency"),
+        Outcome::EventNotAllowed { .. } => Some("event"),
+        Outcome::BeforeClick { .. } => Some("timestamp"),
+        Outcome::InvalidParameter(error) => Some(error.name),
+        Outcome::Unreadable(Unreadable::UnsignedParameter(name)) => Some(name),
+        Outcome::Accepted(_)
+        | Outcome::Duplicate(_)
+        | Outcome::StatusChanged { .. }
+        | Outcome::Conflict { .. }
+        | Outcome::AlreadyConverted(_)
+        | Outcome::AddressNotAllowed(_)
+        | Outcome::WrongSignature(_)
+        | Outcome::StaleSignature(_)
+        | Outcome::TooManyFailures { .. }
+        | Outcome::AffiliatePaused { .. }
+        | Outcome::CampaignPaused { .. }
+        | Outcome::OutsideWindow { .. }
+        | Outcome::TooFast { .. }
+        | Outcome::DailyCapReached { .. }
+        | Outcome::Unreadable(_) => None,
+    };
+    match &outcome {
+        Outcome::TooManyFailures { retry_after } => {
+            refusal.header = Some(Header::RetryAfterSeconds(retry_after.as_secs()));
+        }
+        Outcome::InvalidParameter(error) if error.problem.is_well_formed() => {
+            refusal.status = StatusCode::UNPROCESSABLE_ENTITY;
+        }
+        _ if refusal.status == StatusCode::UNAUTHORIZED => {
+            refusal.header = Some(Header::Challenge(r#"Bearer realm="Postbacks""#));
+        }
+        _ => {}
+    }
+    refusal.recorded = outcome.recorded().map(|recorded| Box::new(recorded.clone().into()));
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_a_status() {
+        for kind in OutcomeKind::ALL {
+            let status = postback_status(*kind);
+            assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{kind}");
+            assert_eq!(status.is_success(), kind.is_success(), "{kind}");
+        }
+    }
 }

@@ -1,18 +1,23 @@
 //! What goes over the wire: the JSON of requests and answers, from which the OpenAPI document is made.
 
+pub(crate) mod campaigns;
+pub(crate) mod conversions;
 pub(crate) mod links;
+pub(crate) mod number;
+pub(crate) mod postbacks;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer, Serialize};
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
-    Affiliate, AffiliateId, BotReason, Campaign, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, ClientIp,
-    Conversion, ConversionId, Currency, DestinationUrl, EventName, Name, Source, SubId, Summary, Timestamp,
-    TransactionId, UserAgent,
+    Affiliate, AffiliateId, BotReason, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, ClientIp, Currency,
+    Name, Source, SubId, Summary, Tally, Timestamp, Totals, UserAgent,
 };
 use utoipa::ToSchema;
+
+use self::conversions::ConversionTracked;
+use self::number::exact_number;
 
 /// The answer to a call that records something.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,6 +72,10 @@ pub(crate) struct ErrorData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "click_id")]
     pub(crate) parameter: Option<&'static str>,
+    /// The rule of postbacks that it breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "click")]
+    pub(crate) rule: Option<&'static str>,
     /// With which conversion a postback is in conflict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) recorded: Option<Box<ConversionTracked>>,
@@ -89,49 +98,6 @@ impl From<Click> for ClickTracked {
     fn from(click: Click) -> Self {
         let Click { affiliate_id, campaign_id, click_id, created_at: timestamp, .. } = click;
         Self { click_id, affiliate_id, campaign_id, timestamp }
-    }
-}
-
-/// A conversion, as `/postback` answers it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ConversionTracked {
-    #[schema(value_type = i64, example = 42, minimum = 1)]
-    pub(crate) conversion_id: ConversionId,
-    #[schema(value_type = String, example = "abc123")]
-    pub(crate) click_id: ClickId,
-    #[schema(value_type = i32, example = 1, minimum = 1)]
-    pub(crate) affiliate_id: AffiliateId,
-    #[schema(value_type = i32, example = 10, minimum = 1)]
-    pub(crate) campaign_id: CampaignId,
-    #[schema(value_type = String, example = "conversion")]
-    pub(crate) event: EventName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false, example = "order-1001")]
-    pub(crate) transaction_id: Option<TransactionId>,
-    /// Exact, with up to six fractional digits.
-    #[serde(serialize_with = "exact_number")]
-    #[schema(value_type = f64, example = 100, minimum = 0)]
-    pub(crate) amount: Decimal,
-    /// ISO 4217.
-    #[schema(value_type = String, example = "USD", min_length = 3, max_length = 3)]
-    pub(crate) currency: Currency,
-    #[schema(value_type = String, format = DateTime, example = "2023-08-23T16:45:30.456Z")]
-    pub(crate) timestamp: Timestamp,
-}
-
-impl From<Conversion> for ConversionTracked {
-    fn from(conversion: Conversion) -> Self {
-        Self {
-            conversion_id: conversion.id,
-            click_id: conversion.click_id,
-            affiliate_id: conversion.affiliate_id,
-            campaign_id: conversion.campaign_id,
-            event: conversion.event,
-            transaction_id: conversion.transaction_id,
-            amount: conversion.amount.as_decimal(),
-            currency: conversion.currency,
-            timestamp: conversion.created_at,
-        }
     }
 }
 
@@ -213,43 +179,17 @@ impl From<Click> for ClickListed {
     }
 }
 
-/// A conversion in a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ConversionListed {
-    #[schema(value_type = i64, example = 42, minimum = 1)]
-    pub(crate) id: ConversionId,
-    #[schema(value_type = String, example = "abc123")]
-    pub(crate) click_id: ClickId,
-    #[schema(value_type = i32, example = 10, minimum = 1)]
-    pub(crate) campaign_id: CampaignId,
-    #[schema(value_type = String, example = "conversion")]
-    pub(crate) event: EventName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false, example = "order-1001")]
-    pub(crate) transaction_id: Option<TransactionId>,
-    /// Exact, with up to six fractional digits.
-    #[serde(serialize_with = "exact_number")]
-    #[schema(value_type = f64, example = 100, minimum = 0)]
-    pub(crate) amount: Decimal,
-    /// ISO 4217.
-    #[schema(value_type = String, example = "USD", min_length = 3, max_length = 3)]
-    pub(crate) currency: Currency,
-    #[schema(value_type = String, format = DateTime, example = "2023-08-23T16:45:30.456Z")]
-    pub(crate) created_at: Timestamp,
+/// Whether something takes part, or rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ActivityStatus {
+    Active,
+    Paused,
 }
 
-impl From<Conversion> for ConversionListed {
-    fn from(conversion: Conversion) -> Self {
-        Self {
-            id: conversion.id,
-            click_id: conversion.click_id,
-            campaign_id: conversion.campaign_id,
-            event: conversion.event,
-            transaction_id: conversion.transaction_id,
-            amount: conversion.amount.as_decimal(),
-            currency: conversion.currency,
-            created_at: conversion.created_at,
-        }
+impl ActivityStatus {
+    fn of(paused_at: Option<Timestamp>) -> Self {
+        if paused_at.is_some() { Self::Paused } else { Self::Active }
     }
 }
 
@@ -260,14 +200,22 @@ pub(crate) struct AffiliateData {
     pub(crate) id: AffiliateId,
     #[schema(value_type = String, example = "Ada's reviews")]
     pub(crate) name: Name,
+    pub(crate) status: ActivityStatus,
+    /// Since when conversions of new clicks are not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
+    pub(crate) paused_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
     pub(crate) created_at: Timestamp,
+    /// 1, and one more with each change.
+    #[schema(value_type = i64, example = 1, minimum = 1)]
+    pub(crate) version: u32,
 }
 
 impl From<Affiliate> for AffiliateData {
     fn from(affiliate: Affiliate) -> Self {
-        let Affiliate { id, name, created_at } = affiliate;
-        Self { id, name, created_at }
+        let Affiliate { id, name, paused_at, created_at, version } = affiliate;
+        Self { id, name, status: ActivityStatus::of(paused_at), paused_at, created_at, version }
     }
 }
 
@@ -284,13 +232,17 @@ pub(crate) struct SummaryData {
     /// Those of them that are the first of a person for a campaign in 24 hours.
     #[schema(value_type = i64, minimum = 0)]
     pub(crate) unique_clicks: u64,
+    /// Those that are pending or approved.
     #[schema(value_type = i64, minimum = 0)]
     pub(crate) conversions: u64,
     /// Conversions per click, 0.25 for one in four; 0 while there are no clicks.
     #[schema(minimum = 0)]
     pub(crate) conversion_rate: f64,
-    /// One sum per currency, in the order of the codes.
-    pub(crate) revenue: Vec<Revenue>,
+    /// What these conversions are worth: one sum per currency, in the order of the codes.
+    pub(crate) revenue: Vec<Sum>,
+    /// What the affiliate gets for them.
+    pub(crate) payout: Vec<Sum>,
+    pub(crate) by_status: SummaryByStatus,
 }
 
 impl SummaryData {
@@ -300,67 +252,56 @@ impl SummaryData {
             clicks: summary.clicks,
             human_clicks: summary.human_clicks,
             unique_clicks: summary.unique_clicks,
-            conversions: summary.conversions,
+            conversions: summary.conversions(),
             conversion_rate: summary.conversion_rate(),
-            revenue: summary.revenue.iter().map(|(currency, amount)| Revenue { currency, amount }).collect(),
+            revenue: sums(&summary.revenue()),
+            payout: sums(&summary.payout()),
+            by_status: SummaryByStatus {
+                pending: (&summary.pending).into(),
+                approved: (&summary.approved).into(),
+                rejected: (&summary.rejected).into(),
+            },
         }
     }
 }
 
+/// Conversions of each status.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SummaryByStatus {
+    pub(crate) pending: TallyData,
+    pub(crate) approved: TallyData,
+    pub(crate) rejected: TallyData,
+}
+
+/// Conversions of one status.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TallyData {
+    #[schema(value_type = i64, minimum = 0)]
+    pub(crate) conversions: u64,
+    pub(crate) revenue: Vec<Sum>,
+    pub(crate) payout: Vec<Sum>,
+}
+
+impl From<&Tally> for TallyData {
+    fn from(tally: &Tally) -> Self {
+        let Tally { conversions, revenue, payout } = tally;
+        Self { conversions: *conversions, revenue: sums(revenue), payout: sums(payout) }
+    }
+}
+
+fn sums(totals: &Totals) -> Vec<Sum> {
+    totals.iter().map(|(currency, amount)| Sum { currency, amount }).collect()
+}
+
 /// An exact sum of amounts in one currency.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Revenue {
+pub(crate) struct Sum {
     /// ISO 4217.
     #[schema(value_type = String, example = "USD", min_length = 3, max_length = 3)]
     pub(crate) currency: Currency,
     #[serde(serialize_with = "exact_number")]
     #[schema(value_type = f64, example = 100, minimum = 0)]
     pub(crate) amount: Decimal,
-}
-
-/// A campaign.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CampaignData {
-    #[schema(value_type = i32, example = 10, minimum = 1)]
-    pub(crate) id: CampaignId,
-    #[schema(value_type = String, example = "Shop")]
-    pub(crate) name: Name,
-    #[schema(value_type = String, example = "https://shop.example/?ref={click_id}")]
-    pub(crate) destination_url: DestinationUrl,
-    pub(crate) postback_auth: PostbackAuth,
-    /// The key that the advertiser has to send with each postback. Present only in the answer to the call that created
-    /// the campaign: it can't be had again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(crate) postback_key: Option<String>,
-    #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
-    pub(crate) created_at: Timestamp,
-}
-
-impl From<Campaign> for CampaignData {
-    fn from(campaign: Campaign) -> Self {
-        let Campaign { id, name, destination, postback_key, created_at } = campaign;
-        let postback_auth = if postback_key.is_some() { PostbackAuth::Key } else { PostbackAuth::Open };
-        Self { id, name, destination_url: destination, postback_auth, postback_key: None, created_at }
-    }
-}
-
-/// Who may send a campaign's postbacks: whoever has its postback key, or anyone.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PostbackAuth {
-    #[default]
-    Key,
-    Open,
-}
-
-impl From<PostbackAuth> for tracking_core::PostbackAuth {
-    fn from(auth: PostbackAuth) -> Self {
-        match auth {
-            PostbackAuth::Key => Self::Key,
-            PostbackAuth::Open => Self::Open,
-        }
-    }
 }
 
 /// An affiliate to be created.
@@ -372,20 +313,18 @@ pub(crate) struct NewAffiliate {
     pub(crate) name: Option<String>,
 }
 
-/// A campaign to be created.
+/// What is to be changed about an affiliate: what is left out stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewCampaign {
+pub(crate) struct AffiliateChange {
     /// 1 to 100 characters.
-    #[schema(value_type = String, required = true, example = "Shop", min_length = 1, max_length = 100)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, example = "Ada's reviews", min_length = 1, max_length = 100)]
     pub(crate) name: Option<String>,
-    /// An absolute http or https URL, in whose path, query and fragment macros such as {click_id} may stand.
-    #[schema(value_type = String, required = true, example = "https://shop.example/?ref={click_id}", max_length = 2000)]
-    pub(crate) destination_url: Option<String>,
-    /// `key` if left out.
-    #[serde(default)]
-    #[schema(required = false)]
-    pub(crate) postback_auth: PostbackAuth,
+    /// Whether he is to rest: conversions of clicks that come from then on are not taken.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    pub(crate) paused: Option<bool>,
 }
 
 /// A click that is to be made anonymous.
@@ -412,7 +351,11 @@ pub(crate) struct Status {
     pub(crate) status: &'static str,
 }
 
-/// A decimal as a JSON number with exactly its digits, which no float could promise.
-fn exact_number<S: Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
-    RawValue::from_string(value.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+/// A field that may be left out, and not be null.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }

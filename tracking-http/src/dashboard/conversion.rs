@@ -2,31 +2,17 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tracking_core::{
-    AffiliateId, ChangedBy, Conversion, ConversionId, Outcome, ParameterError, Parameters, StoreError, Tracker,
-};
+use tracking_core::{ChangedBy, Conversion, ConversionId, Outcome, ParameterError, Parameters, Tracker};
 
 use super::rendered;
 use crate::answer;
 use crate::location::Location;
-use crate::pages::{ConversionPage, Record};
+use crate::pages::ConversionPage;
 use crate::refusal::Refusal;
 
-/// The conversion with its history, for somebody who may see everything, or for the affiliate `only`.
-pub(crate) async fn show(
-    tracker: &Tracker,
-    only: Option<AffiliateId>,
-    at: &Location<'_>,
-) -> Result<Response<Bytes>, Refusal> {
-    let found = match (tracker.conversion(at.id("conversion_id")?).await, only) {
-        // What others have is no affair of his, not even whether they have it.
-        (Err(StoreError::UnknownConversion(_)), Some(_)) => return Err(Refusal::forbidden()),
-        (found, _) => found?,
-    };
-    if only.is_some_and(|own| own != found.affiliate_id) {
-        return Err(Refusal::forbidden());
-    }
-    page(tracker, only, at, &found, "", None).await
+/// The conversion with its history.
+pub(crate) async fn show(tracker: &Tracker, at: &Location<'_>) -> Result<Response<Bytes>, Refusal> {
+    page(tracker, at, at.id("conversion_id")?, "", None).await
 }
 
 /// Changes the status, and leads back to where the form was. A change that is refused shows why.
@@ -40,7 +26,7 @@ pub(crate) async fn change_status(
         Ok(conversion) => Ok(answer::see_other(&format!("{}{}", at.root, back(&conversion, form)))),
         Err(refusal) => {
             let reason = form.text("reason").ok().flatten().unwrap_or_default();
-            page(tracker, None, at, &tracker.conversion(id).await?, reason, Some(&refusal)).await
+            page(tracker, at, id, reason, Some(&refusal)).await
         }
     }
 }
@@ -59,7 +45,8 @@ async fn changed(
     Ok(match tracker.change_status(id, status, ChangedBy::Admin, reason).await? {
         Outcome::StatusChanged { conversion, .. } | Outcome::Duplicate(conversion) => Ok(conversion),
         outcome => {
-            let message = format!("{} Somebody may have changed it meanwhile: this is how it is now.", outcome.summary());
+            let message =
+                format!("{} Somebody may have changed it meanwhile: this is how it is now.", outcome.summary());
             Err(Refusal::new(StatusCode::CONFLICT, outcome.code(), message))
         }
     })
@@ -77,18 +64,20 @@ fn back(conversion: &Conversion, form: &Parameters<'_>) -> String {
 
 async fn page(
     tracker: &Tracker,
-    only: Option<AffiliateId>,
     at: &Location<'_>,
-    conversion: &Conversion,
+    id: ConversionId,
     reason: &str,
     refusal: Option<&Refusal>,
 ) -> Result<Response<Bytes>, Refusal> {
-    let record = Record {
-        conversion,
-        changes: &tracker.status_changes(conversion.id).await?,
+    let conversion = tracker.conversion(id).await?;
+    let page = ConversionPage {
+        root: &at.root,
+        conversion: &conversion,
+        changes: &tracker.status_changes(id).await?,
         affiliate: &tracker.affiliate(conversion.affiliate_id).await?,
         campaign: &tracker.campaign(conversion.campaign_id).await?,
+        reason,
+        refusal,
     };
-    let page = ConversionPage { root: &at.root, viewer_is_affiliate: only.is_some(), record, reason, refusal };
     Ok(answer::page(rendered(page.render())?, refusal))
 }

@@ -15,13 +15,8 @@ use crate::{Api, answer, query};
 /// The form, with the call that is named in the query, which is not looked at before somebody asks for it.
 pub(crate) fn show(at: &Location<'_>, parameters: &Parameters<'_>) -> Result<Response<Bytes>, Refusal> {
     let text = |name| parameters.text(name).ok().flatten().unwrap_or_default();
-    let page = ExplainPage {
-        root: &at.root,
-        call: text("call"),
-        source: text("source"),
-        refusal: None,
-        explanation: None,
-    };
+    let page =
+        ExplainPage { root: &at.root, call: text("call"), source: text("source"), refusal: None, explanation: None };
     Ok(answer::page(rendered(page.render())?, None))
 }
 

@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use http::Response;
-use tracking_core::{PageRequest, ParameterError, Parameters, PostbackFilter, Timestamp, Tracker};
+use tracking_core::{Limit, PageRequest, Parameters, PostbackFilter, Timestamp, Tracker};
 
 use super::{limit, rendered};
-use crate::answer;
 use crate::location::Location;
 use crate::pages::{FilterForm, PostbacksPage};
 use crate::refusal::Refusal;
+use crate::{admin, answer};
 
 /// How many calls are on a page.
-const CALLS: tracking_core::Limit = limit(50);
+const CALLS: Limit = limit(50);
 
 /// The form with what it says, and the calls that this admits.
 pub(crate) async fn show(
@@ -22,7 +22,7 @@ pub(crate) async fn show(
     let parameters = &with_offsets(parameters);
     let (page, refusal) = match wanted(parameters) {
         Ok((filter, request)) => (Some(tracker.postbacks(&filter, request).await?), None),
-        Err(error) => (None, Some(Refusal::from(error))),
+        Err(refusal) => (None, Some(refusal)),
     };
     let form = form(parameters);
     let page = PostbacksPage {
@@ -36,15 +36,8 @@ pub(crate) async fn show(
     Ok(answer::page(rendered(page.render())?, refusal.as_ref()))
 }
 
-fn wanted(parameters: &Parameters<'_>) -> Result<(PostbackFilter, PageRequest), ParameterError> {
-    let mut filter = PostbackFilter::default();
-    filter.outcome = parameters.optional("outcome")?;
-    filter.problems_only = parameters.text("problems_only")?.is_some_and(|value| value == "true");
-    filter.affiliate_id = parameters.optional("affiliate_id")?;
-    filter.campaign_id = parameters.optional("campaign_id")?;
-    filter.click_id = parameters.optional("click_id")?;
-    filter.from = parameters.optional("from")?;
-    filter.to = parameters.optional("to")?;
+fn wanted(parameters: &Parameters<'_>) -> Result<(PostbackFilter, PageRequest), Refusal> {
+    let filter = admin::postback_filter(parameters)?;
     Ok((filter, PageRequest { limit: CALLS, after: parameters.optional("cursor")? }))
 }
 
@@ -53,7 +46,7 @@ fn form<'a>(parameters: &'a Parameters<'_>) -> FilterForm<'a> {
     let text = |name| parameters.text(name).ok().flatten().unwrap_or_default();
     FilterForm {
         outcome: text("outcome"),
-        problems_only: text("problems_only") == "true",
+        problems: text("problems") == "true",
         affiliate_id: text("affiliate_id"),
         campaign_id: text("campaign_id"),
         click_id: text("click_id"),

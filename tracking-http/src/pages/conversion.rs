@@ -11,24 +11,18 @@ use crate::refusal::Refusal;
 pub(crate) struct ConversionPage<'a> {
     /// The relative path from the page to the mount point, with a slash at its end. Every link starts so.
     pub(crate) root: &'a str,
-    /// Whether the viewer is an affiliate, who may look at it and no more.
-    pub(crate) viewer_is_affiliate: bool,
     /// What is shown.
-    pub(crate) record: Record<'a>,
+    pub(crate) conversion: &'a Conversion,
+    /// How its status has changed, the earliest change first.
+    pub(crate) changes: &'a [StatusChange],
+    /// Whose conversion it is.
+    pub(crate) affiliate: &'a Affiliate,
+    /// What was sold.
+    pub(crate) campaign: &'a Campaign,
     /// What the form says.
     pub(crate) reason: &'a str,
     /// Why a change was refused.
     pub(crate) refusal: Option<&'a Refusal>,
-}
-
-/// A conversion with what belongs to it.
-#[derive(Debug)]
-pub(crate) struct Record<'a> {
-    pub(crate) conversion: &'a Conversion,
-    /// The earliest change first.
-    pub(crate) changes: &'a [StatusChange],
-    pub(crate) affiliate: &'a Affiliate,
-    pub(crate) campaign: &'a Campaign,
 }
 
 impl ConversionPage<'_> {
@@ -41,9 +35,7 @@ impl ConversionPage<'_> {
     fn is_wrong(&self, name: &str) -> bool {
         self.refusal.is_some_and(|refusal| refusal.parameter == Some(name))
     }
-}
 
-impl Record<'_> {
     /// The status with which it was recorded.
     fn first_status(&self) -> ConversionStatus {
         self.changes.first().map_or(self.conversion.status, |change| change.from)

@@ -75,12 +75,12 @@ impl fmt::Display for Percent {
 }
 
 /// `23 Aug 2023`
-pub(super) fn day(time: Timestamp) -> impl fmt::Display {
+pub(super) fn day(time: &Timestamp) -> impl fmt::Display {
     time.to_datetime().format("%-d %b %Y")
 }
 
 /// `15:30:45`
-pub(super) fn clock_time(time: Timestamp) -> impl fmt::Display {
+pub(super) fn clock_time(time: &Timestamp) -> impl fmt::Display {
     time.to_datetime().format("%H:%M:%S")
 }
 
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn times_are_short() {
         let time: Timestamp = "2023-08-03T05:30:45.123Z".parse().unwrap();
-        assert_eq!(format!("{} {}", day(time), clock_time(time)), "3 Aug 2023 05:30:45");
+        assert_eq!(format!("{} {}", day(&time), clock_time(&time)), "3 Aug 2023 05:30:45");
     }
 
     #[test]

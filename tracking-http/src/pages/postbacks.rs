@@ -27,7 +27,7 @@ pub(crate) struct PostbacksPage<'a> {
 #[derive(Debug)]
 pub(crate) struct FilterForm<'a> {
     pub(crate) outcome: &'a str,
-    pub(crate) problems_only: bool,
+    pub(crate) problems: bool,
     pub(crate) affiliate_id: &'a str,
     pub(crate) campaign_id: &'a str,
     pub(crate) click_id: &'a str,
@@ -39,10 +39,10 @@ impl FilterForm<'_> {
     /// The query by which the same form comes back, with the calls after this place.
     pub(crate) fn query(&self, after: Option<Cursor>) -> String {
         let cursor = after.map(|cursor| cursor.to_string()).unwrap_or_default();
-        let problems_only = if self.problems_only { "true" } else { "" };
+        let problems = if self.problems { "true" } else { "" };
         let pairs = [
             ("outcome", self.outcome),
-            ("problems_only", problems_only),
+            ("problems", problems),
             ("affiliate_id", self.affiliate_id),
             ("campaign_id", self.campaign_id),
             ("click_id", self.click_id),
