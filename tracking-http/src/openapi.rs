@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use http::{Method, StatusCode};
+use serde_json::Value;
 use tracking_core::{OutcomeKind, SubIds};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
@@ -75,7 +76,7 @@ fn describe() -> OpenApi {
 
 const DESCRIPTION: &str = "Affiliate tracking by server-to-server postbacks. Records a click with its `click_id`, and \
     attributes a conversion to it, exactly once. Times are UTC. Amounts are exact decimals. Parameters that are not \
-    listed are ignored; a listed one must not be repeated.";
+    listed are ignored; a listed one must not be repeated; an optional one that is empty counts as left out.";
 
 /// What the table does not say about a route. `None` for the pages, which are for people.
 fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Option<Operation> {
@@ -135,7 +136,7 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 Guarded::TestLink => (
                     "Record a test click, as if a link had been followed, and tell each step",
                     vec![],
-                    Some(json_or_form_body(component::<LinkTest>(schemas))),
+                    Some(json_or_form_body::<LinkTest>(schemas)),
                     (StatusCode::OK, Body::Json(envelope::<Answer<LinkTested>, LinkTested>(schemas))),
                     &[400, 401, 403, 413, 414, 415, 500],
                 ),
@@ -385,11 +386,20 @@ fn json_body(schema: RefOr<Schema>) -> RequestBody {
         .build()
 }
 
-fn json_or_form_body(schema: RefOr<Schema>) -> RequestBody {
-    let content = || ContentBuilder::new().schema(Some(schema.clone())).build();
+/// A form is read as a query is: what is not listed is ignored.
+fn json_or_form_body<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
+    let mut form = T::schema();
+    if let RefOr::T(Schema::Object(object)) = &mut form {
+        object.additional_properties = None;
+    }
+    either_body(component::<T>(schemas), form)
+}
+
+fn either_body(json: RefOr<Schema>, form: RefOr<Schema>) -> RequestBody {
+    let content = |schema| ContentBuilder::new().schema(Some(schema)).build();
     RequestBodyBuilder::new()
-        .content("application/json", content())
-        .content("application/x-www-form-urlencoded", content())
+        .content("application/json", content(json))
+        .content("application/x-www-form-urlencoded", content(form))
         .required(Some(Required::True))
         .build()
 }
@@ -418,7 +428,8 @@ fn postback_body(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
         fields = fields.property(parameter.name, field);
     }
     schemas.push((NAME.to_owned(), fields.build().into()));
-    json_or_form_body(RefOr::Ref(Ref::from_schema_name(NAME)))
+    let fields = || RefOr::Ref(Ref::from_schema_name(NAME));
+    either_body(fields(), fields())
 }
 
 fn described(parameter: &Described) -> ObjectBuilder {
@@ -481,6 +492,7 @@ fn in_path(name: &str, schema: ObjectBuilder) -> Parameter {
         .name(name)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
+        .example(example(name))
         .schema(Some(schema))
         .build()
 }
@@ -517,5 +529,21 @@ fn query(name: &str, description: &str, required: Required, schema: ObjectBuilde
         .description(Some(description))
         .required(required)
         .schema(Some(schema))
+        .example(example(name))
         .build()
+}
+
+/// The same as in the wire types: a sale of the sample affiliate.
+fn example(name: &str) -> Option<Value> {
+    Some(match name {
+        "affiliate_id" => 1.into(),
+        "campaign_id" => 10.into(),
+        "click_id" => "abc123".into(),
+        "sub1" => "ad-7".into(),
+        "source" => "newsletter".into(),
+        "amount" => "100".into(),
+        "currency" => "USD".into(),
+        "transaction_id" => "order-1001".into(),
+        _ => return None,
+    })
 }

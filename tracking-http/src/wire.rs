@@ -308,8 +308,8 @@ pub(crate) struct Sum {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewAffiliate {
-    /// 1 to 100 characters.
-    #[schema(value_type = String, required = true, example = "Ada's reviews", min_length = 1, max_length = 100)]
+    /// 1 to 100 characters, not counting white space at both ends, which is cut off.
+    #[schema(value_type = String, required = true, example = "Ada's reviews", min_length = 1)]
     pub(crate) name: Option<String>,
 }
 
@@ -317,9 +317,9 @@ pub(crate) struct NewAffiliate {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AffiliateChange {
-    /// 1 to 100 characters.
+    /// 1 to 100 characters, not counting white space at both ends, which is cut off.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, example = "Ada's reviews", min_length = 1, max_length = 100)]
+    #[schema(nullable = false, example = "Ada's reviews", min_length = 1)]
     pub(crate) name: Option<String>,
     /// Whether he is to rest: conversions of clicks that come from then on are not taken.
     #[serde(default, deserialize_with = "given")]

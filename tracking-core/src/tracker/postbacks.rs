@@ -156,10 +156,10 @@ impl Tracker {
     ) -> Result<Outcome, StoreError> {
         let outcome = match self.judge(request, sender, about).await? {
             Attribution::Found(conversion) => {
-                let result = self.recorder.store.insert_conversion((*conversion).clone()).await;
+                let result = self.recorder.store.insert_conversion(conversion.clone()).await;
                 Outcome::of_result(&conversion, result)?
             }
-            Attribution::Refused(outcome) => *outcome,
+            Attribution::Refused(outcome) => outcome,
         };
         match (outcome, request.status) {
             (Outcome::Duplicate(conversion), Some(status)) if conversion.status != status => {
@@ -250,20 +250,20 @@ impl Tracker {
     ) -> Result<Attribution, StoreError> {
         let found = match self.find_click(request, sender, Look::ToRecord).await? {
             Ok(found) => found,
-            Err(outcome) => return Ok(Attribution::refused(outcome)),
+            Err(outcome) => return Ok(Attribution::Refused(outcome)),
         };
         about.affiliate_id = Some(found.click.affiliate_id);
         about.campaign_id = Some(found.click.campaign_id);
         let refused = match self.terms(request, &found).await? {
             Ok(terms) => match terms.candidate(request, &found).check() {
-                None => return Ok(Attribution::Found(Box::new(terms.conversion(request, &found)))),
+                None => return Ok(Attribution::Found(terms.conversion(request, &found))),
                 Some(refused) => refused,
             },
             Err(refused) => refused,
         };
         // The rules are for new conversions.
         let recorded = self.find_recorded(request, &found).await?;
-        Ok(Attribution::refused(recorded.map_or(refused, |recorded| repetition(recorded, request))))
+        Ok(Attribution::Refused(recorded.map_or(refused, |recorded| repetition(recorded, request))))
     }
 
     /// What a conversion is judged by, or what is missing for that.
@@ -477,15 +477,9 @@ const FUTURE: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attribution {
     /// The conversion, attributed to its click.
-    Found(Box<NewConversion>),
+    Found(NewConversion),
     /// There is nothing to record, for this reason: it is refused, or is recorded already.
-    Refused(Box<Outcome>),
-}
-
-impl Attribution {
-    fn refused(outcome: Outcome) -> Self {
-        Self::Refused(Box::new(outcome))
-    }
+    Refused(Outcome),
 }
 
 /// What a postback turns out to be about.

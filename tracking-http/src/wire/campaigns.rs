@@ -265,8 +265,8 @@ impl From<tracking_core::PostbackAuth> for PostbackAuth {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCampaign {
-    /// 1 to 100 characters.
-    #[schema(value_type = String, required = true, example = "Shop", min_length = 1, max_length = 100)]
+    /// 1 to 100 characters, not counting white space at both ends, which is cut off.
+    #[schema(value_type = String, required = true, example = "Shop", min_length = 1)]
     name: Option<String>,
     /// An absolute http or https URL, in whose path, query and fragment macros such as {click_id} may stand.
     #[schema(value_type = String, required = true, example = "https://shop.example/?ref={click_id}", max_length = 2000)]
@@ -303,9 +303,9 @@ impl NewCampaign {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CampaignChange {
-    /// 1 to 100 characters.
+    /// 1 to 100 characters, not counting white space at both ends, which is cut off.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, example = "Shop", min_length = 1, max_length = 100)]
+    #[schema(nullable = false, example = "Shop", min_length = 1)]
     name: Option<String>,
     /// An absolute http or https URL, in whose path, query and fragment macros such as {click_id} may stand.
     #[serde(default, deserialize_with = "given")]

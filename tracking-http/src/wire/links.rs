@@ -16,7 +16,7 @@ pub(crate) struct LinkData {
     pub(crate) qr_code_url: String,
 }
 
-/// A link that is to be tested. What is in it is read as that of a link is.
+/// A link that is to be tested. What is in it is read as that of a link is; null counts as left out.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinkTest {
@@ -24,17 +24,13 @@ pub(crate) struct LinkTest {
     affiliate_id: Option<serde_json::Number>,
     #[schema(value_type = i32, required = true, example = 10)]
     campaign_id: Option<serde_json::Number>,
-    #[schema(nullable = false, example = "ad-7")]
+    #[schema(example = "ad-7")]
     sub1: Option<String>,
-    #[schema(nullable = false)]
     sub2: Option<String>,
-    #[schema(nullable = false)]
     sub3: Option<String>,
-    #[schema(nullable = false)]
     sub4: Option<String>,
-    #[schema(nullable = false)]
     sub5: Option<String>,
-    #[schema(nullable = false, example = "newsletter")]
+    #[schema(example = "newsletter")]
     source: Option<String>,
 }
 
