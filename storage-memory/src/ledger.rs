@@ -1,13 +1,14 @@
 //! The records of one affiliate, under one lock.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fmt;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tracking_core::{
     Affiliate, AffiliateId, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
-    EventName, NewClick, NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, StoreError, Summary,
-    Timestamp, TransactionId, VisitorHashes,
+    EventName, NewClick, NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, StatusChange, StoreError,
+    SubIds, Summary, Timestamp, TransactionId, VisitorHashes,
 };
 
 use crate::table::{Row, Table};
@@ -15,7 +16,8 @@ use crate::user_agents::UserAgents;
 
 /// An affiliate with his records. Calls for different affiliates never meet here.
 pub(crate) struct Ledger {
-    pub(crate) affiliate: Affiliate,
+    id: AffiliateId,
+    affiliate: RwLock<Affiliate>,
     entries: Mutex<Entries>,
 }
 
@@ -23,6 +25,10 @@ pub(crate) struct Ledger {
 struct Entries {
     clicks: Table<ClickRow>,
     conversions: Table<Conversion>,
+    /// Where the earliest conversion of a click and an event is.
+    firsts: HashMap<(CampaignId, ClickId, EventName), Cursor>,
+    /// Of conversions whose status has changed.
+    changes: HashMap<ConversionId, Vec<StatusChange>>,
     /// Of all records that ever were.
     summary: Summary,
     user_agents: UserAgents,
@@ -58,7 +64,21 @@ impl ClickRow {
 
 impl Ledger {
     pub(crate) fn new(affiliate: Affiliate) -> Self {
-        Self { affiliate, entries: Mutex::default() }
+        Self { id: affiliate.id, affiliate: RwLock::new(affiliate), entries: Mutex::default() }
+    }
+
+    pub(crate) fn affiliate(&self) -> Affiliate {
+        self.affiliate.read().clone()
+    }
+
+    pub(crate) fn update_affiliate(&self, wanted: Affiliate) -> Option<Affiliate> {
+        let affiliate = &mut *self.affiliate.write();
+        if affiliate.version != wanted.version {
+            return None;
+        }
+        let Affiliate { id, created_at, version, .. } = *affiliate;
+        *affiliate = Affiliate { id, created_at, version: version + 1, ..wanted };
+        Some(affiliate.clone())
     }
 
     /// `number` is called only if the click is new, and may refuse it. Then `is_repeat` notes its visitor, and tells
@@ -71,7 +91,7 @@ impl Ledger {
     ) -> Result<Recorded<Click>, StoreError> {
         let entries = &mut *self.entries.lock();
         if let Some(row) = entries.clicks.find_all(&new.click_id).find(|row| row.campaign_id == new.campaign_id) {
-            return Ok(Recorded::Duplicate(row.to_click(self.affiliate.id)));
+            return Ok(Recorded::Duplicate(row.to_click(self.id)));
         }
         let NewClick { campaign_id, click_id, created_at, mut details, visitor, .. } = new;
         let id = number()?;
@@ -79,7 +99,7 @@ impl Ledger {
         entries.summary.count_click(&details);
         details.user_agent = details.user_agent.map(|text| entries.user_agents.share(text));
         let row = ClickRow { id, created_at, click_id, campaign_id, has_conversion: false, details: boxed(details) };
-        let click = row.to_click(self.affiliate.id);
+        let click = row.to_click(self.id);
         entries.clicks.push(row);
         Ok(Recorded::New(click))
     }
@@ -88,16 +108,16 @@ impl Ledger {
         let entries = self.entries.lock();
         let is_wanted = |row: &&ClickRow| campaign.is_none_or(|campaign| row.campaign_id == campaign);
         let rows = entries.clicks.find_all(click_id).filter(is_wanted);
-        let mut clicks: Vec<Click> = rows.map(|row| row.to_click(self.affiliate.id)).collect();
+        let mut clicks: Vec<Click> = rows.map(|row| row.to_click(self.id)).collect();
         clicks.sort_unstable_by_key(|click| Reverse((click.created_at, click.id)));
         clicks
     }
 
-    /// `number` is called only if the conversion is new, and may refuse it.
+    /// `register` is called only if the conversion is new, and may refuse it.
     pub(crate) fn insert_conversion(
         &self,
         new: NewConversion,
-        number: impl FnOnce() -> Result<ConversionId, StoreError>,
+        register: impl FnOnce(&NewConversion) -> Result<ConversionId, StoreError>,
     ) -> Result<Recorded<Conversion>, StoreError> {
         let entries = &mut *self.entries.lock();
         let click = &new.click;
@@ -107,26 +127,65 @@ impl Ledger {
         else {
             return Err(StoreError::UnknownClick(new.click.click_id));
         };
-        let key = (&click.click_id, &new.event, new.transaction_id.as_ref());
-        let same = entries
-            .conversions
-            .find_all(key)
-            .filter(|row| row.campaign_id == click.campaign_id || new.alternatives.contains(&row.campaign_id));
-        if let Some(first) = same.min_by_key(|row| row.place()) {
-            return Ok(Recorded::Duplicate(first.clone()));
+        let transaction_id = new.transaction_id.as_ref();
+        if let Some(first) = entries.find_conversion(click, &new.alternatives, &new.event, transaction_id) {
+            return Ok(Recorded::Duplicate(first));
         }
-        let number = number()?;
+        if new.is_only_one
+            && let Some(first) = entries.first_conversion(click, &new.event)
+        {
+            return Err(StoreError::AlreadyConverted(Box::new(first.clone())));
+        }
+        let number = register(&new)?;
         if let Some(row) = entries.clicks.row_mut(index) {
             row.has_conversion = true;
         }
         let conversion = new.into_conversion(number);
         entries.summary.count_conversion(&conversion);
+        let place = conversion.place();
+        let first = entries.firsts.entry(first_key(&conversion)).or_insert(place);
+        *first = place.min(*first);
         entries.conversions.push(conversion.clone());
         Ok(Recorded::New(conversion))
     }
 
+    pub(crate) fn find_conversion(
+        &self,
+        click: &Click,
+        alternatives: &[CampaignId],
+        event: &EventName,
+        transaction_id: Option<&TransactionId>,
+    ) -> Option<Conversion> {
+        self.entries.lock().find_conversion(click, alternatives, event, transaction_id)
+    }
+
+    pub(crate) fn first_conversion(&self, click: &Click, event: &EventName) -> Option<Conversion> {
+        self.entries.lock().first_conversion(click, event).cloned()
+    }
+
+    pub(crate) fn conversion(&self, place: Cursor) -> Option<Conversion> {
+        self.entries.lock().conversions.find_at(place).cloned()
+    }
+
+    pub(crate) fn change_status(&self, place: Cursor, change: StatusChange) -> Option<Conversion> {
+        let Entries { conversions, summary, changes, .. } = &mut *self.entries.lock();
+        let conversion = conversions.index_at(place).and_then(|index| conversions.row_mut(index))?;
+        if conversion.status != change.from {
+            return None;
+        }
+        summary.discount_conversion(conversion);
+        conversion.status = change.to;
+        summary.count_conversion(conversion);
+        changes.entry(conversion.id).or_default().push(change);
+        Some(conversion.clone())
+    }
+
+    pub(crate) fn status_changes(&self, id: ConversionId) -> Vec<StatusChange> {
+        self.entries.lock().changes.get(&id).cloned().unwrap_or_default()
+    }
+
     pub(crate) fn clicks(&self, request: PageRequest) -> Page<Click> {
-        self.entries.lock().clicks.page(request, |row| row.to_click(self.affiliate.id))
+        self.entries.lock().clicks.page(request, |row| row.to_click(self.id))
     }
 
     pub(crate) fn conversions(&self, request: PageRequest) -> Page<Conversion> {
@@ -156,7 +215,7 @@ impl Ledger {
 
     /// Returns when the erased clicks were made.
     pub(crate) fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Vec<Timestamp> {
-        let Entries { clicks, conversions, .. } = &mut *self.entries.lock();
+        let Entries { clicks, conversions, firsts, .. } = &mut *self.entries.lock();
         let found: Vec<usize> = clicks.find_indexes(click_id).collect();
         let times = found.iter().map(|index| clicks.row(*index).created_at).collect();
         clicks.change(&found, |row| {
@@ -165,7 +224,12 @@ impl Ledger {
         });
         if !found.is_empty() {
             let theirs = conversions.indexes_where(|row| row.click_id == *click_id);
-            conversions.change(&theirs, |row| row.click_id = replacement.clone());
+            conversions.change(&theirs, |row| {
+                let first = firsts.remove(&first_key(row));
+                row.click_id = replacement.clone();
+                row.sub_ids = SubIds::default();
+                firsts.extend(first.map(|first| (first_key(row), first)));
+            });
         }
         times
     }
@@ -174,9 +238,35 @@ impl Ledger {
 /// What there is, and not all of it: there may be millions of records.
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { clicks, conversions, .. } = self.summary();
+        let entries = self.entries.lock();
+        let (clicks, conversions) = (entries.summary.clicks, entries.conversions.len());
         f.debug_struct("Ledger").field("clicks", &clicks).field("conversions", &conversions).finish()
     }
+}
+
+impl Entries {
+    fn find_conversion(
+        &self,
+        click: &Click,
+        alternatives: &[CampaignId],
+        event: &EventName,
+        transaction_id: Option<&TransactionId>,
+    ) -> Option<Conversion> {
+        let same = self
+            .conversions
+            .find_all((&click.click_id, event, transaction_id))
+            .filter(|row| row.campaign_id == click.campaign_id || alternatives.contains(&row.campaign_id));
+        same.min_by_key(|row| row.place()).cloned()
+    }
+
+    fn first_conversion(&self, click: &Click, event: &EventName) -> Option<&Conversion> {
+        let place = self.firsts.get(&(click.campaign_id, click.click_id.clone(), event.clone()))?;
+        self.conversions.find_at(*place)
+    }
+}
+
+fn first_key(row: &Conversion) -> (CampaignId, ClickId, EventName) {
+    (row.campaign_id, row.click_id.clone(), row.event.clone())
 }
 
 impl Row for ClickRow {

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod ledger;
+mod log;
+mod register;
 mod store;
 mod table;
 mod user_agents;

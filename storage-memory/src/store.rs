@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock};
 use tracking_core::{
     Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
-    NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, ParseError, PurgeRequest, Purged, Recorded,
-    Store, StoreError, Summary, Timestamp, VisitorHash, VisitorHashes, async_trait,
+    EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter,
+    PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp, TransactionId, VisitorHash,
+    VisitorHashes, async_trait,
 };
 
 use crate::ledger::Ledger;
+use crate::log::Log;
+use crate::register::Register;
 
 /// A [`Store`] in memory. See [the crate's documentation](crate) for what it is good for, and for its costs.
 #[derive(Debug, Default)]
@@ -20,7 +23,9 @@ pub struct MemoryStore {
     /// When they first clicked.
     visitors: Mutex<HashMap<VisitorHash, Timestamp>>,
     last_click: AtomicU64,
-    last_conversion: AtomicU64,
+    /// Locked by who has an affiliate's entries locked; never the other way round.
+    register: Mutex<Register>,
+    log: RwLock<Log>,
     capacity: Option<usize>,
     /// Counted only where there is a capacity.
     used: AtomicUsize,
@@ -33,7 +38,9 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// An empty store for up to this many records: affiliates, campaigns, clicks and conversions together.
+    /// An empty store for up to this many records: affiliates, campaigns, clicks and conversions together. The postback
+    /// log is not among them, so that no flood of calls leaves clicks without room: it is for
+    /// [`purge_postbacks`](Store::purge_postbacks) to keep it short.
     ///
     /// Beyond that each insert fails with [`StoreError::Full`] and changes nothing, while duplicates are answered and
     /// reports go on as before.
@@ -75,14 +82,16 @@ impl MemoryStore {
         is_repeat
     }
 
-    fn number<T>(
-        &self,
-        last: &AtomicU64,
-        operation: &'static str,
-        new: impl Fn(u64) -> Result<T, ParseError>,
-    ) -> Result<T, StoreError> {
+    fn next_click(&self) -> Result<ClickRecordId, StoreError> {
         self.reserve()?;
-        new(last.fetch_add(1, Ordering::Relaxed) + 1).map_err(|error| StoreError::backend(operation, error))
+        let number = self.last_click.fetch_add(1, Ordering::Relaxed) + 1;
+        ClickRecordId::new(number).map_err(|error| StoreError::backend("insert click", error))
+    }
+
+    /// Where the conversion with this number is.
+    fn locate(&self, id: ConversionId) -> Result<(Arc<Ledger>, Cursor), StoreError> {
+        let (affiliate, place) = self.register.lock().locate(id).ok_or(StoreError::UnknownConversion(id))?;
+        Ok((self.ledger(affiliate)?, place))
     }
 }
 
@@ -95,7 +104,7 @@ impl Store for MemoryStore {
     async fn insert_affiliate(&self, new: NewAffiliate) -> Result<Recorded<Affiliate>, StoreError> {
         let directory = &mut *self.affiliates.write();
         if let Some(ledger) = new.id.and_then(|id| directory.by_id.get(&id.as_u64())) {
-            return Ok(Recorded::Duplicate(ledger.affiliate.clone()));
+            return Ok(Recorded::Duplicate(ledger.affiliate()));
         }
         let id = match new.id {
             Some(id) => id,
@@ -111,11 +120,15 @@ impl Store for MemoryStore {
     }
 
     async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
-        Ok(self.ledger(id)?.affiliate.clone())
+        Ok(self.ledger(id)?.affiliate())
     }
 
     async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
-        Ok(self.affiliates.read().page(request, |ledger| ledger.affiliate.clone()))
+        Ok(self.affiliates.read().page(request, |ledger| ledger.affiliate()))
+    }
+
+    async fn update_affiliate(&self, affiliate: Affiliate) -> Result<Option<Affiliate>, StoreError> {
+        Ok(self.ledger(affiliate.id)?.update_affiliate(affiliate))
     }
 
     async fn insert_campaign(&self, new: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
@@ -143,12 +156,22 @@ impl Store for MemoryStore {
         Ok(self.campaigns.read().page(request, Clone::clone))
     }
 
+    async fn update_campaign(&self, wanted: Campaign) -> Result<Option<Campaign>, StoreError> {
+        let directory = &mut *self.campaigns.write();
+        let campaign = directory.by_id.get_mut(&wanted.id.as_u64()).ok_or(StoreError::UnknownCampaign(wanted.id))?;
+        if campaign.version != wanted.version {
+            return Ok(None);
+        }
+        let Campaign { created_at, version, .. } = *campaign;
+        *campaign = Campaign { created_at, version: version + 1, ..wanted };
+        Ok(Some(campaign.clone()))
+    }
+
     async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
         let ledger = self.ledger(click.affiliate_id)?;
         self.check_campaign(click.campaign_id)?;
-        let number = || self.number(&self.last_click, "insert click", ClickRecordId::new);
         let created_at = click.created_at;
-        ledger.insert_click(click, number, |visitor| self.is_repeat(visitor, created_at))
+        ledger.insert_click(click, || self.next_click(), |visitor| self.is_repeat(visitor, created_at))
     }
 
     async fn find_clicks(
@@ -167,8 +190,42 @@ impl Store for MemoryStore {
     async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
         let ledger = self.ledger(conversion.click.affiliate_id)?;
         self.check_campaign(conversion.click.campaign_id)?;
-        let number = || self.number(&self.last_conversion, "insert conversion", ConversionId::new);
-        ledger.insert_conversion(conversion, number)
+        ledger.insert_conversion(conversion, |new| self.register.lock().enter(new, || self.reserve()))
+    }
+
+    async fn find_conversion(
+        &self,
+        click: &Click,
+        alternatives: &[CampaignId],
+        event: &EventName,
+        transaction_id: Option<&TransactionId>,
+    ) -> Result<Option<Conversion>, StoreError> {
+        let Ok(ledger) = self.ledger(click.affiliate_id) else { return Ok(None) };
+        Ok(ledger.find_conversion(click, alternatives, event, transaction_id))
+    }
+
+    async fn first_conversion(&self, click: &Click, event: &EventName) -> Result<Option<Conversion>, StoreError> {
+        let Ok(ledger) = self.ledger(click.affiliate_id) else { return Ok(None) };
+        Ok(ledger.first_conversion(click, event))
+    }
+
+    async fn daily_conversions(&self, campaign: CampaignId, day: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.register.lock().count(campaign, day))
+    }
+
+    async fn conversion(&self, id: ConversionId) -> Result<Conversion, StoreError> {
+        let (ledger, place) = self.locate(id)?;
+        ledger.conversion(place).ok_or(StoreError::UnknownConversion(id))
+    }
+
+    async fn change_status(&self, id: ConversionId, change: StatusChange) -> Result<Option<Conversion>, StoreError> {
+        let (ledger, place) = self.locate(id)?;
+        Ok(ledger.change_status(place, change))
+    }
+
+    async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError> {
+        let (ledger, _) = self.locate(id)?;
+        Ok(ledger.status_changes(id))
     }
 
     async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError> {
@@ -202,7 +259,22 @@ impl Store for MemoryStore {
             // Whoever came first at the very time of the click is, most probably, its visitor. Anybody else loses little.
             self.visitors.lock().retain(|_, first| !times.contains(first));
         }
+        self.log.write().erase(click_id, replacement);
         Ok(times.len() as u64)
+    }
+
+    async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError> {
+        self.log.write().add(postbacks);
+        Ok(())
+    }
+
+    async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError> {
+        Ok(self.log.read().page(filter, request))
+    }
+
+    async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError> {
+        self.log.write().purge(before, keep);
+        Ok(())
     }
 }
 

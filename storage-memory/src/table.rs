@@ -95,6 +95,19 @@ impl<R: Row> Table<R> {
         row(&self.rows, index)
     }
 
+    /// The row at this place.
+    pub(crate) fn find_at(&self, place: Cursor) -> Option<&R> {
+        self.index_at(place).map(|index| self.row(index))
+    }
+
+    /// Where that row is, until the next one is added or removed.
+    pub(crate) fn index_at(&self, place: Cursor) -> Option<usize> {
+        self.by_time
+            .binary_search_by_key(&place, |&index| row(&self.rows, index).place())
+            .ok()
+            .map(|at| self.by_time[at])
+    }
+
     /// A row, of which neither key nor place must be changed.
     pub(crate) fn row_mut(&mut self, index: usize) -> Option<&mut R> {
         self.rows[index].as_mut()
