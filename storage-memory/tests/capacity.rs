@@ -7,8 +7,9 @@ use std::sync::Arc;
 use storage_memory::MemoryStore;
 use tokio::task::JoinSet;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, Click, ClickDetails, NewAffiliate, NewCampaign, NewClick, NewConversion,
-    PageRequest, Recorded, Store, StoreError, Timestamp,
+    Affiliate, AffiliateId, Campaign, CampaignRules, ChangedBy, Click, ClickDetails, ConversionStatus, Cursor, Limit,
+    NewAffiliate, NewCampaign, NewClick, NewConversion, OutcomeKind, PageRequest, Postback, PostbackAccess,
+    PostbackFilter, PostbackMethod, PurgeRequest, Recorded, StatusChange, Store, StoreError, SubIds, Timestamp,
 };
 
 fn new_affiliate(id: u64) -> NewAffiliate {
@@ -21,7 +22,8 @@ fn new_campaign() -> NewCampaign {
         id: Some("10".parse().unwrap()),
         name: "Shop".parse().unwrap(),
         destination: "https://shop.example/".parse().unwrap(),
-        postback_key: None,
+        rules: CampaignRules::default(),
+        access: PostbackAccess::open(),
         created_at: Timestamp::MIN,
     }
 }
@@ -45,6 +47,12 @@ fn new_conversion(click: &Click, transaction_id: Option<&str>) -> NewConversion 
         transaction_id: transaction_id.map(|id| id.parse().unwrap()),
         amount: "100".parse().unwrap(),
         currency: "USD".parse().unwrap(),
+        payout: None,
+        status: ConversionStatus::Approved,
+        occurred_at: None,
+        sub_ids: SubIds::default(),
+        is_only_one: false,
+        daily_cap: None,
         created_at: Timestamp::MIN,
     }
 }
@@ -101,6 +109,82 @@ async fn what_is_refused_for_another_reason_takes_no_place() {
 }
 
 #[tokio::test]
+async fn conversion_that_is_refused_for_lack_of_room_takes_no_place_in_the_daily_cap() {
+    let store = MemoryStore::bounded(4);
+    let (affiliate, campaign) = affiliate_and_campaign(&store).await;
+    let click = store.insert_click(new_click(affiliate.id, "abc123")).await.unwrap().into_record();
+    store.insert_click(new_click(affiliate.id, "abc124")).await.unwrap();
+    let capped = NewConversion { daily_cap: Some(1), ..new_conversion(&click, None) };
+    for _ in 0..3 {
+        assert_full(store.insert_conversion(capped.clone()).await, 4);
+        assert_eq!(store.daily_conversions(campaign.id, Timestamp::MIN).await.unwrap(), 0);
+    }
+    // A click is purged, and makes room for one.
+    let request = PurgeRequest { before: Timestamp::MAX, limit: "1".parse().unwrap(), after: Some(cursor(&click)) };
+    assert_eq!(store.purge_clicks(affiliate.id, request).await.unwrap().deleted, 1);
+    let conversion = store.insert_conversion(capped.clone()).await.unwrap().into_record();
+    assert_full(store.insert_click(new_click(affiliate.id, "abc125")).await, 4);
+    let second = NewConversion { transaction_id: Some("order-1".parse().unwrap()), ..capped };
+    let refused = store.insert_conversion(second).await;
+    assert!(matches!(refused, Err(StoreError::DailyCapReached { cap: 1 })), "{refused:?}");
+    assert_eq!(store.conversion(conversion.id).await.unwrap(), conversion);
+}
+
+/// Changes and the postback log take no place of the capacity.
+#[tokio::test]
+async fn full_store_takes_changes_and_postbacks() {
+    let store = MemoryStore::bounded(4);
+    let (affiliate, campaign) = affiliate_and_campaign(&store).await;
+    let click = store.insert_click(new_click(affiliate.id, "abc123")).await.unwrap().into_record();
+    let conversion = store.insert_conversion(new_conversion(&click, None)).await.unwrap().into_record();
+    assert_full(store.insert_click(new_click(affiliate.id, "abc124")).await, 4);
+
+    let paused = Affiliate { paused_at: Some(Timestamp::MIN), ..affiliate };
+    assert_eq!(store.update_affiliate(paused).await.unwrap().unwrap().version, 2);
+    let paused = Campaign { paused_at: Some(Timestamp::MIN), ..campaign };
+    assert_eq!(store.update_campaign(paused).await.unwrap().unwrap().version, 2);
+    let change = StatusChange {
+        from: ConversionStatus::Approved,
+        to: ConversionStatus::Rejected,
+        changed_at: Timestamp::MIN,
+        changed_by: ChangedBy::Admin,
+        reason: None,
+    };
+    store.change_status(conversion.id, change).await.unwrap().unwrap();
+    assert_eq!(store.summary(click.affiliate_id).await.unwrap().rejected.conversions, 1);
+
+    store.log_postbacks((1..=10).map(postback).collect()).await.unwrap();
+    let logged = store.postbacks(&PostbackFilter::default(), PageRequest::default()).await.unwrap();
+    assert_eq!(logged.items.len(), 10);
+    store
+        .purge_clicks(click.affiliate_id, PurgeRequest { before: Timestamp::MAX, limit: Limit::default(), after: None })
+        .await
+        .unwrap();
+    assert_full(store.insert_click(new_click(click.affiliate_id, "abc124")).await, 4);
+}
+
+fn cursor(click: &Click) -> Cursor {
+    Cursor::after(click.created_at, click.id)
+}
+
+fn postback(id: u64) -> Postback {
+    Postback {
+        id,
+        received_at: Timestamp::MIN,
+        method: PostbackMethod::Get,
+        source: None,
+        parameters: String::new(),
+        affiliate_id: None,
+        campaign_id: None,
+        click_id: None,
+        conversion_id: None,
+        outcome: OutcomeKind::UnknownClick,
+        summary: String::new(),
+        calls: 1,
+    }
+}
+
+#[tokio::test]
 async fn capacity_of_nothing_holds_nothing() {
     let store = MemoryStore::bounded(0);
     assert_full(store.insert_affiliate(new_affiliate(1)).await, 0);
@@ -147,7 +231,7 @@ async fn parallel_inserters_fill_it_exactly() {
     for id in 1..=4 {
         let affiliate = AffiliateId::new(id).unwrap();
         let summary = store.summary(affiliate).await.unwrap();
-        counted = [counted[0] + summary.clicks, counted[1] + summary.conversions];
+        counted = [counted[0] + summary.clicks, counted[1] + summary.conversions()];
         let whole = PageRequest { limit: "1000".parse().unwrap(), after: None };
         listed[0] += store.clicks(affiliate, whole).await.unwrap().items.len() as u64;
         listed[1] += store.conversions(affiliate, whole).await.unwrap().items.len() as u64;

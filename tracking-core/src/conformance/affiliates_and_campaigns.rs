@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::given::*;
+use super::terms::{full_terms, no_terms};
 use crate::{
     Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickRecordId, NewAffiliate, NewCampaign, PageRequest,
-    PostbackKeyHash, Recorded, Store, StoreError,
+    Recorded, Store, StoreError,
 };
 
 /// As many characters as a name may have, none of them ASCII, some of them outside the basic plane.
@@ -18,23 +19,28 @@ pub(super) async fn ping_succeeds(store: Arc<dyn Store>) {
 pub(super) async fn affiliate_comes_back_as_it_went_in(store: Arc<dyn Store>) {
     let new = NewAffiliate { id: Some(affiliate_id(7)), name: parse(&longest_name()), created_at: time(123) };
     let affiliate = expect_new(ok(store.insert_affiliate(new.clone()).await, "insert_affiliate"));
-    let expected = Affiliate { id: affiliate_id(7), name: new.name, created_at: new.created_at };
+    let expected = Affiliate {
+        id: affiliate_id(7),
+        name: new.name,
+        paused_at: None,
+        created_at: new.created_at,
+        version: 1,
+    };
     assert_eq!(affiliate, expected, "insert_affiliate must return what it was given");
     assert_eq!(ok(store.affiliate(affiliate.id).await, "affiliate"), expected);
 }
 
 pub(super) async fn campaign_comes_back_as_it_went_in(store: Arc<dyn Store>) {
-    // Bytes that are no valid text in any encoding, and a zero.
-    let hash = PostbackKeyHash::from_bytes(std::array::from_fn(|index| (index as u8).wrapping_mul(17).wrapping_sub(34)));
     let longest_url = format!("https://shop.example/?ref={{click_id}}&x={:x<1961}", "");
-    for (id, postback_key, url) in [(7, Some(hash), longest_url.as_str()), (8, None, "http://a.example")] {
+    for (id, (rules, access), url) in [(7, full_terms(), longest_url.as_str()), (8, no_terms(), "http://a.example")] {
         let (id, destination) = (campaign_id(id), parse(url));
-        let new = NewCampaign { id: Some(id), name: parse(&longest_name()), destination, postback_key, created_at: time(123) };
+        let name = parse(&longest_name());
+        let new = NewCampaign { id: Some(id), name, destination, rules, access, created_at: time(123) };
         let campaign = expect_new(ok(store.insert_campaign(new.clone()).await, "insert_campaign"));
-        let NewCampaign { name, destination, postback_key, created_at, .. } = new;
-        let expected = Campaign { id, name, destination, postback_key, created_at };
+        let NewCampaign { name, destination, rules, access, created_at, .. } = new;
+        let expected =
+            Campaign { id, name, destination, rules, access, paused_at: None, created_at, version: 1 };
         assert_eq!(campaign, expected, "insert_campaign must return what it was given");
-        assert_eq!(campaign.postback_key.as_ref().map(PostbackKeyHash::as_bytes), expected.postback_key.as_ref().map(PostbackKeyHash::as_bytes));
         assert_eq!(ok(store.campaign(id).await, "campaign"), expected);
     }
 }
@@ -82,7 +88,8 @@ pub(super) async fn taken_campaign_id_returns_the_first(store: Arc<dyn Store>) {
     let other = NewCampaign {
         name: parse("Another shop"),
         destination: parse("https://other.example/"),
-        postback_key: Some(PostbackKeyHash::from_bytes([7; 32])),
+        rules: full_terms().0,
+        access: full_terms().1,
         created_at: time(5),
         ..new
     };

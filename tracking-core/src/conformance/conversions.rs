@@ -1,15 +1,27 @@
 use std::sync::Arc;
 
 use super::given::*;
-use crate::{Click, ClickRecordId, Currency, NewConversion, Store, StoreError};
+use crate::{Click, ClickRecordId, ConversionStatus, Currency, NewConversion, Store, StoreError, Timestamp};
 
 pub(super) async fn conversion_comes_back_as_it_went_in(store: Arc<dyn Store>) {
     let click = one_click(&store).await;
     let new = NewConversion {
         event: parse("trial_started"),
+        payout: Some(payout("9.995", "USD")),
+        status: ConversionStatus::Pending,
+        occurred_at: Some(time(-5)),
+        sub_ids: full_details().sub_ids,
         ..with_transaction(with_worth(new_conversion(&click, time(123)), "99.95", "EUR"), "order-1")
     };
-    for new in [new, new_conversion(&click, time(456))] {
+    let one_each = [
+        with_payout(new_conversion(&click, time(456)), "0", "JPY"),
+        NewConversion { occurred_at: Some(Timestamp::MIN), ..new_conversion(&click, time(456)) },
+        NewConversion { sub_ids: full_details().sub_ids, ..new_conversion(&click, time(456)) },
+        of_status(new_conversion(&click, time(456)), ConversionStatus::Pending),
+        of_status(new_conversion(&click, time(456)), ConversionStatus::Rejected),
+    ];
+    let one_each = one_each.into_iter().zip(2..).map(|(new, n)| with_transaction(new, &format!("order-{n}")));
+    for new in [new, new_conversion(&click, time(456))].into_iter().chain(one_each) {
         let conversion = a_conversion(&store, new.clone()).await;
         assert_eq!(
             conversion,
@@ -31,14 +43,15 @@ pub(super) async fn repeated_conversion_returns_the_first(store: Arc<dyn Store>)
             NewConversion { created_at: time(50_000), ..new.clone() },
             with_worth(new.clone(), "11", "USD"),
             with_worth(new.clone(), "10", "EUR"),
-            with_worth(new, "0.000001", "JPY"),
+            with_worth(new.clone(), "0.000001", "JPY"),
+            with_payout(of_status(new, ConversionStatus::Rejected), "5", "EUR"),
         ];
         for repeated in repeated {
             let again = expect_duplicate(insert_conversion(&store, repeated).await);
             assert_eq!(again, first, "a repeated conversion must return the first one's record, unchanged");
         }
     }
-    assert_eq!(summary(&store, click.affiliate_id).await.conversions, 2);
+    assert_eq!(summary(&store, click.affiliate_id).await.conversions(), 2);
     assert_recount(&store, click.affiliate_id).await;
 }
 
@@ -64,8 +77,8 @@ pub(super) async fn conversion_is_identified_by_click_event_and_transaction(stor
         }
     }
     assert_distinct(ids);
-    assert_eq!(summary(&store, click.affiliate_id).await.conversions, 18);
-    assert_eq!(summary(&store, other_affiliate).await.conversions, 6);
+    assert_eq!(summary(&store, click.affiliate_id).await.conversions(), 18);
+    assert_eq!(summary(&store, other_affiliate).await.conversions(), 6);
 }
 
 pub(super) async fn conversion_of_an_alternative_is_a_duplicate(store: Arc<dyn Store>) {
@@ -125,7 +138,7 @@ pub(super) async fn conversion_texts_compare_byte_by_byte(store: Arc<dyn Store>)
         a_conversion(&store, NewConversion { event: parse(event), ..new.clone() }).await;
     }
     a_conversion(&store, new).await;
-    assert_eq!(summary(&store, click.affiliate_id).await.conversions, 18);
+    assert_eq!(summary(&store, click.affiliate_id).await.conversions(), 18);
 }
 
 pub(super) async fn every_conversion_text_can_be_kept(store: Arc<dyn Store>) {
@@ -161,6 +174,25 @@ pub(super) async fn amounts_are_exact(store: Arc<dyn Store>) {
     }
 }
 
+pub(super) async fn payouts_are_exact(store: Arc<dyn Store>) {
+    let click = one_click(&store).await;
+    let payouts = ["0", "0.000000000001", "0.1", "1", "12.345678901234", "999999999999.999999999999", "999999999999"];
+    for amount in payouts {
+        // Of another currency than the conversion's.
+        let new = with_payout(with_transaction(new_conversion(&click, time(1)), amount), amount, "EUR");
+        let conversion = a_conversion(&store, new.clone()).await;
+        assert_eq!(conversion.payout, new.payout, "insert_conversion must return the payout as it was given");
+        let again = expect_duplicate(insert_conversion(&store, new).await);
+        assert_eq!(again, conversion, "a payout must come back to the last digit");
+    }
+    for conversion in all_conversions(&store, click.affiliate_id).await {
+        let transaction_id = conversion.transaction_id.expect("each has one");
+        let printed = conversion.payout.map(|payout| payout.to_string());
+        assert_eq!(printed, Some(format!("{transaction_id} EUR")), "a payout must come back to the last digit");
+    }
+    assert_recount(&store, click.affiliate_id).await;
+}
+
 pub(super) async fn currencies_are_kept(store: Arc<dyn Store>) {
     let click = one_click(&store).await;
     for code in ["USD", "EUR", "JPY", "KWD", "CLF"] {
@@ -177,9 +209,13 @@ pub(super) async fn conversion_times_are_exact(store: Arc<dyn Store>) {
     let click = one_click(&store).await;
     for (index, created_at) in awkward_times().into_iter().enumerate() {
         let new = with_transaction(new_conversion(&click, created_at), &index.to_string());
+        // One of the others.
+        let occurred_at = awkward_times().into_iter().rev().nth(index);
+        let new = NewConversion { occurred_at, ..new };
         a_conversion(&store, new.clone()).await;
         let again = expect_duplicate(insert_conversion(&store, new).await);
         assert_eq!(again.created_at, created_at, "times must be exact to the millisecond");
+        assert_eq!(again.occurred_at, occurred_at, "times must be exact to the millisecond");
     }
 }
 
@@ -193,7 +229,7 @@ pub(super) async fn parallel_identical_conversions_are_one(store: Arc<dyn Store>
         });
         expect_one_new(in_parallel(calls).await);
     }
-    assert_eq!(summary(&store, click.affiliate_id).await.conversions, 2, "a repeated conversion must be counted once");
+    assert_eq!(summary(&store, click.affiliate_id).await.conversions(), 2, "a repeated conversion must be counted once");
     assert_recount(&store, click.affiliate_id).await;
 }
 

@@ -7,8 +7,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::given::*;
+use crate::ConversionStatus::{Approved, Pending};
 use crate::{
-    AffiliateId, BotReason, CampaignId, Click, Conversion, EventName, NewConversion, Recorded, Store, Summary, TransactionId,
+    AffiliateId, BotReason, CampaignId, Click, Conversion, ConversionStatus, EventName, NewConversion, Recorded, Store,
+    Summary, TransactionId,
 };
 
 pub(super) async fn fresh_affiliate_has_nothing(store: Arc<dyn Store>) {
@@ -28,7 +30,7 @@ pub(super) async fn each_record_is_counted_once(store: Arc<dyn Store>) {
         a_conversion(&store, new.clone()).await;
         expect_duplicate(insert_conversion(&store, with_worth(new, "77", "EUR")).await);
         let summary = summary(&store, place.0).await;
-        assert_eq!(summary.conversions, count, "a new conversion is counted at once, a repeated one never");
+        assert_eq!(summary.conversions(), count, "a new conversion is counted at once, a repeated one never");
         let expected = [format!("{} USD", count * 10)];
         assert_eq!(printed(&summary), expected, "revenue is that of the recorded conversions");
     }
@@ -49,10 +51,11 @@ pub(super) async fn sums_are_exact(store: Arc<dyn Store>) {
         let click = a_click(&store, (affiliate, campaign), "abc123", time(0)).await;
         for (index, amount) in amounts.iter().enumerate() {
             let new = with_transaction(new_conversion(&click, time(1)), &index.to_string());
-            a_conversion(&store, with_worth(new, amount, "USD")).await;
+            a_conversion(&store, with_payout(with_worth(new, amount, "USD"), amount, "USD")).await;
         }
         let summary = summary(&store, affiliate).await;
         assert_eq!(printed(&summary), [format!("{sum} USD")], "a sum must be exact to the last digit");
+        assert_eq!(summary.payout(), summary.revenue(), "a sum must be exact to the last digit");
         assert_recount(&store, affiliate).await;
     }
 }
@@ -62,15 +65,37 @@ pub(super) async fn currencies_are_summed_apart(store: Arc<dyn Store>) {
     let worths = [("1.5", "USD"), ("3", "JPY"), ("2.25", "EUR"), ("0.75", "EUR"), ("0", "KWD"), ("1", "USD")];
     for (index, (amount, currency)) in worths.into_iter().enumerate() {
         let new = with_transaction(new_conversion(&click, time(1)), &index.to_string());
-        a_conversion(&store, with_worth(new, amount, currency)).await;
+        a_conversion(&store, with_payout(with_worth(new, amount, currency), "0.000000000001", "EUR")).await;
     }
     let summary = summary(&store, click.affiliate_id).await;
+    let payout: Vec<String> = summary.payout().iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+    assert_eq!(payout, ["0.000000000006 EUR"], "a payout is summed in its own currency");
     assert_eq!(
         printed(&summary),
-        ["3 EUR", "3 JPY", "0 KWD", "2.5 USD"],
-        "revenue has one sum for each currency that was recorded, also if it is zero"
+        ["3 EUR", "3 JPY", "2.5 USD"],
+        "revenue has one sum for each currency, but for those whose sum is zero"
     );
-    assert_eq!(summary.conversions, 6);
+    assert_eq!(summary.conversions(), 6);
+}
+
+pub(super) async fn statuses_are_counted_apart(store: Arc<dyn Store>) {
+    let click = one_click(&store).await;
+    let mut expected = Summary { clicks: 1, human_clicks: 1, ..Summary::default() };
+    for (count, status) in (1..).zip(ConversionStatus::ALL) {
+        for index in 0..count {
+            let new = with_transaction(new_conversion(&click, time(1)), &format!("{status}-{index}"));
+            let new = with_payout(with_worth(new, "1.5", "EUR"), "0.25", "USD");
+            let conversion = a_conversion(&store, of_status(new, status)).await;
+            assert_eq!(conversion.status, status);
+            let tally = expected.tally_mut(status);
+            tally.conversions += 1;
+            tally.revenue.add(parse("1.5"), parse("EUR"));
+            tally.payout.add(parse("0.25"), parse("USD"));
+        }
+    }
+    expected.unique_clicks = summary(&store, click.affiliate_id).await.unique_clicks;
+    assert_eq!(summary(&store, click.affiliate_id).await, expected, "each status has figures of its own");
+    assert_recount(&store, click.affiliate_id).await;
 }
 
 pub(super) async fn affiliates_are_counted_apart(store: Arc<dyn Store>) {
@@ -84,7 +109,7 @@ pub(super) async fn affiliates_are_counted_apart(store: Arc<dyn Store>) {
     a_conversion(&store, with_worth(with_transaction(new_conversion(&of_other, time(1)), "order-1"), "5", "EUR")).await;
 
     assert_eq!(summary(&store, click.affiliate_id).await, before, "another affiliate's records count for him alone");
-    assert_eq!(summary(&store, other).await.conversions, 2);
+    assert_eq!(summary(&store, other).await.conversions(), 2);
 }
 
 pub(super) async fn parallel_records_are_all_counted(store: Arc<dyn Store>) {
@@ -99,7 +124,7 @@ pub(super) async fn parallel_records_are_all_counted(store: Arc<dyn Store>) {
     assert_distinct(in_parallel(calls).await.iter().map(|conversion| conversion.id));
     let summary = summary(&store, place.0).await;
     assert_eq!(summary.clicks, PARALLEL as u64, "no parallel click may be lost from the count");
-    assert_eq!(summary.conversions, PARALLEL as u64, "no parallel conversion may be lost from the count");
+    assert_eq!(summary.conversions(), PARALLEL as u64, "no parallel conversion may be lost from the count");
     assert_eq!(printed(&summary), ["6.4 USD"], "no parallel conversion may be lost from the revenue");
 }
 
@@ -110,7 +135,9 @@ pub(super) async fn abandoned_calls_happen_whole_or_not_at_all(store: Arc<dyn St
         let (store, click) = (Arc::clone(&store), click.clone());
         let call = tokio::spawn(async move {
             insert_click(&store, new_click(place, &format!("click-{n}"), time(n))).await;
-            insert_conversion(&store, with_transaction(new_conversion(&click, time(n)), &n.to_string())).await;
+            let new = with_transaction(new_conversion(&click, time(n)), &n.to_string());
+            let conversion = insert_conversion(&store, of_status(new, Pending)).await.into_record();
+            change_status(&store, conversion.id, change(Pending, Approved, time(n))).await;
         });
         // Some have not begun, some are done, and some are under way.
         for _ in 0..n % 8 {
@@ -123,15 +150,23 @@ pub(super) async fn abandoned_calls_happen_whole_or_not_at_all(store: Arc<dyn St
     // What an abandoned call may still be doing comes before an answer to the same call.
     for n in 0..PARALLEL as i64 {
         insert_click(&store, new_click(place, &format!("click-{n}"), time(n))).await;
-        insert_conversion(&store, with_transaction(new_conversion(&click, time(n)), &n.to_string())).await;
+        let new = with_transaction(new_conversion(&click, time(n)), &n.to_string());
+        let conversion = insert_conversion(&store, of_status(new, Pending)).await.into_record();
+        change_status(&store, conversion.id, change(Pending, Approved, time(n))).await;
+        let changes = status_changes(&store, conversion.id).await;
+        assert_eq!(changes, [change(Pending, Approved, time(n))], "the history and the status change together");
     }
     let all = summary(&store, place.0).await;
-    assert_eq!((all.clicks, all.conversions), (PARALLEL as u64 + 1, PARALLEL as u64), "nothing is lost or counted twice");
+    let counted = (all.clicks, all.approved.conversions, all.conversions());
+    assert_eq!(counted, (PARALLEL as u64 + 1, PARALLEL as u64, PARALLEL as u64), "nothing is lost or counted twice");
+    let daily = daily_conversions(&store, place.1, time(0)).await;
+    assert_eq!(daily, PARALLEL as u64, "nothing is lost or counted twice");
     assert_recount(&store, place.0).await;
 }
 
 pub(super) async fn any_interleaving_is_counted_exactly(store: Arc<dyn Store>) {
     let campaigns = [a_campaign(&store).await, a_campaign(&store).await];
+    let mut all = BTreeMap::from(campaigns.map(|campaign| (campaign, 0)));
     for operations in rounds() {
         let affiliate = an_affiliate(&store).await;
         let tasks = (0..TASKS).map(|task| {
@@ -151,9 +186,31 @@ pub(super) async fn any_interleaving_is_counted_exactly(store: Arc<dyn Store>) {
         let expected = operations.iter().map(|operation| operation.click_identity(campaigns)).collect();
         assert_recorded_once(clicks, all_clicks(&store, affiliate).await, expected, click_identity);
         let expected = operations.iter().filter_map(|operation| operation.conversion_identity(campaigns)).collect();
-        let conversions = conversions.into_iter().flatten().collect();
-        assert_recorded_once(conversions, all_conversions(&store, affiliate).await, expected, conversion_identity);
+        let conversions = conversions.into_iter().flatten();
+        let listed = all_conversions(&store, affiliate).await;
+        for conversion in &listed {
+            *all.entry(conversion.campaign_id).or_default() += 1;
+            let changes = status_changes(&store, conversion.id).await;
+            let (last, rest) = (changes.last(), changes.windows(2));
+            assert!(last.is_none_or(|last| last.to == conversion.status), "the last change led to the status that is there");
+            rest.for_each(|pair| assert_eq!(pair[0].to, pair[1].from, "each change starts where the one before ended"));
+        }
+        // What an insert returned may have been changed by then.
+        let as_inserted = |mut conversion: Conversion| {
+            conversion.status = ConversionStatus::default();
+            conversion
+        };
+        let conversions = conversions.into_iter().map(|recorded: Recorded<Conversion>| match recorded {
+            Recorded::New(conversion) => Recorded::New(as_inserted(conversion)),
+            Recorded::Duplicate(conversion) => Recorded::Duplicate(as_inserted(conversion)),
+        });
+        let listed = listed.into_iter().map(as_inserted).collect();
+        assert_recorded_once(conversions.collect(), listed, expected, conversion_identity);
         assert_recount(&store, affiliate).await;
+    }
+    for (campaign, count) in all {
+        let daily = daily_conversions(&store, campaign, time(0)).await;
+        assert_eq!(daily, count, "the count of a day must equal that of the lists");
     }
 }
 
@@ -177,6 +234,9 @@ struct Convert {
     transaction_id: Option<&'static str>,
     amount: &'static str,
     currency: &'static str,
+    payout: Option<(&'static str, &'static str)>,
+    status: ConversionStatus,
+    change: Option<ConversionStatus>,
 }
 
 type Done = (Recorded<Click>, Option<Recorded<Conversion>>);
@@ -190,13 +250,20 @@ fn rounds() -> Vec<Vec<Operation>> {
         select(&[None, Some("order-1"), Some("order-2")]),
         select(&["0", "0.1", "10", "999999999999.999999"]),
         select(&["USD", "EUR"]),
+        prop::option::of(select(&[("0", "USD"), ("2.5", "EUR"), ("0.000000000001", "USD")])),
+        select(&ConversionStatus::ALL),
+        prop::option::of(select(&ConversionStatus::ALL)),
     );
-    let convert = convert.prop_map(|(event, transaction_id, amount, currency)| Convert {
-        event,
-        transaction_id,
-        amount,
-        currency,
-    });
+    let convert =
+        convert.prop_map(|(event, transaction_id, amount, currency, payout, status, change)| Convert {
+            event,
+            transaction_id,
+            amount,
+            currency,
+            payout,
+            status,
+            change,
+        });
     let conversion = prop::option::weighted(0.6, convert);
     let (visitor, bot) = (prop::option::of(0..3u8), prop::option::weighted(0.3, select(BotReason::ALL)));
     let operation = (any::<bool>(), select(&["abc", "ABC", "abd", "x"]), 0..20i64, visitor, bot, conversion);
@@ -226,16 +293,21 @@ impl Operation {
         let click = insert_click(store, new).await;
         let Some(convert) = self.conversion else { return (click, None) };
         let new = NewConversion {
-            click: click.record().clone(),
-            alternatives: Vec::new(),
             event: parse(convert.event),
             transaction_id: convert.transaction_id.map(parse),
             amount: parse(convert.amount),
             currency: parse(convert.currency),
-            created_at: time(self.millis),
+            payout: convert.payout.map(|(amount, currency)| payout(amount, currency)),
+            status: convert.status,
+            ..new_conversion(click.record(), time(self.millis))
         };
-        let conversion = insert_conversion(store, new).await;
-        (click, Some(conversion))
+        let recorded = insert_conversion(store, new).await;
+        let conversion = recorded.record();
+        if let Some(to) = convert.change.filter(|to| conversion.status.can_become(*to)) {
+            // Somebody else may have changed it before.
+            change_status(store, conversion.id, change(conversion.status, to, time(self.millis))).await;
+        }
+        (click, Some(recorded))
     }
 
     fn click_identity(&self, campaigns: [CampaignId; 2]) -> ClickIdentity {
@@ -278,5 +350,5 @@ fn assert_recorded_once<T, I>(
 }
 
 fn printed(summary: &Summary) -> Vec<String> {
-    summary.revenue.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect()
+    summary.revenue().iter().map(|(currency, sum)| format!("{sum} {currency}")).collect()
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use tokio::sync::Barrier;
 
 use crate::{
-    AffiliateId, BotReason, CampaignId, Click, ClickDetails, Conversion, Cursor, EventName, Limit, NewAffiliate,
-    NewCampaign, NewClick, NewConversion, Page, PageRequest, ParseError, Recorded, Store, StoreError, SubIds, Summary,
-    Timestamp, UserAgent, VisitorHash, VisitorHashes,
+    AffiliateId, BotReason, CampaignId, CampaignRules, ChangedBy, Click, ClickDetails, Conversion, ConversionId,
+    ConversionStatus, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick, NewConversion, OutcomeKind, Page,
+    PageRequest, ParseError, Payout, Postback, PostbackAccess, PostbackFilter, PostbackMethod, Recorded, StatusChange,
+    Store, StoreError, SubIds, Summary, Timestamp, UserAgent, VisitorHash, VisitorHashes,
 };
 
 /// How many calls at once the cases about parallel calls make.
@@ -40,7 +41,8 @@ pub(super) fn new_affiliate(id: Option<AffiliateId>) -> NewAffiliate {
 
 pub(super) fn new_campaign(id: Option<CampaignId>) -> NewCampaign {
     let destination = parse("https://shop.example/?ref={click_id}");
-    NewCampaign { id, name: parse("Shop"), destination, postback_key: None, created_at: time(0) }
+    let (rules, access) = (CampaignRules::default(), PostbackAccess::open());
+    NewCampaign { id, name: parse("Shop"), destination, rules, access, created_at: time(0) }
 }
 
 pub(super) fn new_click(
@@ -92,7 +94,13 @@ pub(super) fn new_conversion(click: &Click, created_at: Timestamp) -> NewConvers
         transaction_id: None,
         amount: parse("10"),
         currency: parse("USD"),
+        payout: None,
+        status: ConversionStatus::Approved,
+        occurred_at: None,
+        sub_ids: SubIds::default(),
         created_at,
+        is_only_one: false,
+        daily_cap: None,
     }
 }
 
@@ -109,6 +117,54 @@ pub(super) fn with_alternatives(new: NewConversion, alternatives: &[&Click]) -> 
 /// The same with this worth.
 pub(super) fn with_worth(new: NewConversion, amount: &str, currency: &str) -> NewConversion {
     NewConversion { amount: parse(amount), currency: parse(currency), ..new }
+}
+
+/// The same for which the affiliate gets this.
+pub(super) fn with_payout(new: NewConversion, amount: &str, currency: &str) -> NewConversion {
+    NewConversion { payout: Some(payout(amount, currency)), ..new }
+}
+
+pub(super) fn payout(amount: &str, currency: &str) -> Payout {
+    let amount = amount.parse().unwrap_or_else(|error| panic!("{amount:?} in a case: {error}"));
+    Payout::new(amount, parse(currency)).expect("a sane payout")
+}
+
+/// The same with this status.
+pub(super) fn of_status(new: NewConversion, status: ConversionStatus) -> NewConversion {
+    NewConversion { status, ..new }
+}
+
+/// The same that must be the only one of its click and event.
+pub(super) fn only_one(new: NewConversion) -> NewConversion {
+    NewConversion { is_only_one: true, ..new }
+}
+
+/// The same of which its campaign may have so many on a day.
+pub(super) fn capped(new: NewConversion, cap: u32) -> NewConversion {
+    NewConversion { daily_cap: Some(cap), ..new }
+}
+
+/// A change of status that an administrator makes.
+pub(super) fn change(from: ConversionStatus, to: ConversionStatus, changed_at: Timestamp) -> StatusChange {
+    StatusChange { from, to, changed_at, changed_by: ChangedBy::Admin, reason: None }
+}
+
+/// A postback of which nothing is known but that it was refused.
+pub(super) fn postback(id: u64, received_at: Timestamp) -> Postback {
+    Postback {
+        id,
+        received_at,
+        method: PostbackMethod::Get,
+        source: None,
+        parameters: String::new(),
+        affiliate_id: None,
+        campaign_id: None,
+        click_id: None,
+        conversion_id: None,
+        outcome: OutcomeKind::InvalidParameter,
+        summary: String::new(),
+        calls: 1,
+    }
 }
 
 /// The value of a call that must not fail.
@@ -233,6 +289,35 @@ pub(super) async fn all_clicks(store: &Arc<dyn Store>, affiliate: AffiliateId) -
 pub(super) async fn all_conversions(store: &Arc<dyn Store>, affiliate: AffiliateId) -> Vec<Conversion> {
     let place = |row: &Conversion| Cursor::after(row.created_at, row.id);
     read_all(50, place, |page| store.conversions(affiliate, page)).await
+}
+
+pub(super) async fn all_postbacks(store: &Arc<dyn Store>, filter: &PostbackFilter) -> Vec<Postback> {
+    read_all(50, Postback::cursor, |page| store.postbacks(filter, page)).await
+}
+
+pub(super) async fn find_conversion(store: &Arc<dyn Store>, like: &NewConversion) -> Option<Conversion> {
+    let NewConversion { click, alternatives, event, transaction_id, .. } = like;
+    ok(store.find_conversion(click, alternatives, event, transaction_id.as_ref()).await, "find_conversion")
+}
+
+pub(super) async fn first_conversion(store: &Arc<dyn Store>, click: &Click, event: &str) -> Option<Conversion> {
+    ok(store.first_conversion(click, &parse(event)).await, "first_conversion")
+}
+
+pub(super) async fn daily_conversions(store: &Arc<dyn Store>, campaign: CampaignId, day: Timestamp) -> u64 {
+    ok(store.daily_conversions(campaign, day).await, "daily_conversions")
+}
+
+pub(super) async fn change_status(
+    store: &Arc<dyn Store>,
+    id: ConversionId,
+    change: StatusChange,
+) -> Option<Conversion> {
+    ok(store.change_status(id, change).await, "change_status")
+}
+
+pub(super) async fn status_changes(store: &Arc<dyn Store>, id: ConversionId) -> Vec<StatusChange> {
+    ok(store.status_changes(id).await, "status_changes")
 }
 
 /// The summary must be what counting both lists gives.

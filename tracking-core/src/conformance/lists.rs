@@ -2,24 +2,26 @@ use std::sync::Arc;
 
 use super::given::*;
 use crate::{
-    AffiliateId, Campaign, Click, Conversion, Cursor, Limit, NewAffiliate, NewCampaign, Page, PageRequest, Store,
-    StoreError, Timestamp,
+    AffiliateId, Campaign, Click, Conversion, Cursor, Limit, NewAffiliate, NewCampaign, Page, PageRequest, Postback,
+    PostbackFilter, Store, StoreError, Timestamp,
 };
 
-/// One of the four lists, seen as the places of its records. What holds for one must hold for all.
+/// One of the five lists, seen as the places of its records. What holds for one must hold for all.
 #[derive(Clone)]
 enum List {
     Affiliates,
     Campaigns,
     Clicks(Click),
     Conversions(Click),
+    Postbacks,
 }
 
 /// Each of the lists, with as many records as its own preparation put there.
-async fn each_list(store: &Arc<dyn Store>) -> [(List, Vec<Cursor>); 4] {
+async fn each_list(store: &Arc<dyn Store>) -> [(List, Vec<Cursor>); 5] {
     let click = one_click(store).await;
-    let mut lists = [List::Affiliates, List::Campaigns, List::Clicks(click.clone()), List::Conversions(click)]
-        .map(|list| (list, Vec::new()));
+    let (clicks, conversions) = (List::Clicks(click.clone()), List::Conversions(click));
+    let lists = [List::Affiliates, List::Campaigns, clicks, conversions, List::Postbacks];
+    let mut lists = lists.map(|list| (list, Vec::new()));
     for (list, places) in &mut lists {
         *places = list.read(store, 1000).await;
     }
@@ -40,6 +42,7 @@ impl List {
             Self::Conversions(of) => {
                 places(store.conversions(of.affiliate_id, request).await?, |row| Cursor::after(row.created_at, row.id))
             }
+            Self::Postbacks => places(store.postbacks(&PostbackFilter::default(), request).await?, Postback::cursor),
         })
     }
 
@@ -69,6 +72,13 @@ impl List {
                 let row = a_conversion(store, with_transaction(new_conversion(of, created_at), text)).await;
                 Cursor::after(row.created_at, row.id)
             }
+            Self::Postbacks => {
+                // Their ids come from outside, in no order: here by FNV-1a.
+                let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                let row = postback(text.bytes().fold(0xcbf2_9ce4_8422_2325, hash) >> 1, created_at);
+                ok(store.log_postbacks(vec![row.clone()]).await, "log_postbacks");
+                row.cursor()
+            }
         }
     }
 }
@@ -79,7 +89,7 @@ fn newest_first(mut places: Vec<Cursor>) -> Vec<Cursor> {
 }
 
 pub(super) async fn empty_list_is_one_empty_page(store: Arc<dyn Store>) {
-    for list in [List::Affiliates, List::Campaigns] {
+    for list in [List::Affiliates, List::Campaigns, List::Postbacks] {
         let page = ok(list.page(&store, PageRequest::default()).await, "a list");
         assert_eq!(page, Page { items: Vec::new(), next: None }, "nothing was added");
     }

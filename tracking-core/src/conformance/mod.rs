@@ -32,6 +32,7 @@
 #![allow(clippy::expect_used, reason = "a case that can't go on has failed, and a failed case panics")]
 
 mod given;
+mod terms;
 
 use std::fmt;
 use std::pin::Pin;
@@ -83,6 +84,16 @@ cases! { $
         unknown_campaign_is_refused
         unknown_affiliate_is_named_before_unknown_campaign
     }
+    updates {
+        affiliate_update_replaces_name_and_pause
+        campaign_update_replaces_all_but_id_and_time
+        any_rules_and_access_come_back_as_they_went_in
+        update_of_another_version_changes_nothing
+        parallel_updates_from_one_version_happen_once
+        parallel_updates_that_look_again_all_happen
+        update_changes_nothing_else
+        update_of_what_is_not_there_is_refused
+    }
     clicks {
         click_comes_back_as_it_went_in
         click_details_come_back_as_they_went_in
@@ -120,11 +131,41 @@ cases! { $
         conversion_texts_compare_byte_by_byte
         every_conversion_text_can_be_kept
         amounts_are_exact
+        payouts_are_exact
         currencies_are_kept
         conversion_times_are_exact
         parallel_identical_conversions_are_one
         parallel_conflicting_conversions_are_one
         conversion_without_its_click_is_refused
+    }
+    demands {
+        only_one_is_of_its_click_and_event
+        only_one_is_demanded_of_new_conversions_alone
+        only_one_is_not_of_alternatives
+        parallel_conversions_have_only_one
+        daily_cap_is_of_its_campaign
+        daily_cap_is_of_a_day_in_utc
+        daily_cap_counts_every_conversion
+        only_one_is_asked_before_the_daily_cap
+        parallel_conversions_keep_the_daily_cap
+        parallel_duplicates_are_one_of_the_daily_cap
+    }
+    lookups {
+        conversion_is_found_by_its_number
+        conversion_is_found_by_its_identity
+        conversion_is_found_as_an_insert_would
+        first_conversion_is_the_earliest
+        days_are_counted_by_campaign
+        nothing_is_found_of_what_is_not_there
+    }
+    statuses {
+        status_change_moves_what_is_counted
+        status_change_from_another_status_changes_nothing
+        status_changes_come_back_in_order
+        status_of_an_unknown_conversion_is_refused
+        parallel_changes_from_one_status_happen_once
+        parallel_changes_are_all_counted
+        any_changes_are_counted_exactly
     }
     lists {
         empty_list_is_one_empty_page
@@ -143,6 +184,7 @@ cases! { $
         each_record_is_counted_once
         sums_are_exact
         currencies_are_summed_apart
+        statuses_are_counted_apart
         affiliates_are_counted_apart
         parallel_records_are_all_counted
         abandoned_calls_happen_whole_or_not_at_all
@@ -158,8 +200,19 @@ cases! { $
         purge_during_conversions_loses_none
         erased_click_is_anonymous
         erased_click_has_no_conversion_under_its_old_id
+        conversions_of_an_erased_click_are_found_under_its_new_id
         erased_visitor_is_forgotten
         maintenance_of_an_unknown_affiliate_is_refused
+    }
+    postback_log {
+        postback_comes_back_as_it_went_in
+        repeated_postbacks_are_left_as_they_are
+        parallel_calls_log_each_postback_once
+        many_postbacks_are_logged_at_once
+        postbacks_are_filtered
+        old_postbacks_are_purged
+        the_oldest_postbacks_are_purged_beyond_a_number
+        erased_click_is_anonymous_in_the_log
     }
 }
 

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use super::given::*;
-use crate::{AffiliateId, Click, Conversion, Cursor, Limit, NewClick, PurgeRequest, Store, StoreError, Timestamp};
+use crate::{
+    AffiliateId, Click, Conversion, ConversionStatus, Cursor, Limit, NewClick, NewConversion, PurgeRequest, Store,
+    StoreError, SubIds, Timestamp,
+};
 
 pub(super) async fn purge_deletes_old_clicks(store: Arc<dyn Store>) {
     let place = an_affiliate_and_a_campaign(&store).await;
@@ -138,7 +141,7 @@ pub(super) async fn purge_during_conversions_loses_none(store: Arc<dyn Store>) {
     assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::UnknownClick(_)))), "{refused:?}");
     assert_eq!(all_clicks(&store, place.0).await.len(), done.len(), "a click with a conversion is never deleted");
     assert_eq!(all_conversions(&store, place.0).await.len(), done.len());
-    assert_eq!(summary(&store, place.0).await.conversions, done.len() as u64);
+    assert_eq!(summary(&store, place.0).await.conversions(), done.len() as u64);
 }
 
 pub(super) async fn erased_click_is_anonymous(store: Arc<dyn Store>) {
@@ -148,7 +151,8 @@ pub(super) async fn erased_click_is_anonymous(store: Arc<dyn Store>) {
     for place in [place, (place.0, second), (other, second)] {
         let new = NewClick { details: full_details(), ..new_click(place, "abc123", time(5)) };
         let click = expect_new(insert_click(&store, new).await);
-        conversions.push(a_conversion(&store, new_conversion(&click, time(6))).await);
+        let new = NewConversion { sub_ids: full_details().sub_ids, ..new_conversion(&click, time(6)) };
+        conversions.push(a_conversion(&store, new).await);
     }
     let bystander = a_click(&store, place, "ABC123", time(5)).await;
     let before = (summary(&store, place.0).await, summary(&store, other).await);
@@ -167,8 +171,8 @@ pub(super) async fn erased_click_is_anonymous(store: Arc<dyn Store>) {
     assert_eq!(erased.len(), 2);
     assert!(erased.iter().all(|click| click.details == full_details().anonymous()), "nothing of the visitor is kept");
     let listed = all_conversions(&store, other).await;
-    let expected = Conversion { click_id: parse("erased-1"), ..conversions.remove(2) };
-    assert_eq!(listed, [expected], "a conversion names its click as it is named now");
+    let expected = Conversion { click_id: parse("erased-1"), sub_ids: SubIds::default(), ..conversions.remove(2) };
+    assert_eq!(listed, [expected], "a conversion names its click as it is named now, and has lost its marks");
     let found = find_click(&store, place.0, None, "ABC123").await;
     assert_eq!(found, Some(bystander), "others are left alone");
     // A conversion of the click as it is now is still the same.
@@ -184,10 +188,49 @@ pub(super) async fn erased_click_has_no_conversion_under_its_old_id(store: Arc<d
     assert_eq!(ok(store.erase_clicks(&found.click_id, &parse("erased-1")).await, "erase_clicks"), 1);
     let refused = store.insert_conversion(new_conversion(&found, time(1))).await;
     assert!(matches!(refused, Err(StoreError::UnknownClick(_))), "nobody has the id any more: {refused:?}");
-    assert_eq!(summary(&store, place.0).await.conversions, 0);
+    assert_eq!(summary(&store, place.0).await.conversions(), 0);
     let erased = find_click(&store, place.0, None, "erased-1").await.expect("what was erased is there");
     a_conversion(&store, new_conversion(&erased, time(1))).await;
     assert_recount(&store, place.0).await;
+}
+
+pub(super) async fn conversions_of_an_erased_click_are_found_under_its_new_id(store: Arc<dyn Store>) {
+    let click = one_click(&store).await;
+    let bystander = a_click(&store, (click.affiliate_id, click.campaign_id), "ABC123", time(0)).await;
+    let sub_ids = full_details().sub_ids;
+    let of_bystander = NewConversion { sub_ids: sub_ids.clone(), ..new_conversion(&bystander, time(1)) };
+    let of_bystander = a_conversion(&store, of_bystander).await;
+    let new = |number, millis| with_transaction(new_conversion(&click, time(millis)), number);
+    let second = a_conversion(&store, of_status(new("order-1", 8), ConversionStatus::Pending)).await;
+    let first = a_conversion(&store, NewConversion { sub_ids, ..new("order-2", 7) }).await;
+    let approval = change(ConversionStatus::Pending, ConversionStatus::Approved, time(9));
+    assert!(change_status(&store, second.id, approval.clone()).await.is_some());
+
+    assert_eq!(ok(store.erase_clicks(&click.click_id, &parse("erased-1")).await, "erase_clicks"), 1);
+    let erased = find_click(&store, click.affiliate_id, None, "erased-1").await.expect("what was erased is there");
+    let anonymous =
+        |row: Conversion| Conversion { click_id: parse("erased-1"), sub_ids: SubIds::default(), ..row };
+    let (first, second) = (anonymous(first), anonymous(second));
+    let second = Conversion { status: ConversionStatus::Approved, ..second };
+    assert_eq!(ok(store.conversion(first.id).await, "conversion"), first);
+    assert_eq!(ok(store.conversion(second.id).await, "conversion"), second);
+    assert_eq!(status_changes(&store, second.id).await, [approval], "what became of it stays");
+    assert_eq!(first_conversion(&store, &erased, "conversion").await, Some(first.clone()));
+    let repeated = NewConversion { click: erased, ..new("order-1", 99) };
+    assert_eq!(find_conversion(&store, &repeated).await, Some(second.clone()));
+    assert!(
+        matches!(
+            store.insert_conversion(only_one(with_transaction(repeated, "order-3"))).await,
+            Err(StoreError::AlreadyConverted(found)) if *found == first
+        ),
+        "it is as much in the way as before"
+    );
+    assert_eq!(first_conversion(&store, &click, "conversion").await, None, "nobody has the id any more");
+    assert_eq!(find_conversion(&store, &new("order-1", 99)).await, None, "nobody has the id any more");
+    let rejection = change(ConversionStatus::Approved, ConversionStatus::Rejected, time(10));
+    assert!(change_status(&store, second.id, rejection).await.is_some());
+    assert_eq!(ok(store.conversion(of_bystander.id).await, "conversion"), of_bystander, "others are left alone");
+    assert_recount(&store, click.affiliate_id).await;
 }
 
 pub(super) async fn erased_visitor_is_forgotten(store: Arc<dyn Store>) {
