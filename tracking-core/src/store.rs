@@ -67,6 +67,8 @@ use crate::{
 ///     campaigns: Vec<Campaign>,
 ///     clicks: Vec<Click>,
 ///     conversions: Vec<Conversion>,
+///     changes: Vec<(ConversionId, StatusChange)>,
+///     postbacks: Vec<Postback>,
 ///     /// First clicks, with when they were.
 ///     visitors: Vec<(VisitorHash, Timestamp)>,
 ///     /// By affiliate, of all clicks that ever were.
@@ -82,7 +84,35 @@ use crate::{
 ///     fn campaign(&self, id: CampaignId) -> Result<&Campaign, StoreError> {
 ///         self.campaigns.iter().find(|campaign| campaign.id == id).ok_or(StoreError::UnknownCampaign(id))
 ///     }
+///
+///     fn conversion(&self, id: ConversionId) -> Result<&Conversion, StoreError> {
+///         self.conversions.iter().find(|conversion| conversion.id == id).ok_or(StoreError::UnknownConversion(id))
+///     }
+///
+///     /// The earliest conversion of an event of one of these clicks, which are told apart by their campaigns.
+///     fn first(
+///         &self,
+///         click: &Click,
+///         alternatives: &[CampaignId],
+///         event: &EventName,
+///         is_wanted: impl Fn(&Conversion) -> bool,
+///     ) -> Option<&Conversion> {
+///         let is_theirs = |row: &&Conversion| {
+///             (row.affiliate_id, &row.click_id, &row.event) == (click.affiliate_id, &click.click_id, event)
+///                 && (row.campaign_id == click.campaign_id || alternatives.contains(&row.campaign_id))
+///         };
+///         let rows = self.conversions.iter().filter(is_theirs).filter(|row| is_wanted(row));
+///         rows.min_by_key(|row| (row.created_at, row.id))
+///     }
+///
+///     fn count_of_day(&self, campaign: CampaignId, at: Timestamp) -> u64 {
+///         let day = |at: Timestamp| at.as_millis() / DAY;
+///         let is_of_day = |row: &&Conversion| row.campaign_id == campaign && day(row.created_at) == day(at);
+///         self.conversions.iter().filter(is_of_day).count() as u64
+///     }
 /// }
+///
+/// const DAY: i64 = 24 * 60 * 60 * 1000;
 ///
 /// /// Sorts a whole table for each page, which only an example may do.
 /// fn page<T: Clone>(rows: impl Iterator<Item = T>, place: impl Fn(&T) -> Cursor, request: PageRequest) -> Page<T> {
@@ -121,6 +151,16 @@ use crate::{
 ///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
 ///     }
 ///
+///     async fn update_affiliate(&self, wanted: Affiliate) -> Result<Option<Affiliate>, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         let Affiliate { id, created_at, version, .. } = *tables.affiliate(wanted.id)?;
+///         let row = tables.affiliates.iter_mut().find(|row| row.id == id && row.version == wanted.version);
+///         Ok(row.map(|row| {
+///             *row = Affiliate { created_at, version: version + 1, ..wanted };
+///             row.clone()
+///         }))
+///     }
+///
 ///     async fn insert_campaign(&self, new: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
 ///         let tables = &mut *self.0.lock().unwrap();
 ///         if let Some(found) = new.id.and_then(|id| tables.campaign(id).ok()) {
@@ -145,6 +185,16 @@ use crate::{
 ///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
 ///     }
 ///
+///     async fn update_campaign(&self, wanted: Campaign) -> Result<Option<Campaign>, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         let Campaign { id, created_at, version, .. } = *tables.campaign(wanted.id)?;
+///         let row = tables.campaigns.iter_mut().find(|row| row.id == id && row.version == wanted.version);
+///         Ok(row.map(|row| {
+///             *row = Campaign { created_at, version: version + 1, ..wanted };
+///             row.clone()
+///         }))
+///     }
+///
 ///     async fn insert_click(&self, mut new: NewClick) -> Result<Recorded<Click>, StoreError> {
 ///         let tables = &mut *self.0.lock().unwrap();
 ///         tables.affiliate(new.affiliate_id)?;
@@ -155,7 +205,6 @@ use crate::{
 ///         {
 ///             return Ok(Recorded::Duplicate(found.clone()));
 ///         }
-///         const DAY: i64 = 24 * 60 * 60 * 1000;
 ///         let is_repeat = |visitor: VisitorHashes| {
 ///             tables.visitors.iter().any(|(hash, seen)| {
 ///                 (*hash == visitor.today || *hash == visitor.yesterday)
@@ -208,20 +257,64 @@ use crate::{
 ///         }
 ///         let id = ConversionId::new(tables.conversions.len() as u64 + 1)
 ///             .map_err(|error| StoreError::backend("insert conversion", error))?;
-///         let is_same = |row: &&Conversion| {
-///             row.affiliate_id == new.click.affiliate_id
-///                 && row.click_id == new.click.click_id
-///                 && (row.campaign_id == new.click.campaign_id || new.alternatives.contains(&row.campaign_id))
-///                 && (&row.event, &row.transaction_id) == (&new.event, &new.transaction_id)
-///         };
-///         let found = tables.conversions.iter().filter(is_same).min_by_key(|row| (row.created_at, row.id));
-///         if let Some(found) = found {
+///         let is_same = |row: &Conversion| row.transaction_id == new.transaction_id;
+///         if let Some(found) = tables.first(&new.click, &new.alternatives, &new.event, is_same) {
 ///             return Ok(Recorded::Duplicate(found.clone()));
+///         }
+///         if let Some(first) = tables.first(&new.click, &[], &new.event, |_| new.is_only_one) {
+///             return Err(StoreError::AlreadyConverted(Box::new(first.clone())));
+///         }
+///         let count = tables.count_of_day(new.click.campaign_id, new.created_at);
+///         if let Some(cap) = new.daily_cap.filter(|cap| count >= u64::from(*cap)) {
+///             return Err(StoreError::DailyCapReached { cap });
 ///         }
 ///         let conversion = new.into_conversion(id);
 ///         tables.counts.entry(conversion.affiliate_id).or_default().count_conversion(&conversion);
 ///         tables.conversions.push(conversion.clone());
 ///         Ok(Recorded::New(conversion))
+///     }
+///
+///     async fn find_conversion(
+///         &self,
+///         click: &Click,
+///         alternatives: &[CampaignId],
+///         event: &EventName,
+///         transaction_id: Option<&TransactionId>,
+///     ) -> Result<Option<Conversion>, StoreError> {
+///         let is_same = |row: &Conversion| row.transaction_id.as_ref() == transaction_id;
+///         Ok(self.0.lock().unwrap().first(click, alternatives, event, is_same).cloned())
+///     }
+///
+///     async fn first_conversion(&self, click: &Click, event: &EventName) -> Result<Option<Conversion>, StoreError> {
+///         Ok(self.0.lock().unwrap().first(click, &[], event, |_| true).cloned())
+///     }
+///
+///     async fn daily_conversions(&self, campaign: CampaignId, day: Timestamp) -> Result<u64, StoreError> {
+///         Ok(self.0.lock().unwrap().count_of_day(campaign, day))
+///     }
+///
+///     async fn conversion(&self, id: ConversionId) -> Result<Conversion, StoreError> {
+///         self.0.lock().unwrap().conversion(id).cloned()
+///     }
+///
+///     async fn change_status(&self, id: ConversionId, change: StatusChange) -> Result<Option<Conversion>, StoreError> {
+///         let tables = &mut *self.0.lock().unwrap();
+///         tables.conversion(id)?;
+///         let row = tables.conversions.iter_mut().find(|row| row.id == id && row.status == change.from);
+///         Ok(row.map(|row| {
+///             let counts = tables.counts.entry(row.affiliate_id).or_default();
+///             counts.discount_conversion(row);
+///             row.status = change.to;
+///             counts.count_conversion(row);
+///             tables.changes.push((id, change));
+///             row.clone()
+///         }))
+///     }
+///
+///     async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         tables.conversion(id)?;
+///         Ok(tables.changes.iter().filter(|(of, _)| *of == id).map(|(_, change)| change.clone()).collect())
 ///     }
 ///
 ///     async fn conversions(
@@ -291,8 +384,36 @@ use crate::{
 ///         }
 ///         for conversion in tables.conversions.iter_mut().filter(|row| row.click_id == *click_id) {
 ///             conversion.click_id = replacement.clone();
+///             conversion.sub_ids = SubIds::default();
+///         }
+///         for postback in tables.postbacks.iter_mut().filter(|row| row.click_id.as_ref() == Some(click_id)) {
+///             *postback = postback.anonymous(replacement.clone());
 ///         }
 ///         Ok(erased)
+///     }
+///
+///     async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError> {
+///         let rows = &mut self.0.lock().unwrap().postbacks;
+///         for postback in postbacks {
+///             if rows.iter().all(|row| row.cursor() != postback.cursor()) {
+///                 rows.push(postback);
+///             }
+///         }
+///         Ok(())
+///     }
+///
+///     async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         let rows = tables.postbacks.iter().filter(|row| filter.admits(row)).cloned();
+///         Ok(page(rows, Postback::cursor, request))
+///     }
+///
+///     async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError> {
+///         let rows = &mut self.0.lock().unwrap().postbacks;
+///         rows.retain(|row| row.received_at >= before);
+///         rows.sort_by_key(|row| std::cmp::Reverse(row.cursor()));
+///         rows.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+///         Ok(())
 ///     }
 /// }
 ///
