@@ -183,8 +183,11 @@ pub(super) async fn any_changes_are_counted_exactly(store: Arc<dyn Store>) {
 /// Amounts with their currencies, of conversions and perhaps of what they pay, and the statuses they begin with.
 type Worth = ((&'static str, &'static str), Option<(&'static str, &'static str)>, ConversionStatus);
 
-/// Some conversions, and attempts to change the status of one of them from one to another. The same in every run.
-fn rounds() -> Vec<(Vec<Worth>, Vec<(usize, ConversionStatus, ConversionStatus)>)> {
+/// To change the status of one of several from one to another.
+type Attempt = (usize, ConversionStatus, ConversionStatus);
+
+/// Some conversions, and attempts to change them. The same in every run.
+fn rounds() -> Vec<(Vec<Worth>, Vec<Attempt>)> {
     let worth = select(&[("0", "USD"), ("0.1", "USD"), ("999999999999.999999", "EUR"), ("5", "JPY")]);
     let payout = prop::option::of(select(&[("0", "EUR"), ("0.000000000001", "USD"), ("12.5", "EUR")]));
     let status = || select(&ConversionStatus::ALL);
