@@ -416,7 +416,7 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
             let mut missing = new_conversion(&click);
             missing.click.click_id = parse("missing");
             let error = store.insert_conversion(missing).await.unwrap_err();
-            assert!(matches!(error, tracking_core::StoreError::UnknownClick(_)), "{error:?} after {setup}");
+            assert!(matches!(error, StoreError::UnknownClick(_)), "{error:?} after {setup}");
         }
         let script = "Ünï 🎈";
         for (visitor, text) in (1..).zip([r"a\b'c", r#""--;"#, "x y; (z)", " ", script, "%_"]) {
