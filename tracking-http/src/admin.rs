@@ -111,6 +111,12 @@ pub(crate) async fn change_status(tracker: &Tracker, at: &Location<'_>, new: New
 }
 
 pub(crate) async fn postbacks(tracker: &Tracker, parameters: &Parameters<'_>, page: PageRequest) -> Answered {
+    let filter = postback_filter(parameters)?;
+    Ok(answer::list::<PostbackListed, _>(tracker.postbacks(&filter, page).await?))
+}
+
+/// Which postbacks are asked for.
+pub(crate) fn postback_filter(parameters: &Parameters<'_>) -> Result<PostbackFilter, Refusal> {
     let mut filter = PostbackFilter::default();
     filter.outcome = parameters.optional("outcome")?;
     filter.problems_only = match parameters.text("problems")? {
@@ -123,7 +129,7 @@ pub(crate) async fn postbacks(tracker: &Tracker, parameters: &Parameters<'_>, pa
     filter.click_id = parameters.optional("click_id")?;
     filter.from = parameters.optional("from")?;
     filter.to = parameters.optional("to")?;
-    Ok(answer::list::<PostbackListed, _>(tracker.postbacks(&filter, page).await?))
+    Ok(filter)
 }
 
 /// The name of the parameter that says where a postback would come from.

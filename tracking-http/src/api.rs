@@ -316,6 +316,17 @@ impl Api {
             Guarded::RevokeKey => admin::revoke_key(&self.tracker, at).await,
             Guarded::Conversion => admin::conversion(&self.tracker, at).await,
             Guarded::ChangeStatus => admin::change_status(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::DashboardPostbacks => dashboard::postbacks::show(&self.tracker, at, parameters).await,
+            Guarded::DashboardExplain => dashboard::explain::show(at, parameters),
+            Guarded::DashboardExplained => {
+                let form = body::form(request, body)?;
+                dashboard::explain::explain(&self.tracker, at, &query::parse(Some(&form))?).await
+            }
+            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, at).await,
+            Guarded::DashboardChangeStatus => {
+                let form = body::form(request, body)?;
+                dashboard::conversion::change_status(&self.tracker, at, &query::parse(Some(&form))?).await
+            }
             Guarded::Postbacks => admin::postbacks(&self.tracker, parameters, page_request(parameters)?).await,
             Guarded::ExplainPostback => {
                 let own = client_ip(&request.headers, call.peer, &self.trusted_proxies);

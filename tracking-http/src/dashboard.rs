@@ -1,6 +1,9 @@
 //! What the pages show.
 
+pub(crate) mod conversion;
+pub(crate) mod explain;
 pub(crate) mod link;
+pub(crate) mod postbacks;
 
 use bytes::Bytes;
 use http::Response;

@@ -26,6 +26,11 @@ pub(crate) enum Guarded {
     Dashboard,
     DashboardLink,
     DashboardLinkTest,
+    DashboardPostbacks,
+    DashboardExplain,
+    DashboardExplained,
+    DashboardConversion,
+    DashboardChangeStatus,
     Affiliate,
     AffiliateSummary,
     AffiliateClicks,
@@ -52,7 +57,17 @@ pub(crate) enum Guarded {
 impl Guarded {
     /// Whether it is for people, who are shown a page whatever becomes of their request.
     pub(crate) const fn is_page(self) -> bool {
-        matches!(self, Self::Dashboard | Self::DashboardLink | Self::DashboardLinkTest)
+        matches!(
+            self,
+            Self::Dashboard
+                | Self::DashboardLink
+                | Self::DashboardLinkTest
+                | Self::DashboardPostbacks
+                | Self::DashboardExplain
+                | Self::DashboardExplained
+                | Self::DashboardConversion
+                | Self::DashboardChangeStatus
+        )
     }
 }
 
@@ -76,7 +91,7 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 32] = [
+pub(crate) static ROUTES: [Route; 37] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -110,6 +125,21 @@ pub(crate) static ROUTES: [Route; 32] = [
     guarded(Guarded::Dashboard, Method::GET, "/dashboard", "dashboard"),
     guarded(Guarded::DashboardLink, Method::GET, "/dashboard/link", "dashboard_link"),
     guarded(Guarded::DashboardLinkTest, Method::POST, "/dashboard/link", "dashboard_link_test"),
+    guarded(Guarded::DashboardPostbacks, Method::GET, "/dashboard/postbacks", "dashboard_postbacks"),
+    guarded(Guarded::DashboardExplain, Method::GET, "/dashboard/explain", "dashboard_explain"),
+    guarded(Guarded::DashboardExplained, Method::POST, "/dashboard/explain", "dashboard_explained"),
+    guarded(
+        Guarded::DashboardConversion,
+        Method::GET,
+        "/dashboard/conversions/{conversion_id}",
+        "dashboard_conversion",
+    ),
+    guarded(
+        Guarded::DashboardChangeStatus,
+        Method::POST,
+        "/dashboard/conversions/{conversion_id}/status",
+        "dashboard_change_status",
+    ),
     route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
     route(Endpoint::Health, Method::GET, "/healthz", "health"),
     route(Endpoint::Readiness, Method::GET, "/readyz", "readiness"),

@@ -38,11 +38,13 @@ impl<'a> Location<'a> {
         self.path.split('/').nth(index).unwrap_or_default()
     }
 
-    /// The id in a path such as `affiliates/1/clicks`.
+    /// The id in a path such as `affiliates/1/clicks`, or in that of a page such as `dashboard/conversions/42`.
     pub(crate) fn id<T>(&self, name: &'static str) -> Result<T, ParameterError>
     where
         T: FromStr<Err = ParseError>,
     {
-        self.segment(1).parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
+        let index = if self.segment(0) == "dashboard" { 2 } else { 1 };
+        let id = self.segment(index).parse();
+        id.map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
     }
 }

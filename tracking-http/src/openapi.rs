@@ -111,7 +111,14 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 &[400, 401, 403, 404, 409, 414, 422, 429, 500, 503],
             ),
             Endpoint::Guarded(guarded) => match guarded {
-                Guarded::Dashboard | Guarded::DashboardLink | Guarded::DashboardLinkTest => return None,
+                Guarded::Dashboard
+                | Guarded::DashboardLink
+                | Guarded::DashboardLinkTest
+                | Guarded::DashboardPostbacks
+                | Guarded::DashboardExplain
+                | Guarded::DashboardExplained
+                | Guarded::DashboardConversion
+                | Guarded::DashboardChangeStatus => return None,
                 Guarded::Link => (
                     "Make a tracking link",
                     link_marks(),

@@ -4,17 +4,24 @@
 //! security policy holds. Whatever they link to is relative to the mount point.
 
 mod assets;
+mod conversion;
+mod explain;
 mod format;
 mod link;
+mod postbacks;
 
 use askama::Template;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, EventName, PostbackAuth, Summary,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionStatus, EventName,
+    PostbackAuth, Summary, Totals,
 };
 
 pub(crate) use self::assets::{Asset, asset};
+pub(crate) use self::conversion::ConversionPage;
+pub(crate) use self::explain::ExplainPage;
 use self::format::{Money, Percent, encoded, shell_quoted};
 pub(crate) use self::link::{LinkPage, Made};
+pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
 use crate::TrackingLink;
 
 /// The dashboard: one affiliate's numbers, or the way to them.
@@ -114,10 +121,13 @@ impl DashboardPage<'_> {
     }
 
     fn postback_command(&self, chosen: &Chosen<'_>, click: &Click) -> String {
-        let demands_key =
-            chosen.campaign(click.campaign_id).is_some_and(|campaign| campaign.access.auth == PostbackAuth::Key);
+        let demands_key = chosen.campaign(click.campaign_id).is_some_and(demands_key);
         postback_command(self.public_url, chosen.affiliate.id, &click.click_id, demands_key)
     }
+}
+
+fn demands_key(campaign: &Campaign) -> bool {
+    campaign.access.auth == PostbackAuth::Key
 }
 
 /// What reports a sale for a click.
@@ -149,21 +159,31 @@ impl<'a> Chosen<'a> {
     }
 
     fn revenue(&self) -> Vec<Money> {
-        self.summary.revenue().iter().map(|(currency, sum)| Money::new(sum, currency)).collect()
+        sums(&self.summary.revenue())
+    }
+
+    fn payout(&self) -> Vec<Money> {
+        sums(&self.summary.payout())
     }
 
     fn rate(&self) -> Option<Percent> {
         Percent::of(self.summary.conversions(), self.summary.clicks)
     }
+
+    /// How many conversions there are, rejected ones included.
+    fn recorded(&self) -> u64 {
+        self.summary.conversions() + self.summary.rejected.conversions
+    }
+}
+
+fn sums(totals: &Totals) -> Vec<Money> {
+    totals.iter().map(|(currency, sum)| Money::new(sum, currency)).collect()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use tracking_core::{
-        AffiliateId, BotReason, CampaignId, CampaignRules, ClickDetails, ClickId, ClickRecordId, PostbackAccess,
-        SubIds, Timestamp,
-    };
+    use tracking_core::{AffiliateId, BotReason, CampaignId, ClickDetails, ClickId, ClickRecordId, SubIds, Timestamp};
 
     use super::*;
     use crate::refusal::Refusal;
@@ -344,11 +364,8 @@ mod tests {
             id: CampaignId::new(10).unwrap(),
             name: affiliate.name.clone(),
             destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
-            rules: CampaignRules::default(),
-            access: PostbackAccess::open(),
-            paused_at: None,
+            postback_key: None,
             created_at: Timestamp::MIN,
-            version: 1,
         };
         let link = TrackingLink::new(affiliate.id, campaign.id).sub1(mark.parse().unwrap());
         let data = LinkData {
@@ -371,8 +388,7 @@ mod tests {
     }
 
     fn affiliate(id: u64, name: &str) -> Affiliate {
-        let id = AffiliateId::new(id).unwrap();
-        Affiliate { id, name: name.parse().unwrap(), paused_at: None, created_at: Timestamp::MIN, version: 1 }
+        Affiliate { id: AffiliateId::new(id).unwrap(), name: name.parse().unwrap(), created_at: Timestamp::MIN }
     }
 
     fn click(affiliate: &Affiliate, click_id: &str) -> Click {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use percent_encoding::utf8_percent_encode;
 use tracking_core::rust_decimal::Decimal;
-use tracking_core::{BotReason, Currency, Timestamp};
+use tracking_core::{BotReason, Currency, Payout, Timestamp};
 
 use crate::query::RESERVED;
 
@@ -30,9 +30,13 @@ impl Money {
         Self { amount: format!("{}{point}{fraction}", group(integer)), currency }
     }
 
+    pub(super) fn of_payout(payout: Payout) -> Self {
+        Self::new(payout.amount(), payout.currency())
+    }
+
     /// Whether it needs more room than a figure among others has.
     pub(super) fn is_long(&self) -> bool {
-        self.amount.len() > 12
+        self.amount.len() > 9
     }
 }
 
@@ -71,12 +75,12 @@ impl fmt::Display for Percent {
 }
 
 /// `23 Aug 2023`
-pub(super) fn day(time: Timestamp) -> impl fmt::Display {
+pub(super) fn day(time: &Timestamp) -> impl fmt::Display {
     time.to_datetime().format("%-d %b %Y")
 }
 
 /// `15:30:45`
-pub(super) fn clock_time(time: Timestamp) -> impl fmt::Display {
+pub(super) fn clock_time(time: &Timestamp) -> impl fmt::Display {
     time.to_datetime().format("%H:%M:%S")
 }
 
@@ -179,7 +183,7 @@ mod tests {
     #[test]
     fn times_are_short() {
         let time: Timestamp = "2023-08-03T05:30:45.123Z".parse().unwrap();
-        assert_eq!(format!("{} {}", day(time), clock_time(time)), "3 Aug 2023 05:30:45");
+        assert_eq!(format!("{} {}", day(&time), clock_time(&time)), "3 Aug 2023 05:30:45");
     }
 
     #[test]

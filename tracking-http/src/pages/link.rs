@@ -1,7 +1,7 @@
 use askama::Template;
-use tracking_core::{Affiliate, Campaign, PostbackAuth};
+use tracking_core::{Affiliate, Campaign};
 
-use super::{assets, postback_command};
+use super::{assets, demands_key, postback_command};
 use crate::TrackingLink;
 use crate::refusal::Refusal;
 use crate::wire::links::{LinkData, LinkTested, Step, StepName};
@@ -80,8 +80,7 @@ impl LinkPage<'_> {
     /// What reports a sale for the test click.
     fn postback_command(&self) -> Option<String> {
         let (made, click_id) = (self.made?, self.tested?.click_id.as_ref()?);
-        let demands_key = made.campaign.access.auth == PostbackAuth::Key;
-        Some(postback_command(self.public_url, made.affiliate.id, click_id, demands_key))
+        Some(postback_command(self.public_url, made.affiliate.id, click_id, demands_key(&made.campaign)))
     }
 
     fn title_of(&self, step: &Step) -> &'static str {
