@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate, NewCampaign, NewClick,
-    NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, Store, StoreError, Summary, Timestamp,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionId, EventName, NewAffiliate,
+    NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Recorded,
+    StatusChange, Store, StoreError, Summary, Timestamp, TransactionId,
 };
 
 /// A store that does nothing but fail.
@@ -83,6 +84,56 @@ impl Store for BrokenStore {
     }
 
     async fn erase_clicks(&self, _: &ClickId, _: &ClickId) -> Result<u64, StoreError> {
+        self.fail()
+    }
+
+    async fn update_affiliate(&self, _: Affiliate) -> Result<Option<Affiliate>, StoreError> {
+        self.fail()
+    }
+
+    async fn update_campaign(&self, _: Campaign) -> Result<Option<Campaign>, StoreError> {
+        self.fail()
+    }
+
+    async fn find_conversion(
+        &self,
+        _: &Click,
+        _: &[CampaignId],
+        _: &EventName,
+        _: Option<&TransactionId>,
+    ) -> Result<Option<Conversion>, StoreError> {
+        self.fail()
+    }
+
+    async fn first_conversion(&self, _: &Click, _: &EventName) -> Result<Option<Conversion>, StoreError> {
+        self.fail()
+    }
+
+    async fn daily_conversions(&self, _: CampaignId, _: Timestamp) -> Result<u64, StoreError> {
+        self.fail()
+    }
+
+    async fn conversion(&self, _: ConversionId) -> Result<Conversion, StoreError> {
+        self.fail()
+    }
+
+    async fn change_status(&self, _: ConversionId, _: StatusChange) -> Result<Option<Conversion>, StoreError> {
+        self.fail()
+    }
+
+    async fn status_changes(&self, _: ConversionId) -> Result<Vec<StatusChange>, StoreError> {
+        self.fail()
+    }
+
+    async fn log_postbacks(&self, _: Vec<Postback>) -> Result<(), StoreError> {
+        self.fail()
+    }
+
+    async fn postbacks(&self, _: &PostbackFilter, _: PageRequest) -> Result<Page<Postback>, StoreError> {
+        self.fail()
+    }
+
+    async fn purge_postbacks(&self, _: Timestamp, _: u64) -> Result<(), StoreError> {
         self.fail()
     }
 }

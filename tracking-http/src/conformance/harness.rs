@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use http::{Method, Request};
 use tracking_core::{
-    AffiliateId, CampaignId, ManualClock, NewAffiliate, NewCampaign, Secret, Store, Timestamp, Tracker, TrackerOptions,
+    AffiliateId, CampaignId, CampaignRules, KeyKind, ManualClock, NewAffiliate, NewCampaign, PostbackAccess,
+    PostbackKey, PostbackKeyRecord, Secret, Store, Timestamp, Tracker, TrackerOptions,
 };
 
 use super::client::{Client, Reply};
@@ -62,13 +63,16 @@ impl Site {
             let new = NewAffiliate { id, name: name.parse().unwrap(), created_at: now };
             tracker.store().insert_affiliate(new).await.unwrap();
         }
-        let key = tracking_core::PostbackKey::random();
-        for (id, name, postback_key) in [(10, "Shop", None), (11, "Bank", Some(key.hash()))] {
+        let key = PostbackKey::random(KeyKind::Token);
+        let record = PostbackKeyRecord { id: 1, secret: key.secret(), created_at: now, expires_at: None };
+        let bank = PostbackAccess::of_keys(vec![record]);
+        for (id, name, access) in [(10, "Shop", PostbackAccess::open()), (11, "Bank", bank)] {
             let new = NewCampaign {
                 id: Some(CampaignId::new(id).unwrap()),
                 name: name.parse().unwrap(),
                 destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
-                postback_key,
+                rules: CampaignRules::default(),
+                access,
                 created_at: now,
             };
             tracker.store().insert_campaign(new).await.unwrap();

@@ -48,8 +48,11 @@ pub(super) async fn unknown_methods_are_refused(site: Site) {
     let client = site.open().await;
     for (method, path, allow) in [
         (Method::POST, "/click", "GET, HEAD"),
-        (Method::PUT, "/postback", "GET, HEAD"),
-        (Method::DELETE, "/affiliates/1", "GET, HEAD"),
+        (Method::PUT, "/postback", "GET, HEAD, POST"),
+        (Method::DELETE, "/affiliates/1", "GET, HEAD, PATCH"),
+        (Method::POST, "/campaigns/1", "GET, HEAD, PATCH"),
+        (Method::GET, "/campaigns/1/keys/1", "DELETE"),
+        (Method::GET, "/conversions/1/status", "POST"),
         (Method::PATCH, "/affiliates", "GET, HEAD, POST"),
         (Method::OPTIONS, "/campaigns", "GET, HEAD, POST"),
         (Method::DELETE, "/dashboard", "GET, HEAD"),

@@ -10,7 +10,7 @@ pub(super) async fn affiliates_are_created_and_listed(site: Site) {
     let client = site.open().await;
     let reply = client.send(post_json("/affiliates", r#"{"name": " Jürgen & Söhne "}"#)).await;
     assert_eq!(reply.status, StatusCode::CREATED);
-    let affiliate = json!({"id": 3, "name": "Jürgen & Söhne", "created_at": NOW});
+    let affiliate = json!({"id": 3, "name": "Jürgen & Söhne", "status": "active", "created_at": NOW, "version": 1});
     assert_eq!(reply.data(), affiliate);
     assert_eq!(reply.header("location"), "./affiliates/3");
     assert_eq!(client.get("/affiliates/3").await.data(), affiliate);
@@ -32,8 +32,13 @@ pub(super) async fn campaigns_are_created_and_listed(site: Site) {
             "id": 12,
             "name": "Trial",
             "destination_url": "https://saas.example/{sub1}?c={click_id}",
+            "status": "active",
+            "rules": {"default_status": "approved", "repeats": "by_transaction", "while_paused": "earlier_clicks"},
             "postback_auth": "key",
+            "networks": [],
+            "keys": [{"id": 1, "kind": "token", "created_at": NOW}],
             "created_at": NOW,
+            "version": 1,
         })
     );
     assert_eq!(client.get("/campaigns/12").await.data(), campaign, "the key is told once");
@@ -148,6 +153,12 @@ pub(super) async fn summary_adds_up(site: Site) {
         "conversions": 0,
         "conversion_rate": 0.0,
         "revenue": [],
+        "payout": [],
+        "by_status": {
+            "pending": {"conversions": 0, "revenue": [], "payout": []},
+            "approved": {"conversions": 0, "revenue": [], "payout": []},
+            "rejected": {"conversions": 0, "revenue": [], "payout": []},
+        },
     });
     assert_eq!(client.get("/affiliates/1/summary").await.data(), empty);
     for index in 0..4 {
@@ -157,7 +168,14 @@ pub(super) async fn summary_adds_up(site: Site) {
     client.get("/postback?affiliate_id=1&click_id=c1&amount=0.2&currency=USD").await;
     client.get("/postback?affiliate_id=1&click_id=c2&amount=5&currency=EUR").await;
     let reply = client.get("/affiliates/1/summary").await;
-    let text = r#"{"success":true,"data":{"affiliate_id":1,"clicks":4,"human_clicks":0,"unique_clicks":0,"conversions":3,"conversion_rate":0.75,"revenue":[{"currency":"EUR","amount":5},{"currency":"USD","amount":0.3}]}}"#;
+    let none = r#"{"conversions":0,"revenue":[],"payout":[]}"#;
+    let revenue = r#"[{"currency":"EUR","amount":5},{"currency":"USD","amount":0.3}]"#;
+    let by_status = format!(
+        r#"{{"pending":{none},"approved":{{"conversions":3,"revenue":{revenue},"payout":[]}},"rejected":{none}}}"#
+    );
+    let text = format!(
+        r#"{{"success":true,"data":{{"affiliate_id":1,"clicks":4,"human_clicks":0,"unique_clicks":0,"conversions":3,"conversion_rate":0.75,"revenue":{revenue},"payout":[],"by_status":{by_status}}}}}"#
+    );
     assert_eq!(reply.text(), text);
     assert_eq!(client.get("/affiliates/2/summary").await.data()["clicks"], 0);
 }

@@ -22,7 +22,7 @@ pub(super) async fn postback_is_answered_as_the_brief_says(site: Site) {
     client.get(CLICK).await;
     let reply = client.get(POSTBACK).await;
     assert_eq!(reply.status, StatusCode::OK);
-    let text = r#"{"success":true,"message":"Conversion tracked successfully","data":{"conversion_id":1,"click_id":"abc123","affiliate_id":1,"campaign_id":10,"event":"conversion","amount":100,"currency":"USD","timestamp":"2023-08-23T15:30:45.123Z"}}"#;
+    let text = r#"{"success":true,"message":"Conversion tracked successfully","data":{"conversion_id":1,"click_id":"abc123","affiliate_id":1,"campaign_id":10,"event":"conversion","amount":100,"currency":"USD","status":"approved","timestamp":"2023-08-23T15:30:45.123Z"}}"#;
     assert_eq!(reply.text(), text);
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn lists_are_answered_as_the_brief_says(site: Site) {
     let text = r#"{"success":true,"data":[{"id":1,"click_id":"abc123","campaign_id":10,"created_at":"2023-08-23T15:30:45.123Z","ip":"127.0.0.0/24","bot":"no_user_agent","unique":false}],"next_cursor":null}"#;
     assert_eq!((reply.status, reply.text()), (StatusCode::OK, text));
     let reply = client.get("/affiliates/1/conversions").await;
-    let text = r#"{"success":true,"data":[{"id":1,"click_id":"abc123","campaign_id":10,"event":"conversion","amount":100,"currency":"USD","created_at":"2023-08-23T15:30:45.123Z"}],"next_cursor":null}"#;
+    let text = r#"{"success":true,"data":[{"id":1,"click_id":"abc123","campaign_id":10,"event":"conversion","amount":100,"currency":"USD","status":"approved","created_at":"2023-08-23T15:30:45.123Z"}],"next_cursor":null}"#;
     assert_eq!((reply.status, reply.text()), (StatusCode::OK, text));
 }
 
