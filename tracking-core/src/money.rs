@@ -210,8 +210,9 @@ impl Totals {
 
     /// Adds a sum of amounts, such as a row of a store's counters.
     ///
-    /// A total is exact as long as it is the sum of [`Amount`]s: ten billion of the greatest fit. Beyond what a
-    /// [`Decimal`] can hold it stays at [`Decimal::MAX`].
+    /// A total is exact as long as it fits into the 28 digits of a [`Decimal`]: so do ten billion of the greatest
+    /// [`Amount`]s, and payouts of twelve fractional digits up to 10¹⁶ together. Beyond that its last digits are rounded, and
+    /// beyond what a [`Decimal`] can hold it stays at [`Decimal::MAX`].
     pub fn add_sum(&mut self, sum: Decimal, currency: Currency) {
         let total = self.0.entry(currency).or_default();
         // 28 digits, six of them fractional: the greatest amount fits ten billion times. `+` panics beyond that.

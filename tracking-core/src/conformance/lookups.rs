@@ -50,18 +50,22 @@ pub(super) async fn conversion_is_found_as_an_insert_would(store: Arc<dyn Store>
         let campaign = a_campaign(&store).await;
         clicks.push(a_click(&store, (first.affiliate_id, campaign), "abc123", time(n)).await);
     }
-    // The earliest is that of the third click; the last two are of one time.
+    // The earliest is that of the third click; two are of one time.
+    let mut recorded = Vec::new();
     for (click, millis) in clicks.iter().zip([30, 20, 10, 20]) {
-        a_conversion(&store, with_transaction(new_conversion(click, time(millis)), "order-1")).await;
+        recorded.push(a_conversion(&store, with_transaction(new_conversion(click, time(millis)), "order-1")).await);
     }
     let unknown = Click { campaign_id: campaign_id(999_999), ..first };
-    for alternatives in [vec![], vec![0], vec![0, 1], vec![3, 1], vec![1, 3, 0], vec![0, 1, 2, 3]] {
-        for click in &clicks {
+    for alternatives in [vec![], vec![0], vec![0, 1], vec![3, 1], vec![1, 3, 0], vec![0, 3, 2], vec![0, 1, 2, 3]] {
+        for (index, click) in clicks.iter().enumerate() {
+            let meant: Vec<usize> = alternatives.iter().copied().chain([index]).collect();
+            let expected = meant.iter().map(|index| &recorded[*index]).min_by_key(|row| (row.created_at, row.id));
             let mut alternatives: Vec<&Click> = alternatives.iter().map(|index| &clicks[*index]).collect();
-            alternatives.push(&unknown);
+            alternatives.insert(0, &unknown);
             let new = with_transaction(new_conversion(click, time(99)), "order-1");
             let new = with_alternatives(new, &alternatives);
             let found = find_conversion(&store, &new).await;
+            assert_eq!(found.as_ref(), expected, "of several the earliest must be found, by time and then by number");
             let inserted = expect_duplicate(insert_conversion(&store, new.clone()).await);
             assert_eq!(found, Some(inserted), "a look must find what an insert would return");
             assert_eq!(find_conversion(&store, &with_transaction(new, "order-2")).await, None);

@@ -96,7 +96,10 @@ impl Tracker {
                 about.click_id = Some(request.click_id);
                 result.map(|outcome| self.limit(outcome, call))
             }
-            Err(error) => Ok(Outcome::InvalidParameter(error)),
+            Err(error) => {
+                about = About::of_refused(call);
+                Ok(Outcome::InvalidParameter(error))
+            }
         };
         self.announce_result(&result);
         self.log(call, about, result.as_ref().ok());
@@ -108,7 +111,7 @@ impl Tracker {
         self.recorder.keep_house();
         let outcome = Outcome::Unreadable(reason);
         self.announce(&outcome);
-        self.log(call, About::default(), Some(&outcome));
+        self.log(call, About::of_refused(call), Some(&outcome));
         outcome
     }
 
@@ -488,6 +491,18 @@ struct About {
     affiliate_id: Option<AffiliateId>,
     campaign_id: Option<CampaignId>,
     click_id: Option<ClickId>,
+}
+
+impl About {
+    /// What a call that is not valid, or not whole, is about, as far as that stands in it: by its click id it is found when that
+    /// is erased.
+    fn of_refused(call: &PostbackCall<'_>) -> Self {
+        Self {
+            affiliate_id: call.parameters.optional("affiliate_id").unwrap_or_default(),
+            campaign_id: call.parameters.optional("campaign_id").unwrap_or_default(),
+            click_id: call.parameters.optional("click_id").unwrap_or_default(),
+        }
+    }
 }
 
 /// The click of a conversion.

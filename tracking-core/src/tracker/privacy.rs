@@ -21,7 +21,8 @@ impl Tracker {
     }
 
     /// Makes the clicks with this id anonymous, for a person who asks for it, and returns how many there were, of all
-    /// affiliates and campaigns. They lose the id, and what was known of the visitor; figures stay as they are.
+    /// affiliates and campaigns. They lose the id, and what was known of the visitor; so do postbacks in the log that have named
+    /// it. Figures stay as they are.
     ///
     /// Postbacks with the id are refused from then on, as of a click that is not known.
     ///
@@ -29,18 +30,21 @@ impl Tracker {
     /// If the store fails.
     pub async fn erase(&self, click_id: &ClickId) -> Result<u64, StoreError> {
         self.recorder.backlog.forget(click_id);
+        // Postbacks that named it may wait to be logged.
+        self.recorder.flush_log().await?;
         let mut replacement = Secrets::random_tombstone();
         if let ClickIdOrigin::Minted(claims) = self.recorder.secrets.origin(click_id) {
             // One that is not recorded yet must not be rebuilt from a postback later.
-            match self.find_or_rebuild(click_id, claims).await {
-                Ok(Some(_)) => {}
-                Ok(None) | Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => return Ok(0),
+            let is_there = match self.find_or_rebuild(click_id, claims).await {
+                Ok(click) => click.is_some(),
+                Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => false,
                 Err(error) => return Err(error),
-            }
-            if !self.recorder.was_erased(click_id).await? {
+            };
+            if is_there && !self.recorder.was_erased(click_id).await? {
                 replacement = self.recorder.secrets.tombstones(click_id).next().unwrap_or(replacement);
             }
         }
+        // Also if there is no such click: postbacks may have named it.
         self.recorder.store.erase_clicks(click_id, &replacement).await
     }
 

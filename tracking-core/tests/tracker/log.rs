@@ -128,3 +128,20 @@ async fn what_is_left_goes_to_the_store_at_the_end() {
     let rows = tracker.store().postbacks(&PostbackFilter::default(), PageRequest::default()).await.unwrap();
     assert_eq!(rows.items.len(), 1);
 }
+
+#[tokio::test]
+async fn who_is_erased_is_erased_here_too() {
+    let world = World::new().await;
+    world.click(world.open, "abc123").await;
+    accepted(world.postback(&[("sub1", "Ada Lovelace")]).await);
+    world.postback(&[("amount", "x"), ("sub1", "Ada Lovelace")]).await;
+    let readable = [("click_id", "abc123"), ("sub1", "Ada Lovelace")].into_iter().collect();
+    world.tracker.refuse_postback(&PostbackCall::new(readable), Unreadable::BodyIncomplete);
+    assert_eq!(world.tracker.erase(&"abc123".parse().unwrap()).await.unwrap(), 1);
+    // And once more, for a retry that came after that.
+    world.postback(&[("sub1", "Ada Lovelace")]).await;
+    assert_eq!(world.tracker.erase(&"abc123".parse().unwrap()).await.unwrap(), 0);
+    let rows = log(&world).await;
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row.parameters.is_empty() && row.click_id.as_ref().unwrap().as_str() != "abc123"));
+}
