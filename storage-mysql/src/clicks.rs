@@ -9,14 +9,14 @@ use tracking_core::{
 };
 
 use crate::attempt::{Failure, Reader};
+use crate::columns::Columns;
 use crate::counters::Changes;
-use crate::details::Columns;
 use crate::inserts::{Findings, Kind, Row, Verdict};
 use crate::numbers::Sequence;
 use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 use crate::visitors::Visit;
-use crate::{rows, visitors};
+use crate::{details, rows, visitors};
 
 #[derive(Debug)]
 pub(crate) struct Clicks {
@@ -50,7 +50,7 @@ impl Kind for Clicks {
 
     fn statements(&self, rows: &[Row<Visit>], slot: u8) -> Vec<Sql> {
         let prefix = &self.database.prefix;
-        let columns = Columns::of(rows.iter().map(|row| &row.new.click.details));
+        let columns = Columns::of(details::COLUMNS, rows.iter().map(|row| &row.new.click.details));
         let mut sql = Sql::with_capacity(256 + 256 * rows.len());
         sql.push("INSERT INTO ").table(prefix, "clicks").push(" (id, affiliate_id, campaign_id, click_id, timestamp");
         columns.write_names(&mut sql);

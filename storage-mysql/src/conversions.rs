@@ -1,27 +1,40 @@
 //! New conversions.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
 use sqlx::{Error, MySqlConnection, raw_sql};
 use tracking_core::{
-    AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, EventName, NewConversion,
-    ParseError, TransactionId, async_trait,
+    AffiliateId, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, ConversionStatus, EventName,
+    NewConversion, ParseError, Payout, Timestamp, TransactionId, async_trait,
 };
 
 use crate::attempt::{Failure, Reader};
 use crate::clicks;
+use crate::columns::{Column, Columns, Value};
 use crate::counters::Changes;
-use crate::inserts::{Findings, Kind, Row, Verdict};
+use crate::details::sub_id;
+use crate::inserts::{Findings, Kind, Refusal, Row, Verdict};
 use crate::lookups::is_same;
 use crate::numbers::Sequence;
 use crate::rows;
 use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 
-const COLUMNS: &str = "id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp";
+/// What is not the default of its column in few conversions.
+const COLUMNS: &[Column<NewConversion>] = &[
+    Column { name: "status", value: |new| Value::Choice(new.status.as_str(), ConversionStatus::Approved.as_str()) },
+    Column { name: "payout", value: |new| Value::Decimal(new.payout.map(Payout::amount)) },
+    Column { name: "payout_currency", value: |new| Value::Code(new.payout.map(|payout| payout.currency().code())) },
+    Column { name: "occurred_at", value: |new| Value::Time(new.occurred_at) },
+    Column { name: "sub1", value: |new| sub_id(&new.sub_ids, 0) },
+    Column { name: "sub2", value: |new| sub_id(&new.sub_ids, 1) },
+    Column { name: "sub3", value: |new| sub_id(&new.sub_ids, 2) },
+    Column { name: "sub4", value: |new| sub_id(&new.sub_ids, 3) },
+    Column { name: "sub5", value: |new| sub_id(&new.sub_ids, 4) },
+];
 
 #[derive(Debug)]
 pub(crate) struct Conversions {
@@ -31,25 +44,53 @@ pub(crate) struct Conversions {
 
 type Identity = (ClickRecordId, EventName, Option<TransactionId>);
 
+/// What the caller demands of a conversion that is no duplicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Demands {
+    is_only_one: bool,
+    daily_cap: Option<u32>,
+}
+
+impl Demands {
+    const NONE: Self = Self { is_only_one: false, daily_cap: None };
+
+    const fn of(new: &NewConversion) -> Self {
+        Self { is_only_one: new.is_only_one, daily_cap: new.daily_cap }
+    }
+}
+
+/// What conversions that have demands wait for.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Turn {
+    OfCampaign(CampaignId),
+    OfClick(ClickRecordId),
+}
+
 #[async_trait]
 impl Kind for Conversions {
     const OPERATION: &'static str = "insert conversion";
     type New = NewConversion;
     type Record = Conversion;
-    /// With the rest of the click, which the caller may have wrong.
-    type Identity = (Identity, AffiliateId, CampaignId, ClickId);
-    type Note = Infallible;
+    /// With the rest of the click, which the caller may have wrong, and with what is demanded: what one is refused for may
+    /// be no matter to another.
+    type Identity = (Identity, AffiliateId, CampaignId, ClickId, Demands);
+    type Note = Turn;
 
     fn numbers(&self) -> &Sequence {
         &self.numbers
     }
 
     fn identity(new: &NewConversion) -> Self::Identity {
-        (identity(new), new.click.affiliate_id, new.click.campaign_id, new.click.click_id.clone())
+        let Click { affiliate_id, campaign_id, click_id, .. } = &new.click;
+        (identity(new), *affiliate_id, *campaign_id, click_id.clone(), Demands::of(new))
     }
 
-    fn note(_: &NewConversion) -> Option<Infallible> {
-        None
+    fn note(new: &NewConversion) -> Option<Turn> {
+        match Demands::of(new) {
+            Demands { daily_cap: Some(_), .. } => Some(Turn::OfCampaign(new.click.campaign_id)),
+            Demands { is_only_one: true, .. } => Some(Turn::OfClick(new.click.id)),
+            Demands::NONE => None,
+        }
     }
 
     fn record(new: NewConversion, number: u64) -> Result<Conversion, ParseError> {
@@ -59,13 +100,19 @@ impl Kind for Conversions {
     fn statements(&self, rows: &[Row<NewConversion>], slot: u8) -> Vec<Sql> {
         let prefix = &self.database.prefix;
         let mut sql = Sql::with_capacity(256 + 320 * rows.len());
-        sql.push("INSERT INTO ").table(prefix, "conversions").push(" (").push(COLUMNS).push(") VALUES ");
+        let columns = Columns::of(COLUMNS, rows.iter().map(|row| &row.new));
+        sql.push("INSERT INTO ").table(prefix, "conversions");
+        sql.push(" (id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp");
+        columns.write_names(&mut sql);
+        sql.push(") VALUES ");
         sql.separated(", ", rows, |sql, Row { number, new, .. }| {
             sql.push("(").number(*number).push(", ").number(new.click.id.as_u64());
             sql.push(", ").number(new.click.affiliate_id.as_u64()).push(", ").number(new.click.campaign_id.as_u64());
-            sql.push(", ").ascii(new.event.as_str()).push(", ").ascii(transaction_id(new));
+            sql.push(", ").ascii(new.event.as_str()).push(", ").ascii(transaction_id(new.transaction_id.as_ref()));
             sql.push(", ").decimal(new.amount.as_decimal()).push(", ").ascii(new.currency.code());
-            sql.push(", ").time(new.created_at).push(")");
+            sql.push(", ").time(new.created_at);
+            columns.write_values(sql, new);
+            sql.push(")");
         });
         let mut changes = Changes::default();
         rows.iter().for_each(|row| changes.count_conversion(&row.new));
@@ -129,24 +176,31 @@ impl Kind for Conversions {
     }
 
     fn goes_alone(new: &NewConversion) -> bool {
-        !new.alternatives.is_empty()
+        !new.alternatives.is_empty() || Demands::of(new) != Demands::NONE
     }
 
     async fn to_lock(&self, reader: &mut Reader<'_>, new: &NewConversion) -> Result<Vec<u64>, Error> {
         let click = [(new.click.affiliate_id, &new.click.click_id)];
-        let found = reader.rows(|sql| clicks::select(sql, &self.database.prefix, click.into_iter())).await?;
-        let found: Vec<Click> = found.iter().map(rows::click).collect::<Result<_, _>>()?;
+        let query = |sql: &mut Sql| {
+            if !new.alternatives.is_empty() {
+                clicks::select(sql, &self.database.prefix, click.into_iter());
+                sql.push(" UNION ");
+            }
+            // It may have another id by now. Then that is for whoever has locked it to see.
+            clicks::select_numbers(sql, &self.database.prefix, [new.click.id.as_u64()].into_iter());
+        };
+        let found: Vec<Click> = reader.rows(query).await?.iter().map(rows::click).collect::<Result<_, _>>()?;
         let is_meant = |click: &&Click| click.id == new.click.id || new.alternatives.contains(&click.campaign_id);
         Ok(found.iter().filter(is_meant).map(|click| click.id.as_u64()).collect())
     }
 
-    /// Two calls that name each other's campaigns lock the same clicks in the same order. So one of them sees what the
-    /// other has inserted.
+    /// Two calls that name each other's campaigns, or that demand the same, lock the same rows in the same order: first
+    /// clicks, and then the turn of a campaign with a daily cap. So one of them sees what the other has inserted.
     async fn lock(
         &self,
         connection: &mut MySqlConnection,
         numbers: &[u64],
-        committed: Option<&mut Reader<'_>>,
+        mut committed: Option<&mut Reader<'_>>,
         row: &Row<NewConversion>,
     ) -> Result<Option<Verdict<Conversion>>, Error> {
         let (prefix, new) = (&self.database.prefix, &row.new);
@@ -156,25 +210,131 @@ impl Kind for Conversions {
         let clicks = raw_sql(sql).fetch_all(&mut *connection).await?;
         let clicks: Vec<Click> = clicks.iter().map(rows::click).collect::<Result<_, _>>()?;
         if !clicks.iter().any(|found| is_same(found, &new.click)) {
-            // It will be seen what is missing.
-            return Ok(None);
+            return self.what_is_missing(connection, committed, row).await;
         }
+        if new.daily_cap.is_some() {
+            raw_sql(take_turn(prefix, new.click.campaign_id)).execute(&mut *connection).await?;
+        }
+        // In a transaction that has just begun these are its first looks, so they see all that was there before the locks.
         let meant: Vec<NewConversion> =
             clicks.into_iter().map(|click| NewConversion { click, ..new.clone() }).collect();
-        let query = |sql: &mut Sql| {
+        let of_identity = |sql: &mut Sql| {
             select(sql, prefix, meant.iter());
-            sql.push(" ORDER BY timestamp, id LIMIT 1");
+            sql.push(" ORDER BY v.timestamp, v.id LIMIT 1");
         };
-        // In a transaction that has just begun this is its first look, so it sees all that was there before the lock.
-        let mut found = Reader::Transaction(connection).rows(query).await?;
+        if let Some(found) = self.earliest(connection, committed.as_deref_mut(), new, of_identity).await? {
+            return Ok(Some(row.meets(found.id.as_u64(), found)));
+        }
+        if new.is_only_one {
+            let of_event = |sql: &mut Sql| {
+                sql.push("SELECT ").push(rows::CONVERSION).push(" FROM ").table(prefix, "conversions");
+                sql.push(" v WHERE v.click_id = ").number(new.click.id.as_u64());
+                sql.push(" AND v.event = ").ascii(new.event.as_str()).push(" ORDER BY v.timestamp, v.id LIMIT 1");
+            };
+            if let Some(found) = self.earliest(connection, committed.as_deref_mut(), new, of_event).await? {
+                return Ok(Some(Verdict::Refused(Refusal::AlreadyConverted(Box::new(found)))));
+            }
+        }
+        if let Some(cap) = new.daily_cap
+            && self.is_reached(connection, committed, new, cap).await?
+        {
+            return Ok(Some(Verdict::Refused(Refusal::DailyCapReached { cap })));
+        }
+        Ok(None)
+    }
+}
+
+impl Conversions {
+    /// What it is that is not there of a conversion whose click is not as it says.
+    async fn what_is_missing(
+        &self,
+        connection: &mut MySqlConnection,
+        committed: Option<&mut Reader<'_>>,
+        row: &Row<NewConversion>,
+    ) -> Result<Option<Verdict<Conversion>>, Error> {
+        let mut rows = [Row { place: row.place, number: row.number, new: row.new.clone() }];
+        // Not by what was seen a moment ago, nor by what an old transaction still sees.
+        let failed = Some(Failure::MissingReference);
+        let findings = match committed {
+            Some(reader) => self.look(reader, &mut rows, failed).await?,
+            None => self.look(&mut Reader::Transaction(connection), &mut rows, failed).await?,
+        };
+        Ok(findings.verdicts.into_iter().next().flatten())
+    }
+
+    /// The earliest of the conversions that this query finds, each time one at the most.
+    async fn earliest(
+        &self,
+        connection: &mut MySqlConnection,
+        committed: Option<&mut Reader<'_>>,
+        new: &NewConversion,
+        query: impl Fn(&mut Sql),
+    ) -> Result<Option<Conversion>, Error> {
+        let mut found = Reader::Transaction(connection).rows(&query).await?;
         if let Some(committed) = committed {
-            found.extend(committed.rows(query).await?);
+            found.extend(committed.rows(&query).await?);
         }
         let found: Result<Vec<_>, _> =
             found.iter().map(|found| rows::conversion(found, new.click.click_id.clone())).collect();
-        let earliest = found?.into_iter().min_by_key(|found| (found.created_at, found.id));
-        Ok(earliest.map(|found| row.meets(found.id.as_u64(), found)))
+        Ok(found?.into_iter().min_by_key(|found| (found.created_at, found.id)))
     }
+
+    /// Whether the campaign has as many conversions of the day as it may have.
+    ///
+    /// By counting, and no number is kept: conversions without demands would have to change it, too, and wait for each
+    /// other there.
+    async fn is_reached(
+        &self,
+        connection: &mut MySqlConnection,
+        committed: Option<&mut Reader<'_>>,
+        new: &NewConversion,
+        cap: u32,
+    ) -> Result<bool, Error> {
+        let Some(last) = cap.checked_sub(1) else { return Ok(true) };
+        let (prefix, campaign) = (&self.database.prefix, new.click.campaign_id);
+        let of_day = |sql: &mut Sql| {
+            of_day(sql.push("SELECT id FROM "), prefix, campaign, new.created_at);
+        };
+        let Some(committed) = committed else {
+            let last = |sql: &mut Sql| {
+                of_day(sql);
+                sql.push(" LIMIT 1 OFFSET ").number(last.into());
+            };
+            return Ok(!Reader::Transaction(connection).rows(last).await?.is_empty());
+        };
+        // What the application's transaction has inserted nobody else sees, and what others have committed since it began
+        // it may not see.
+        let all = |sql: &mut Sql| {
+            of_day(sql);
+            sql.push(" LIMIT ").number(cap.into());
+        };
+        let mut found = Reader::Transaction(connection).rows(all).await?;
+        found.extend(committed.rows(all).await?);
+        let found: HashSet<u64> = found.iter().map(|row| rows::number(row, "id")).collect::<Result<_, _>>()?;
+        Ok(found.len() > last as usize)
+    }
+}
+
+/// Writes the conversions of a campaign that were recorded on the same day in UTC as this, as a table with a condition.
+pub(crate) fn of_day(sql: &mut Sql, prefix: &TablePrefix, campaign: CampaignId, time: Timestamp) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let into_day = time.as_millis() % DAY.as_millis() as i64;
+    let start = time.minus(Duration::from_millis(into_day.unsigned_abs()));
+    sql.table(prefix, "conversions").push(" FORCE INDEX (daily) WHERE campaign_id = ").number(campaign.as_u64());
+    // The last day ends where time does.
+    let last = start.plus(DAY - Duration::from_millis(1));
+    sql.push(" AND timestamp >= ").time(start).push(" AND timestamp <= ").time(last);
+}
+
+/// The statement after which nobody else inserts a conversion that demands a daily cap of this campaign, until the
+/// transaction ends.
+///
+/// It changes the row, because nodes of a cluster know of no other lock of each other's.
+fn take_turn(prefix: &TablePrefix, campaign: CampaignId) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("INSERT INTO ").table(prefix, "capped_campaigns").push(" (campaign_id, turns) VALUES (");
+    sql.number(campaign.as_u64()).push(", 1) ON DUPLICATE KEY UPDATE turns = turns + 1");
+    sql
 }
 
 fn identity(new: &NewConversion) -> Identity {
@@ -189,17 +349,18 @@ fn identity_of(row: &MySqlRow) -> Result<Identity, Error> {
     ))
 }
 
-fn transaction_id(new: &NewConversion) -> &str {
-    new.transaction_id.as_ref().map_or("", TransactionId::as_str)
+/// As it is in the table.
+pub(crate) fn transaction_id(id: Option<&TransactionId>) -> &str {
+    id.map_or("", TransactionId::as_str)
 }
 
 /// Writes the query for conversions with these identities.
 fn select<'a>(sql: &mut Sql, prefix: &TablePrefix, news: impl Iterator<Item = &'a NewConversion>) {
-    sql.push("SELECT ").push(COLUMNS).push(" FROM ").table(prefix, "conversions").push(" WHERE (");
+    sql.push("SELECT ").push(rows::CONVERSION).push(" FROM ").table(prefix, "conversions").push(" v WHERE (");
     sql.separated(" OR ", news, |sql, new| {
-        sql.push("click_id = ").number(new.click.id.as_u64());
-        sql.push(" AND event = ").ascii(new.event.as_str());
-        sql.push(" AND transaction_id = ").ascii(transaction_id(new));
+        sql.push("v.click_id = ").number(new.click.id.as_u64());
+        sql.push(" AND v.event = ").ascii(new.event.as_str());
+        sql.push(" AND v.transaction_id = ").ascii(transaction_id(new.transaction_id.as_ref()));
     });
     sql.push(")");
 }

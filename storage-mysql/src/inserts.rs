@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 use sqlx::{Error, MySqlConnection};
-use tracking_core::{AffiliateId, Batch, CampaignId, ClickId, ParseError, Recorded, StoreError, async_trait};
+use tracking_core::{
+    AffiliateId, Batch, CampaignId, ClickId, Conversion, ParseError, Recorded, StoreError, async_trait,
+};
 
 use crate::attempt::{Failure, Patience, Reader, SharedError, is_unavailable, transact};
 use crate::numbers::Sequence;
@@ -47,10 +49,11 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     /// Whether this one needs a transaction of its own, in which others are kept away while it looks.
     fn goes_alone(new: &Self::New) -> bool;
 
-    /// The numbers of the rows that one which goes alone has to lock.
+    /// The numbers of the clicks that one which goes alone has to lock.
     async fn to_lock(&self, reader: &mut Reader<'_>, new: &Self::New) -> Result<Vec<u64>, Error>;
 
-    /// Locks these, and looks whether there is a need to insert it then.
+    /// Locks these, and whatever else others might get round it by, and looks whether there is a need to insert it then, and
+    /// whether it may be.
     async fn lock(
         &self,
         connection: &mut MySqlConnection,
@@ -97,7 +100,15 @@ pub(crate) enum Verdict<R> {
     UnknownAffiliate(AffiliateId),
     UnknownCampaign(CampaignId),
     UnknownClick(ClickId),
+    Refused(Refusal),
     Failed(SharedError),
+}
+
+/// Why a conversion can't be inserted as the caller demands.
+#[derive(Debug, Clone)]
+pub(crate) enum Refusal {
+    AlreadyConverted(Box<Conversion>),
+    DailyCapReached { cap: u32 },
 }
 
 impl<R> Verdict<R> {
@@ -108,6 +119,8 @@ impl<R> Verdict<R> {
             Self::UnknownAffiliate(id) => Err(StoreError::UnknownAffiliate(id)),
             Self::UnknownCampaign(id) => Err(StoreError::UnknownCampaign(id)),
             Self::UnknownClick(id) => Err(StoreError::UnknownClick(id)),
+            Self::Refused(Refusal::AlreadyConverted(found)) => Err(StoreError::AlreadyConverted(found)),
+            Self::Refused(Refusal::DailyCapReached { cap }) => Err(StoreError::DailyCapReached { cap }),
             Self::Failed(error) => Err(error.into_store_error(operation)),
         }
     }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod clicks;
+mod columns;
 mod conversions;
 mod counters;
 mod details;
@@ -11,11 +12,14 @@ mod lists;
 mod lookups;
 mod migrate;
 mod numbers;
+mod postbacks;
 mod retention;
 mod rows;
 mod sql;
+mod statuses;
 mod store;
 mod transactions;
+mod updates;
 mod visitors;
 
 pub use sqlx;

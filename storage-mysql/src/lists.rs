@@ -1,10 +1,10 @@
 //! Pages and summaries.
 
-use rust_decimal::Decimal;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Error, Row};
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, Click, Conversion, Cursor, Page, PageRequest, StoreError, Summary,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, Conversion, Currency, Cursor, Page, PageRequest, StoreError,
+    Summary, Tally,
 };
 
 use crate::attempt::store_error;
@@ -30,6 +30,15 @@ impl Database {
         };
         let found = self.read("list affiliates", query, rows::affiliate).await?;
         Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
+    }
+
+    pub(crate) async fn campaign(&self, id: CampaignId) -> Result<Campaign, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::CAMPAIGN).push(" FROM ").table(&self.prefix, "campaigns");
+            sql.push(" WHERE id = ").number(id.as_u64());
+        };
+        let found = self.read("find campaign", query, rows::campaign).await?;
+        found.into_iter().next().ok_or(StoreError::UnknownCampaign(id))
     }
 
     pub(crate) async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
@@ -58,60 +67,51 @@ impl Database {
         request: PageRequest,
     ) -> Result<Page<Conversion>, StoreError> {
         let query = |sql: &mut Sql| {
-            sql.push(
-                "SELECT v.id, v.affiliate_id, v.campaign_id, v.event, v.transaction_id, v.amount, v.currency, \
-                 v.timestamp, c.click_id FROM ",
-            );
+            sql.push("SELECT ").push(rows::CONVERSION).push(", c.click_id AS click FROM ");
             self.page_of(sql, "conversions", affiliate, request);
             sql.push(" JOIN ").table(&self.prefix, "conversions").push(" v ON v.id = number JOIN ");
             sql.table(&self.prefix, "clicks").push(" c ON c.id = v.click_id ORDER BY v.timestamp DESC, v.id DESC");
         };
-        let to_conversion = |row: &MySqlRow| {
-            let click_id = rows::parse("click_id", rows::text(row, "click_id")?.parse())?;
-            rows::conversion(row, click_id)
-        };
-        let found = self.read("list conversions", query, to_conversion).await?;
+        let found = self.read("list conversions", query, rows::conversion_with_click).await?;
         self.check_owner(affiliate, found.is_empty()).await?;
         Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
     }
 
     pub(crate) async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
         let query = |sql: &mut Sql| {
-            sql.push("SELECT currency, CAST(SUM(clicks) AS SIGNED) AS clicks, ");
+            sql.push("SELECT currency, status, CAST(SUM(clicks) AS SIGNED) AS clicks, ");
             sql.push("CAST(SUM(human_clicks) AS SIGNED) AS human_clicks, ");
             sql.push("CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, ");
-            sql.push("CAST(SUM(conversions) AS SIGNED) AS conversions, SUM(amount) AS amount FROM ");
+            sql.push("CAST(SUM(conversions) AS SIGNED) AS conversions, ");
+            sql.push("SUM(amount) AS amount, SUM(payout) AS payout FROM ");
             sql.table(&self.prefix, "counters").push(" WHERE affiliate_id = ").number(affiliate.as_u64());
-            sql.push(" AND quarter_hour = ").push(ALL_TIMES).push(" GROUP BY currency");
+            sql.push(" AND quarter_hour = ").push(ALL_TIMES).push(" GROUP BY currency, status");
         };
-        let to_total = |row: &MySqlRow| {
-            let amount: Decimal = row.try_get("amount")?;
-            let currency = match rows::text(row, "currency")? {
-                "" => None,
-                code => Some(rows::parse("currency", code.parse())?),
-            };
-            let counts = Summary {
+        let to_summary = |row: &MySqlRow| {
+            let mut summary = Summary {
                 clicks: rows::number(row, "clicks")?,
                 human_clicks: rows::number(row, "human_clicks")?,
                 unique_clicks: rows::number(row, "unique_clicks")?,
-                conversions: rows::number(row, "conversions")?,
                 ..Summary::default()
             };
-            Ok((counts, amount, currency))
-        };
-        let totals = self.read("summarize", query, to_total).await?;
-        self.check_owner(affiliate, totals.is_empty()).await?;
-        let mut summary = Summary::default();
-        for (counts, amount, currency) in totals {
-            summary.clicks += counts.clicks;
-            summary.human_clicks += counts.human_clicks;
-            summary.unique_clicks += counts.unique_clicks;
-            summary.conversions += counts.conversions;
-            if let Some(currency) = currency {
-                summary.revenue.add_sum(amount, currency);
+            if let Some(currency) = rows::text_or_nothing::<Currency>(row, "currency")? {
+                let tally = summary.tally_mut(rows::status(row, "status")?);
+                tally.conversions = rows::number(row, "conversions")?;
+                tally.revenue.add_sum(row.try_get("amount")?, currency);
+                tally.payout.add_sum(row.try_get("payout")?, currency);
             }
-        }
-        Ok(summary)
+            Ok(summary)
+        };
+        let parts = self.read("summarize", query, to_summary).await?;
+        self.check_owner(affiliate, parts.is_empty()).await?;
+        Ok(parts.into_iter().fold(Summary::default(), |whole, part| Summary {
+            clicks: whole.clicks + part.clicks,
+            human_clicks: whole.human_clicks + part.human_clicks,
+            unique_clicks: whole.unique_clicks + part.unique_clicks,
+            pending: plus(&whole.pending, &part.pending),
+            approved: plus(&whole.approved, &part.approved),
+            rejected: plus(&whole.rejected, &part.rejected),
+        }))
     }
 
     /// Writes, as a table, the numbers of one page of an affiliate's records.
@@ -142,7 +142,7 @@ impl Database {
 }
 
 /// The part of a query that picks one page of its rows, and one more, which tells that there is a next page.
-fn page(sql: &mut Sql, time: &'static str, id: &'static str, request: PageRequest) {
+pub(crate) fn page(sql: &mut Sql, time: &'static str, id: &'static str, request: PageRequest) {
     if let Some(after) = request.after {
         // Not as a comparison of pairs, which neither server takes to its index.
         sql.push(" AND ").push(time).push(" <= ").time(after.created_at());
@@ -151,4 +151,12 @@ fn page(sql: &mut Sql, time: &'static str, id: &'static str, request: PageReques
     }
     sql.push(" ORDER BY ").push(time).push(" DESC, ").push(id).push(" DESC LIMIT ");
     sql.number(request.limit.as_usize() as u64 + 1);
+}
+
+fn plus(one: &Tally, other: &Tally) -> Tally {
+    Tally {
+        conversions: one.conversions + other.conversions,
+        revenue: one.revenue.plus(&other.revenue),
+        payout: one.payout.plus(&other.payout),
+    }
 }

@@ -6,9 +6,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sqlx::Error;
-use tracking_core::{AffiliateId, Batch, Campaign, CampaignId, Click, ClickId, ClickRecordId, StoreError, async_trait};
+use tracking_core::{
+    AffiliateId, Batch, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, EventName,
+    StoreError, Timestamp, TransactionId, async_trait,
+};
 
 use crate::attempt::SharedError;
+use crate::conversions::{of_day, transaction_id};
 use crate::sql::Sql;
 use crate::store::Database;
 use crate::{clicks, rows};
@@ -64,6 +68,62 @@ impl Batch for FindCampaigns {
         answer(&calls, found.await, "find campaign", |found, id| {
             found.get(id).cloned().ok_or(StoreError::UnknownCampaign(*id))
         })
+    }
+}
+
+/// Which conversions of a click are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sought<'a> {
+    /// Those of this transaction id, of the click or of one with the same id in one of these other campaigns.
+    Same(Option<&'a TransactionId>, &'a [CampaignId]),
+    /// Those of any transaction id.
+    Any,
+}
+
+impl Database {
+    /// The earliest conversion of this event that is attributed to this click.
+    pub(crate) async fn earliest_conversion(
+        &self,
+        click: &Click,
+        event: &EventName,
+        sought: Sought<'_>,
+    ) -> Result<Option<Conversion>, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::CONVERSION).push(", c.click_id AS click FROM ");
+            sql.table(&self.prefix, "clicks").push(" c JOIN ").table(&self.prefix, "conversions");
+            sql.push(" v ON v.click_id = c.id WHERE c.affiliate_id = ").number(click.affiliate_id.as_u64());
+            sql.push(" AND c.click_id = ").ascii(click.click_id.as_str());
+            sql.push(" AND ((c.id = ").number(click.id.as_u64());
+            sql.push(" AND c.campaign_id = ").number(click.campaign_id.as_u64()).push(")");
+            if let Sought::Same(_, alternatives) = sought
+                && !alternatives.is_empty()
+            {
+                sql.push(" OR c.campaign_id IN (").numbers(alternatives.iter().map(|id| id.as_u64())).push(")");
+            }
+            sql.push(") AND v.event = ").ascii(event.as_str());
+            if let Sought::Same(id, _) = sought {
+                sql.push(" AND v.transaction_id = ").ascii(transaction_id(id));
+            }
+            sql.push(" ORDER BY v.timestamp, v.id LIMIT 1");
+        };
+        let found = self.read("find conversion", query, rows::conversion_with_click).await?;
+        Ok(found.into_iter().next())
+    }
+
+    pub(crate) async fn conversion(&self, id: ConversionId) -> Result<Conversion, StoreError> {
+        let query = |sql: &mut Sql| {
+            sql.push("SELECT ").push(rows::CONVERSION).push(", c.click_id AS click FROM ");
+            sql.table(&self.prefix, "conversions").push(" v JOIN ").table(&self.prefix, "clicks");
+            sql.push(" c ON c.id = v.click_id WHERE v.id = ").number(id.as_u64());
+        };
+        let found = self.read("find conversion", query, rows::conversion_with_click).await?;
+        found.into_iter().next().ok_or(StoreError::UnknownConversion(id))
+    }
+
+    pub(crate) async fn daily_conversions(&self, campaign: CampaignId, day: Timestamp) -> Result<u64, StoreError> {
+        let query = |sql: &mut Sql| of_day(sql.push("SELECT COUNT(*) AS number FROM "), &self.prefix, campaign, day);
+        let found = self.read("count conversions", query, |row| rows::number(row, "number")).await?;
+        Ok(found.into_iter().sum())
     }
 }
 

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/1_records.sql"),
     include_str!("../migrations/2_counters.sql"),
     include_str!("../migrations/3_visits.sql"),
+    include_str!("../migrations/4_postbacks.sql"),
 ];
 
 /// How often, and after which pause, a step is tried that another process is at.
@@ -30,11 +31,25 @@ const ER_NO_SUCH_TABLE: u16 = 1146;
 const ER_BAD_FIELD_ERROR: u16 = 1054;
 
 const NOTES: &str = "tracking_migrations";
-const TABLES: &[&str] = &["affiliates", "campaigns", "clicks", "conversions", "sequences", "counters", "visitors"];
+const TABLES: &[&str] = &[
+    "affiliates",
+    "campaigns",
+    "clicks",
+    "conversions",
+    "sequences",
+    "counters",
+    "visitors",
+    "status_changes",
+    "capped_campaigns",
+    "postbacks",
+];
 /// Those that came with later versions, and the columns of each, by which it is told from a table of the application's.
 const LATER_TABLES: &[(u32, &str, &str)] = &[
     (2, "counters", "affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, conversions, amount"),
     (3, "visitors", "visitor, first_click"),
+    (4, "status_changes", "conversion_id, from_status, to_status, changed_at, changed_by, reason"),
+    (4, "capped_campaigns", "campaign_id, turns"),
+    (4, "postbacks", "received_at, id, method, source, parameters, outcome, summary, calls"),
 ];
 
 /// What a migration has done: `from` equals `to` where there was nothing to do.

@@ -125,6 +125,8 @@ impl Database {
         let to_click = |row: &MySqlRow| {
             Ok((rows::parse("id", ClickRecordId::new(rows::number(row, "id")?))?, rows::time(row, "timestamp")?))
         };
+        // Also of a click that was never there.
+        self.erase_from_log(click_id, replacement).await?;
         let found = self.read("erase clicks", query, to_click).await?;
         if found.is_empty() {
             return Ok(0);
@@ -143,7 +145,11 @@ impl Database {
                 .push(", ")
                 .ascii(replacement.as_str())
                 .push(")");
-            let mut statements = vec![sql];
+            let mut marks = Sql::default();
+            numbers(marks.push("UPDATE "), found.iter().map(|id| id.as_u64()));
+            marks.push(" STRAIGHT_JOIN ").table(&self.prefix, "conversions");
+            marks.push(" v FORCE INDEX (identity) ON v.click_id = p.id SET ").push(details::FORGET_MARKS);
+            let mut statements = vec![sql, marks];
             if !visitors.is_empty() {
                 statements.push(visitors::delete(&self.prefix, visitors.iter().copied()));
             }
@@ -162,7 +168,12 @@ impl Database {
 ///
 /// By a join, and not by a condition: for that the server may read the whole table if it is small, and wait at each row
 /// that somebody has locked.
-fn by_number(sql: &mut Sql, prefix: &TablePrefix, numbers: impl IntoIterator<Item = u64>) {
-    sql.push("JSON_TABLE('[").numbers(numbers).push("]', '$[*]' COLUMNS (id BIGINT PATH '$')) p STRAIGHT_JOIN ");
-    sql.table(prefix, "clicks").push(" c FORCE INDEX (PRIMARY) ON c.id = p.id");
+fn by_number(sql: &mut Sql, prefix: &TablePrefix, ids: impl IntoIterator<Item = u64>) {
+    numbers(sql, ids);
+    sql.push(" STRAIGHT_JOIN ").table(prefix, "clicks").push(" c FORCE INDEX (PRIMARY) ON c.id = p.id");
+}
+
+/// Writes these numbers as a table.
+fn numbers(sql: &mut Sql, numbers: impl IntoIterator<Item = u64>) {
+    sql.push("JSON_TABLE('[").numbers(numbers).push("]', '$[*]' COLUMNS (id BIGINT PATH '$')) p");
 }

@@ -178,6 +178,19 @@ impl Sql {
         self
     }
 
+    /// A whole number that may be negative.
+    pub(crate) fn signed(&mut self, number: i64) -> &mut Self {
+        _ = write!(self.0, "{number}");
+        self
+    }
+
+    pub(crate) fn decimal_or_null(&mut self, number: Option<rust_decimal::Decimal>) -> &mut Self {
+        match number {
+            Some(number) => self.decimal(number),
+            None => self.push("NULL"),
+        }
+    }
+
     pub(crate) fn number_or_null(&mut self, number: Option<u64>) -> &mut Self {
         match number {
             Some(number) => self.number(number),
@@ -197,8 +210,8 @@ impl Sql {
 
     /// A text of any characters.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
-        // What most texts are made of, those in which browsers describe themselves included.
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_.:;,/()+=".contains(&byte);
+        // What most texts are made of, those in which browsers describe themselves and queries of URLs included.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_.:;,/()+=&%".contains(&byte);
         if text.bytes().all(is_plain) {
             self.push("'");
             self.0.push_str(text);
@@ -207,9 +220,10 @@ impl Sql {
         self.push("_utf8mb4 ").bytes(text.as_bytes())
     }
 
-    pub(crate) fn bytes_or_null(&mut self, bytes: Option<&[u8]>) -> &mut Self {
-        match bytes {
-            Some(bytes) => self.bytes(bytes),
+    /// A text of ASCII characters, if there is one.
+    pub(crate) fn ascii_or_null(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.ascii(text),
             None => self.push("NULL"),
         }
     }
@@ -230,6 +244,13 @@ impl Sql {
 
     pub(crate) fn time(&mut self, time: Timestamp) -> &mut Self {
         self.push("'").time_digits(time).push("'")
+    }
+
+    pub(crate) fn time_or_null(&mut self, time: Option<Timestamp>) -> &mut Self {
+        match time {
+            Some(time) => self.time(time),
+            None => self.push("NULL"),
+        }
     }
 
     /// A time without the quotes around it.

@@ -7,9 +7,9 @@ use sqlx::{ConnectOptions, Error, MySqlConnection, MySqlPool, raw_sql};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracking_core::{
-    Affiliate, AffiliateId, BatchLimits, Batcher, Campaign, CampaignId, Click, ClickId, Conversion, NewAffiliate,
-    NewCampaign, NewClick, NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, Store, StoreError,
-    Summary, Timestamp, async_trait,
+    Affiliate, AffiliateId, BatchLimits, Batcher, Campaign, CampaignId, Click, ClickId, Conversion, ConversionId,
+    EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter,
+    PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp, TransactionId, async_trait,
 };
 
 use crate::attempt::{Failure, Lease, Reader, Sending, store_error, within};
@@ -17,10 +17,12 @@ use crate::clicks::Clicks;
 use crate::conversions::Conversions;
 use crate::directory::KnownIds;
 use crate::inserts::Inserts;
-use crate::lookups::{FindCampaigns, FindClicks, SeenClicks};
+use crate::lookups::{FindCampaigns, FindClicks, SeenClicks, Sought};
 use crate::migrate::{self, MigrateError, Migrated};
 use crate::numbers::{Sequence, slots};
+use crate::postbacks::LogSize;
 use crate::sql::{CAUSAL_READS, LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
+use crate::updates;
 
 /// A [`Store`] on MySQL or MariaDB. See [the crate's documentation](crate) for what it promises.
 ///
@@ -85,6 +87,7 @@ pub(crate) struct Database {
     pub(crate) timeout: Duration,
     pub(crate) known: KnownIds,
     pub(crate) seen_clicks: SeenClicks,
+    pub(crate) log_size: LogSize,
     pub(crate) lock_wait: LockWait,
     writer: OnceCell<Writer>,
 }
@@ -147,6 +150,7 @@ impl MySqlStore {
             lock_wait,
             known: KnownIds::default(),
             seen_clicks: SeenClicks::default(),
+            log_size: LogSize::default(),
             writer: OnceCell::new(),
         });
         let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };
@@ -301,13 +305,17 @@ impl Store for MySqlStore {
         self.database.affiliates(request).await
     }
 
+    async fn update_affiliate(&self, affiliate: Affiliate) -> Result<Option<Affiliate>, StoreError> {
+        self.database.update(&affiliate).await
+    }
+
     async fn insert_campaign(&self, new: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {
         let mut sql = Sql::default();
         sql.push("INSERT INTO ").table(&self.database.prefix, "campaigns");
-        sql.push(" (id, name, destination_url, postback_key_hash, created_at) VALUES (")
+        sql.push(" (id, name, destination_url, rules, access, created_at) VALUES (")
             .number_or_null(new.id.map(CampaignId::as_u64));
-        sql.push(", ").text(new.name.as_str()).push(", ").ascii(new.destination.as_str());
-        sql.push(", ").bytes_or_null(new.postback_key.as_ref().map(|hash| hash.as_bytes().as_slice()));
+        sql.push(", ").text(new.name.as_str()).push(", ").ascii(new.destination.as_str()).push(", ");
+        updates::terms(&mut sql, "insert campaign", &new.rules, &new.access, ", ")?;
         sql.push(", ").time(new.created_at).push(")");
         match (self.insert("insert campaign", sql, new.id.map(CampaignId::as_u64)).await?, new.id) {
             (None, Some(id)) => Ok(Recorded::Duplicate(self.campaign(id).await?)),
@@ -325,6 +333,10 @@ impl Store for MySqlStore {
 
     async fn campaigns(&self, request: PageRequest) -> Result<Page<Campaign>, StoreError> {
         self.database.campaigns(request).await
+    }
+
+    async fn update_campaign(&self, campaign: Campaign) -> Result<Option<Campaign>, StoreError> {
+        self.database.update(&campaign).await
     }
 
     async fn insert_click(&self, click: NewClick) -> Result<Recorded<Click>, StoreError> {
@@ -351,6 +363,36 @@ impl Store for MySqlStore {
         self.conversions.call(conversion).await
     }
 
+    async fn find_conversion(
+        &self,
+        click: &Click,
+        alternatives: &[CampaignId],
+        event: &EventName,
+        transaction_id: Option<&TransactionId>,
+    ) -> Result<Option<Conversion>, StoreError> {
+        self.database.earliest_conversion(click, event, Sought::Same(transaction_id, alternatives)).await
+    }
+
+    async fn first_conversion(&self, click: &Click, event: &EventName) -> Result<Option<Conversion>, StoreError> {
+        self.database.earliest_conversion(click, event, Sought::Any).await
+    }
+
+    async fn daily_conversions(&self, campaign: CampaignId, day: Timestamp) -> Result<u64, StoreError> {
+        self.database.daily_conversions(campaign, day).await
+    }
+
+    async fn conversion(&self, id: ConversionId) -> Result<Conversion, StoreError> {
+        self.database.conversion(id).await
+    }
+
+    async fn change_status(&self, id: ConversionId, change: StatusChange) -> Result<Option<Conversion>, StoreError> {
+        self.database.change_status(id, &change).await
+    }
+
+    async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError> {
+        self.database.status_changes(id).await
+    }
+
     async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError> {
         self.database.conversions(affiliate, request).await
     }
@@ -369,5 +411,17 @@ impl Store for MySqlStore {
 
     async fn erase_clicks(&self, click_id: &ClickId, replacement: &ClickId) -> Result<u64, StoreError> {
         self.database.erase_clicks(click_id, replacement).await
+    }
+
+    async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError> {
+        self.database.log_postbacks(&postbacks).await
+    }
+
+    async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError> {
+        self.database.postbacks(filter, request).await
+    }
+
+    async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError> {
+        self.database.purge_postbacks(before, keep).await
     }
 }

@@ -54,8 +54,8 @@ impl<K: Kind> Inserts<K> {
         }
         let result = self.insert_within(connection, row, &to_lock, slot, Some(committed)).await;
         let end = match &result {
-            Ok(_) => "RELEASE SAVEPOINT tracking_record",
-            Err(_) => ROLLBACK_TO_SAVEPOINT,
+            Ok(Verdict::New(_)) => "RELEASE SAVEPOINT tracking_record",
+            _ => ROLLBACK_TO_SAVEPOINT,
         };
         let ended = raw_sql(end).execute(connection).await;
         match result {
@@ -96,7 +96,12 @@ impl<K: Kind> Inserts<K> {
             raw_sql(database.lock_wait.begin()).execute(lease.connection()).await?;
             raw_sql(SAVEPOINT).execute(lease.connection()).await?;
             let verdict = self.insert_within(lease.connection(), row, &to_lock, slot, None).await?;
-            raw_sql(database.lock_wait.commit()).execute(lease.connection()).await?;
+            let end = match &verdict {
+                Verdict::New(_) => database.lock_wait.commit(),
+                // There is nothing to commit.
+                _ => database.lock_wait.rollback(),
+            };
+            raw_sql(end).execute(lease.connection()).await?;
             Ok(verdict)
         };
         let done = within(deadline, transaction).await;

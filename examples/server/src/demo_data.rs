@@ -9,8 +9,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
-    AffiliateId, Amount, BotReason, CampaignId, ClickDetails, NewAffiliate, NewCampaign, NewClick, NewConversion,
-    ParseError, PostbackKey, Recorded, Store, StoreError, SubIds, Timestamp, Tracker, UserAgent,
+    AffiliateId, Amount, BotReason, CampaignId, CampaignRules, ChangedBy, ClickDetails, Conversion, ConversionStatus,
+    KeyKind, NewAffiliate, NewCampaign, NewClick, NewConversion, ParseError, PayoutRule, PostbackAccess, PostbackKey,
+    PostbackKeyRecord, Recorded, StatusChange, Store, StoreError, SubIds, Timestamp, Tracker, UserAgent,
 };
 
 use crate::sample;
@@ -31,10 +32,36 @@ static CAMPAIGNS: [DemoCampaign; 4] = [
         event: "sale",
         currency: "EUR",
         prices: [8990, 12950, 17900],
+        payout: Some("8%"),
+        first_status: ConversionStatus::Approved,
     },
-    DemoCampaign { id: 202, name: "Chef's knives", event: "sale", currency: "USD", prices: [4900, 7900, 14900] },
-    DemoCampaign { id: 203, name: "Travel insurance", event: "lead", currency: "USD", prices: [1200, 1200, 2500] },
-    DemoCampaign { id: 204, name: "Coffee subscription", event: "sale", currency: "GBP", prices: [999, 1499, 2399] },
+    DemoCampaign {
+        id: 202,
+        name: "Chef's knives",
+        event: "sale",
+        currency: "USD",
+        prices: [4900, 7900, 14900],
+        payout: Some("12.5%"),
+        first_status: ConversionStatus::Pending,
+    },
+    DemoCampaign {
+        id: 203,
+        name: "Travel insurance",
+        event: "lead",
+        currency: "USD",
+        prices: [1200, 1200, 2500],
+        payout: Some("5 USD"),
+        first_status: ConversionStatus::Pending,
+    },
+    DemoCampaign {
+        id: 204,
+        name: "Coffee subscription",
+        event: "sale",
+        currency: "GBP",
+        prices: [999, 1499, 2399],
+        payout: None,
+        first_status: ConversionStatus::Approved,
+    },
 ];
 
 struct DemoCampaign {
@@ -44,6 +71,24 @@ struct DemoCampaign {
     currency: &'static str,
     /// In hundredths.
     prices: [i64; 3],
+    payout: Option<&'static str>,
+    /// The status of its conversions before somebody has looked at them, or a buyer has sent something back.
+    first_status: ConversionStatus,
+}
+
+impl DemoCampaign {
+    fn payout(&self) -> Result<Option<PayoutRule>, ParseError> {
+        self.payout.map(str::parse).transpose()
+    }
+
+    fn rules(&self) -> Result<CampaignRules, ParseError> {
+        let mut rules = CampaignRules::default();
+        rules.currency = Some(self.currency.parse()?);
+        rules.payout = self.payout()?;
+        rules.events.insert(self.event.parse()?, Default::default());
+        rules.default_status = self.first_status;
+        Ok(rules)
+    }
 }
 
 const DAYS: u64 = 30;
@@ -115,13 +160,17 @@ async fn insert_directory(tracker: &Tracker, now: Timestamp) -> Result<(), DemoD
             return Err(DemoDataError::Taken { kind: "affiliate", id });
         }
     }
-    for &DemoCampaign { id, name, .. } in &CAMPAIGNS {
+    for demo in &CAMPAIGNS {
+        let &DemoCampaign { id, name, .. } = demo;
+        // Nobody has its key: what a demonstration shows can't be changed from outside.
+        let secret = PostbackKey::random(KeyKind::Token).secret();
+        let key = PostbackKeyRecord { id: 1, secret, created_at, expires_at: None };
         let campaign = NewCampaign {
             id: Some(CampaignId::new(id)?),
             name: name.parse()?,
             destination: format!("https://shop.example/{id}?ref={{click_id}}").parse()?,
-            // Nobody has it: what a demonstration shows can't be changed from outside.
-            postback_key: Some(PostbackKey::random().hash()),
+            rules: demo.rules()?,
+            access: PostbackAccess::of_keys(vec![key]),
             created_at,
         };
         let recorded = tracker.store().insert_campaign(campaign).await?;
@@ -144,7 +193,22 @@ struct Sale {
     amount: Amount,
     /// Between click and sale, in milliseconds.
     delay: u64,
+    /// What somebody decides about it, and how many milliseconds after the sale.
+    decision: Option<(Decision, u64)>,
 }
+
+#[derive(Clone, Copy)]
+struct Decision {
+    status: ConversionStatus,
+    by: ChangedBy,
+    reason: Option<&'static str>,
+}
+
+/// Most of what is pending is approved, and some of what counts is sent back.
+const APPROVED: Decision = Decision { status: ConversionStatus::Approved, by: ChangedBy::Admin, reason: None };
+const REFUSED: Decision =
+    Decision { status: ConversionStatus::Rejected, by: ChangedBy::Admin, reason: Some("the address does not exist") };
+const REFUNDED: Decision = Decision { status: ConversionStatus::Rejected, by: ChangedBy::Advertiser, reason: None };
 
 impl Visit {
     fn new(number: u64, now: Timestamp) -> Result<Self, ParseError> {
@@ -167,16 +231,24 @@ impl Visit {
         let converts = chance.below(100) < 3 + who as u64;
         let (price, delay) = (campaign.prices[chance.below(3) as usize], chance.below(2 * DAY));
         let amount = Amount::new(Decimal::new(price, 2))?;
-        let sale = converts.then_some(Sale { campaign, number, amount, delay });
+        let decision = match (campaign.first_status, chance.below(10)) {
+            (ConversionStatus::Pending, 0) => Some(REFUSED),
+            (ConversionStatus::Pending, _) => Some(APPROVED),
+            (_, 0) => Some(REFUNDED),
+            _ => None,
+        };
+        let decision = decision.map(|decision| (decision, DAY + chance.below(6 * DAY)));
+        let sale = converts.then_some(Sale { campaign, number, amount, delay, decision });
         Ok(Self { click, sale })
     }
 
     async fn insert(self, store: &dyn Store, now: Timestamp) -> Result<Inserted, DemoDataError> {
         let click = store.insert_click(self.click).await?;
         let mut inserted = Inserted { clicks: 1, new_clicks: (!click.is_duplicate()).into(), ..Inserted::default() };
-        if let Some(Sale { campaign, number, amount, delay }) = self.sale {
+        if let Some(Sale { campaign, number, amount, delay, decision }) = self.sale {
             let click = click.into_record();
             let at = click.created_at.as_millis().saturating_add_unsigned(delay).min(now.as_millis());
+            let currency = campaign.currency.parse()?;
             let conversion = NewConversion {
                 created_at: Timestamp::from_millis(at)?,
                 click,
@@ -184,13 +256,42 @@ impl Visit {
                 event: campaign.event.parse()?,
                 transaction_id: Some(format!("demo-order-{number:06}").parse()?),
                 amount,
-                currency: campaign.currency.parse()?,
+                currency,
+                payout: campaign.payout()?.map(|rule| rule.of(amount, currency)),
+                status: campaign.first_status,
+                occurred_at: None,
+                sub_ids: SubIds::default(),
+                is_only_one: false,
+                daily_cap: None,
             };
             let recorded = store.insert_conversion(conversion).await?;
             inserted.conversions = 1;
             inserted.new_conversions = matches!(recorded, Recorded::New(_)).into();
+            if let Some((decision, later)) = decision {
+                decision.apply(store, recorded.record(), campaign.first_status, later, now).await?;
+            }
         }
         Ok(inserted)
+    }
+}
+
+impl Decision {
+    /// Changes the status, if the time has come, and if nobody has done so yet.
+    async fn apply(
+        self,
+        store: &dyn Store,
+        conversion: &Conversion,
+        from: ConversionStatus,
+        later: u64,
+        now: Timestamp,
+    ) -> Result<(), DemoDataError> {
+        let changed_at = Timestamp::from_millis(conversion.created_at.as_millis().saturating_add_unsigned(later))?;
+        if conversion.status == from && changed_at <= now {
+            let reason = self.reason.map(str::parse).transpose()?;
+            let change = StatusChange { from, to: self.status, changed_at, changed_by: self.by, reason };
+            store.change_status(conversion.id, change).await?;
+        }
+        Ok(())
     }
 }
 

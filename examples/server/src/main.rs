@@ -1,6 +1,8 @@
 //! A standalone server for affiliate tracking: the library, mounted at the root of a server of its own, on warp or on
 //! Rocket. `tracking-server --help` says what can be set.
 
+#[allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, reason = "some of its comments are the text of --help")]
+mod admin;
 mod database;
 mod database_url;
 mod demo_data;
@@ -37,6 +39,7 @@ use tracking_core::{ClickId, Tracker};
 use tracking_http::Api;
 use tracking_http::guard::{self, Guard};
 
+use crate::admin::{Administration, Format};
 use crate::metrics::Metrics;
 use crate::settings::{Database, Framework, Settings, Store, Task};
 use crate::signals::Signals;
@@ -81,6 +84,9 @@ fn run(task: Task, settings: Settings) -> Result<(), StartError> {
             runtime.block_on(until_interrupted(insert_demo_data(settings, database, clicks)))
         }
         Task::Erase { database, click_id } => runtime.block_on(until_interrupted(erase(settings, database, click_id))),
+        Task::Administer { database, what, format } => {
+            runtime.block_on(until_interrupted(administer(settings, database, what, format)))
+        }
         Task::Health(_) => Ok(()),
     };
     // The look-up of a host's name can't be cut short, and must not delay the end.
@@ -205,7 +211,7 @@ async fn migrate(database: Database) -> Result<(), StartError> {
 
 async fn insert_demo_data(settings: Settings, database: Database, clicks: u32) -> Result<(), StartError> {
     let (store, _) = database::open(&database).await?;
-    let tracker = Tracker::new(store.clone(), settings.secrets.clone());
+    let tracker = Tracker::with_options(store.clone(), settings.secrets.clone(), settings.tracker.clone());
     sample::insert(&tracker, &settings.base_url(settings.listen)).await?;
     let inserted = demo_data::insert(&tracker, clicks).await?;
     close(&store).await;
@@ -223,6 +229,19 @@ async fn erase(settings: Settings, database: Database, click_id: ClickId) -> Res
         erased => format!("The {erased} clicks in the database {} are anonymous now.", database.url),
     });
     Ok(())
+}
+
+async fn administer(
+    settings: Settings,
+    database: Database,
+    what: Administration,
+    format: Format,
+) -> Result<(), StartError> {
+    let (store, _) = database::open(&database).await?;
+    let tracker = Tracker::with_options(store.clone(), settings.secrets, settings.tracker);
+    let done = what.run(&tracker, format).await;
+    close(&store).await;
+    Ok(done?)
 }
 
 fn say(line: impl Display) {

@@ -1,6 +1,6 @@
 //! An affiliate and a campaign to try things out with.
 
-use tracking_core::{AffiliateId, CampaignId, NewAffiliate, NewCampaign, Tracker};
+use tracking_core::{AffiliateId, CampaignId, CampaignRules, NewAffiliate, NewCampaign, PostbackAccess, Tracker};
 
 use crate::shop;
 use crate::start_error::StartError;
@@ -18,7 +18,8 @@ pub(crate) async fn insert(tracker: &Tracker, base_url: &str) -> Result<(), Star
         name: "Sample shop".parse()?,
         destination: format!("{base_url}{}?click_id={{click_id}}&affiliate_id={{affiliate_id}}", shop::PATH).parse()?,
         // Open to all, so that a postback can be tried without a key.
-        postback_key: None,
+        access: PostbackAccess::open(),
+        rules: CampaignRules::default(),
         created_at,
     };
     tracker.store().insert_affiliate(affiliate).await?;

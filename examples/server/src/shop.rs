@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tracking_core::{AffiliateId, ClickId, Tracker};
+use tracking_core::{AffiliateId, ClickId, PostbackCall, Tracker};
 
 use crate::sample::AFFILIATE;
 use crate::site::{answer, with};
@@ -39,7 +39,8 @@ pub(crate) async fn order(tracker: &Tracker, query: &str) -> Response<Bytes> {
                 ("amount", amount),
                 ("currency", currency),
             ];
-            match tracker.postback(&parameters.into_iter().collect(), None).await {
+            let call = PostbackCall::new(parameters.into_iter().collect());
+            match tracker.postback(&call).await {
                 Ok(outcome) => (StatusCode::OK, outcome.summary()),
                 Err(error) => {
                     tracing::warn!(%error, "the sample shop could not report its order");

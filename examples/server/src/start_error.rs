@@ -5,6 +5,7 @@ use metrics_exporter_prometheus::BuildError;
 use thiserror::Error;
 use tracking_core::{ParseError, StoreError};
 
+use crate::admin::AdminError;
 use crate::database::DatabaseError;
 use crate::demo_data::DemoDataError;
 
@@ -29,6 +30,8 @@ pub(crate) enum StartError {
     DemoData(#[from] DemoDataError),
     #[error("can't erase the click; the same command goes on where it ended")]
     Erase(#[source] StoreError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error("can't create the sample records")]
     Sample(#[from] StoreError),
     #[error(

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod admin;
 mod brief;
 mod browser;
 mod commands;
@@ -9,6 +10,7 @@ mod database;
 mod links;
 mod metrics;
 mod pages;
+mod samples;
 mod settings;
 mod shutdown;
 mod support;

@@ -29,6 +29,8 @@ fn help_lists_every_setting() {
         "LINK_QUEUE",
         "STORED_IP",
         "RETENTION_DAYS",
+        "LOG_RETENTION_DAYS",
+        "LOG_CAPACITY",
         "TRUSTED_PROXIES",
         "LOG",
         "LOG_FORMAT",
@@ -61,6 +63,27 @@ fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
         (&["--retention-days", "0"], "--retention-days"),
         (&["erase", "a b"], "a click id may contain visible ASCII characters"),
         (&["erase", "abc123"], "erase needs a database"),
+        (&["--log-retention-days", "0"], "--log-retention-days"),
+        (&["--log-capacity", "0"], "--log-capacity"),
+        (&["affiliates", "list"], "administered there, by its HTTP API"),
+        (&["postbacks", "--store", "memory"], "administered there, by its HTTP API"),
+        (&["affiliates", "create", ""], "a name must not be empty"),
+        (&["affiliates", "pause", "ada"], "'<ID>'"),
+        (&["campaigns", "create", "Shop", "shop.example"], "'<DESTINATION_URL>'"),
+        (&["campaigns", "create", "Shop", "https://shop.example/", "--payout", "a lot"], "'--payout <PAYOUT>'"),
+        (&["campaigns", "create", "Shop", "https://shop.example/", "--payout", "101%"], "a number from 0 to 100"),
+        (&["campaigns", "update", "1", "--event", "sale=cheap"], "'--event <EVENT[=PAYOUT]>'"),
+        (&["campaigns", "update", "1", "--event-amount", "sale"], "such as lead=20"),
+        (&["campaigns", "update", "1", "--attribution-window", "30"], "such as 30d"),
+        (&["campaigns", "update", "1", "--currency", "EURO"], "'--currency <CURRENCY>'"),
+        (&["campaigns", "update", "1", "--daily-cap", "0"], "a whole number from 1 to"),
+        (&["campaigns", "update", "1", "--network", "home"], "such as 192.0.2.0/24"),
+        (&["campaigns", "update", "1", "--repeats", "twice"], "by_transaction or once"),
+        (&["keys", "issue", "1", "--kind", "magic"], "token or signing"),
+        (&["keys", "issue", "1", "--expire-others", "soon"], "'--expire-others <DURATION>'"),
+        (&["conversions", "reject", "1", "--reason", ""], "a reason must not be empty"),
+        (&["postbacks", "--outcome", "lost"], "'--outcome <CODE>'"),
+        (&["postbacks", "--limit", "1001"], "from 1 to 1000"),
         (&["--log", "a=b=c"], "give a level such as info"),
         (&["--log-format", "xml"], "[possible values: text, json]"),
         (&["--memory-capacity", "none"], "--memory-capacity"),
@@ -68,6 +91,13 @@ fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
     for (arguments, remedy) in cases {
         assert_refused(&run(arguments, &[]), 2, remedy);
     }
+}
+
+#[test]
+fn an_update_has_to_change_something_and_must_not_contradict_itself() {
+    let nothing = run(&["campaigns", "update", "1"], &[]);
+    assert_refused_once(&nothing, "--attribution-window <DURATION>");
+    assert_refused_once(&run(&["campaigns", "update", "1", "--open", "--keyed"], &[]), "'--open' cannot be used with");
 }
 
 #[test]

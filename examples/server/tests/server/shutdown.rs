@@ -13,6 +13,7 @@ on_each_framework_and_store!(
     no_answer_is_cut_short,
     a_second_signal_ends_the_wait,
     an_interrupt_stops_it_too,
+    the_last_postbacks_are_in_the_log,
 );
 
 fn requests_that_were_accepted_are_answered(site: &Site) {
@@ -79,6 +80,20 @@ fn an_interrupt_stops_it_too(site: &Site) {
     let (status, output) = server.finish();
     assert_eq!(status.code(), Some(0));
     assert!(output.trim_end().ends_with("stopped"), "{output}");
+}
+
+/// They are gathered, and written a second later, or when the server stops.
+fn the_last_postbacks_are_in_the_log(site: &Site) {
+    let server = site.start();
+    let postback = "/postback?affiliate_id=1&amount=1&currency=EUR&click_id=";
+    assert_eq!(server.get(&format!("{postback}nobodys")).status(), 404);
+    server.get("/click?affiliate_id=1&campaign_id=10&click_id=abc123");
+    assert_eq!(server.get(&format!("{postback}abc123")).status(), 200);
+    server.stop();
+    if let Some(database) = &site.database {
+        let statement = format!("SELECT outcome FROM {}.postbacks ORDER BY outcome", database.name);
+        assert_eq!(database.execute(&statement), ["accepted", "unknown_click"]);
+    }
 }
 
 /// A request that the server has begun to answer, as its `100 Continue` proves, and whose body is still to come.
