@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::{Proof, Unproven};
-use crate::parameters::TOKEN;
+use crate::parameters::{TOKEN, is_secret};
 use crate::rules::Candidate;
 use crate::signature::Signed;
 use crate::{
@@ -253,7 +253,10 @@ impl Tracker {
     ) -> Result<Attribution, StoreError> {
         let found = match self.find_click(request, sender, Look::ToRecord).await? {
             Ok(found) => found,
-            Err(outcome) => return Ok(Attribution::Refused(outcome)),
+            Err(outcome) => {
+                self.note_unproven(request, &outcome, about);
+                return Ok(Attribution::Refused(outcome));
+            }
         };
         about.affiliate_id = Some(found.click.affiliate_id);
         about.campaign_id = Some(found.click.campaign_id);
@@ -267,6 +270,25 @@ impl Tracker {
         // The rules are for new conversions.
         let recorded = self.find_recorded(request, &found).await?;
         Ok(Attribution::Refused(recorded.map_or(refused, |recorded| repetition(recorded, request))))
+    }
+
+    /// Takes note of what a call is about whose sender is not proven: the outcome names the campaign, and a minted click id
+    /// the affiliate. So whoever looks for what is wrong with a campaign finds it.
+    fn note_unproven(&self, request: &ConversionRequest, outcome: &Outcome, about: &mut About) {
+        let (Outcome::AddressNotAllowed(campaign_id)
+        | Outcome::MissingKey(campaign_id)
+        | Outcome::WrongKey(campaign_id)
+        | Outcome::WrongSignature(campaign_id)
+        | Outcome::StaleSignature(campaign_id)) = *outcome
+        else {
+            return;
+        };
+        about.campaign_id = Some(campaign_id);
+        if request.affiliate_id.is_none()
+            && let ClickIdOrigin::Minted(claims) = self.recorder.secrets.origin(&request.click_id)
+        {
+            about.affiliate_id = Some(claims.affiliate_id);
+        }
     }
 
     /// What a conversion is judged by, or what is missing for that.
@@ -463,7 +485,8 @@ impl Tracker {
                 parameters: call.parameters.redacted(Postback::MAX_PARAMETERS_LEN),
                 affiliate_id: about.affiliate_id,
                 campaign_id: about.campaign_id,
-                click_id: about.click_id,
+                // A key that stands where a click id should is as secret there.
+                click_id: about.click_id.filter(|id| !is_secret("click_id", id.as_str())),
                 conversion_id: conversion.map(|conversion| conversion.id),
                 outcome: kind,
                 summary,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tracking_core::{OutcomeKind, PageRequest, Parameters, Postback, PostbackCall, PostbackFilter, Unreadable};
+use tracking_core::{
+    ClickRequest, OutcomeKind, PageRequest, Parameters, Postback, PostbackCall, PostbackFilter, Unreadable,
+};
 
 use crate::support::{Mode, SwitchedStore};
 use crate::{World, accepted, secret, tracker};
@@ -43,8 +45,21 @@ async fn every_call_is_there_with_what_became_of_it() {
         format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&key=…&token=…")
     );
     assert_eq!(wrong.click_id.as_ref().map(|id| id.as_str()), Some("abc123"));
+    assert_eq!((wrong.affiliate_id, wrong.campaign_id), (Some(world.affiliate), Some(world.keyed)));
     assert_eq!((unreadable.parameters.as_str(), unreadable.click_id.is_none()), ("", true));
     assert!(unreadable.summary.starts_with("The query"));
+}
+
+#[tokio::test]
+async fn a_minted_click_id_tells_whose_click_a_wrong_key_was_sent_for() {
+    let world = World::new().await;
+    let click =
+        world.tracker.record_click(ClickRequest::new(world.affiliate, world.keyed)).await.unwrap().into_record();
+    let sale = [("click_id", click.click_id.as_str()), ("amount", "1"), ("currency", "USD")];
+    world.tracker.postback(&PostbackCall::new(sale.into_iter().collect()).bearer("guess")).await.unwrap();
+    let row = &log(&world).await[0];
+    assert_eq!(row.outcome, OutcomeKind::WrongKey);
+    assert_eq!((row.affiliate_id, row.campaign_id), (Some(world.affiliate), Some(world.keyed)));
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@
 
 mod broken;
 mod client;
+mod counters;
 mod harness;
+mod signer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -105,6 +107,37 @@ cases! { $
         postback_key_is_demanded
         last_click_wins
         every_bad_input_gets_its_own_answer
+    }
+    outcomes {
+        every_outcome_is_answered_logged_and_counted
+        explanations_foretell_and_write_nothing
+        explanation_tells_all_rules
+    }
+    postbacks {
+        query_form_and_json_are_one
+        numbers_in_json_are_exact
+        bodies_that_are_no_postback_are_refused
+        query_and_body_are_taken_together
+        postback_log_is_filtered_and_paged
+        status_changes_and_figures_follow
+        affiliates_are_not_told_what_advertisers_mark
+    }
+    credentials {
+        tokens_are_taken_from_header_query_and_body
+        signed_queries_are_checked
+        signed_bodies_are_checked
+        keys_are_rotated_and_revoked
+        addresses_are_checked_behind_a_proxy
+        right_key_passes_whatever_has_failed
+        secrets_are_never_told
+    }
+    administration {
+        affiliates_are_changed
+        campaigns_are_changed
+        rules_are_shown_as_they_were_given
+        bad_changes_are_refused
+        payouts_are_exact
+        affiliates_see_payouts_and_no_more
     }
     builder {
         link_is_built_and_works
