@@ -1,5 +1,5 @@
 //! Arbitrary bytes as query, headers and body of a postback, and of a question what would become of it: there is an
-//! answer that says what is wrong, nothing is broken by it, and what was signed is what counts.
+//! answer that says what is wrong, a question changes nothing, and its answer comes true.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -50,7 +50,6 @@ const VALUES: &[&str] = &[
     "pending",
     "1692804645",
     "2023-08-23T15:30:45Z",
-    "pbk_guess",
     "",
     "%",
     "%zz",
@@ -89,6 +88,7 @@ const JSON_VALUES: &[&str] = &[
 /// Parameters as they may stand in a query or a form, or what no encoder would write.
 fn form() -> impl Strategy<Value = Vec<u8>> {
     let pair = (select(NAMES), select(VALUES)).prop_map(|(name, value)| format!("{name}={value}"));
+    let pair = prop_oneof![9 => pair, 1 => Just("token=pbk_guess".to_owned())];
     let sale = "affiliate_id=1&click_id=abc123&amount=5&currency=USD".to_owned();
     prop_oneof![
         4 => prop::collection::vec(pair, 0..8).prop_map(|pairs| pairs.join("&").into_bytes()),
@@ -242,7 +242,7 @@ fn whatever_is_sent_is_answered() {
         };
         let kind: OutcomeKind = code.parse().map_err(|_| TestCaseError::fail(text.clone()))?;
         prop_assert_eq!(kind.is_success(), status == 200);
-        // Whoever signs a body is heard by what is signed: in this test, always wrongly, and for an open campaign.
+        // But for what only one of the two reads, and for what depends on how often a call failed.
         let is_asked_alike = !call.query.contains("explain_source")
             && !call.headers.iter().any(|(name, _)| *name == "authorization")
             && !call.body.as_ref().is_ok_and(|body| body.windows(14).any(|part| part == b"explain_source"));

@@ -154,6 +154,15 @@ cases! { $
         link_page_shows_link_and_test
         where_there_are_many_they_are_chosen_by_id
     }
+    pages {
+        postback_log_is_shown_with_problem_and_remedy
+        postback_log_is_filtered_by_its_url
+        postback_log_is_paged
+        explanation_shows_each_rule_and_writes_nothing
+        conversions_are_approved_and_rejected_by_forms
+        affiliates_see_status_and_payout_and_no_more
+        links_of_pages_lead_somewhere
+    }
     visitors {
         clicks_tell_what_is_known_of_them
         affiliates_are_not_told_who_visited
