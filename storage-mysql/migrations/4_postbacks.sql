@@ -34,7 +34,7 @@ ALTER TABLE {prefix}conversions
     ADD COLUMN status ENUM('pending', 'approved', 'rejected') CHARACTER SET ascii COLLATE ascii_bin
         NOT NULL DEFAULT 'approved',
     ADD COLUMN payout DECIMAL(24, 12) NULL,
-    ADD COLUMN payout_currency VARCHAR(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+    ADD COLUMN payout_currency VARCHAR(10) {bytewise} NOT NULL DEFAULT '',
     ADD COLUMN occurred_at DATETIME(3) NULL,
     ADD COLUMN sub1 VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '',
     ADD COLUMN sub2 VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '',

@@ -12,7 +12,7 @@ use tracking_core::{
     StoreError, Timestamp,
 };
 
-use crate::attempt::{Failure, Lease, Patience, change, is_unavailable, store_error, within};
+use crate::attempt::{Failure, Lease, Patience, Reader, change, is_unavailable, store_error, within};
 use crate::lists::page;
 use crate::rows;
 use crate::sql::{Sql, TablePrefix};
@@ -178,27 +178,45 @@ impl Database {
 
     /// Removes the oldest until no more than `keep` are left.
     async fn remove_excess(&self, keep: u64) -> Result<(), StoreError> {
-        let count = |sql: &mut Sql| {
-            // The narrowest key.
-            sql.push("SELECT COUNT(*) AS number FROM ").table(&self.prefix, "postbacks");
-            sql.push(" FORCE INDEX (affiliate)");
-        };
-        let count = self.read(PURGE, count, |row| rows::number(row, "number")).await?;
-        let Some(count) = count.into_iter().next().filter(|count| *count > keep) else { return Ok(()) };
-        // And a few more, lest there be as much to do again in a minute.
-        let excess = count - (keep - keep / 20);
-        let last = |sql: &mut Sql| {
-            sql.push("SELECT received_at, id FROM ").table(&self.prefix, "postbacks").push(" FORCE INDEX (PRIMARY)");
-            sql.push(" ORDER BY received_at, id LIMIT 1 OFFSET ").number(excess - 1);
-        };
-        let place = |row: &MySqlRow| Ok((rows::time(row, "received_at")?, rows::number(row, "id")?));
-        // Not simply so many, which another process may be removing, too.
-        let Some((time, id)) = self.read(PURGE, last, place).await?.into_iter().next() else { return Ok(()) };
+        let deadline = Instant::now() + self.timeout;
+        let last = within(deadline, self.last_of_excess(keep, deadline)).await;
+        let Some((time, id)) = last.map_err(|error| store_error(PURGE, error))? else { return Ok(()) };
         let up_to_last = |sql: &mut Sql| {
             sql.push("received_at <= ").time(time);
             sql.push(" AND (received_at < ").time(time).push(" OR id <= ").number(id).push(")");
         };
         self.remove_postbacks(up_to_last).await
+    }
+
+    /// The newest of those that are too many, if there are any.
+    async fn last_of_excess(&self, keep: u64, deadline: Instant) -> Result<Option<(Timestamp, u64)>, Error> {
+        let mut lease = Lease::take(&self.pool, deadline).await?;
+        // Counted and found at one moment, whatever another process is removing.
+        let begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY";
+        raw_sql(begin).execute(lease.connection()).await?;
+        let count = |sql: &mut Sql| {
+            // The narrowest key.
+            sql.push("SELECT COUNT(*) AS number FROM ").table(&self.prefix, "postbacks");
+            sql.push(" FORCE INDEX (affiliate)");
+        };
+        let mut reader = Reader::Transaction(lease.connection());
+        let count = reader.rows(count).await?;
+        let count: u64 = count.iter().map(|row| rows::number(row, "number")).sum::<Result<_, _>>()?;
+        let mut found = Vec::new();
+        if count > keep {
+            // And a few more, lest there be as much to do again in a minute.
+            let excess = count - (keep - keep / 20);
+            let last = |sql: &mut Sql| {
+                sql.push("SELECT received_at, id FROM ")
+                    .table(&self.prefix, "postbacks")
+                    .push(" FORCE INDEX (PRIMARY)");
+                sql.push(" ORDER BY received_at, id LIMIT 1 OFFSET ").number(excess - 1);
+            };
+            found = reader.rows(last).await?;
+        }
+        raw_sql("COMMIT").execute(lease.connection()).await?;
+        lease.give_back();
+        found.first().map(|row| Ok((rows::time(row, "received_at")?, rows::number(row, "id")?))).transpose()
     }
 
     /// Removes those to which this applies, the oldest first, a few at a time.

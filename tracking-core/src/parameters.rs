@@ -111,7 +111,7 @@ impl<'a> Parameters<'a> {
 }
 
 /// Whether a parameter holds a key or a signature, also one that was sent by a wrong name.
-fn is_secret(name: &str, value: &str) -> bool {
+pub(crate) fn is_secret(name: &str, value: &str) -> bool {
     [TOKEN, SIGNATURE].contains(&name) || ["pbk_", "whsec_"].iter().any(|prefix| value.contains(prefix))
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tracking_core::{ParameterError, ParameterProblem, ParseError};
 
 use crate::refusal::Refusal;
+use crate::wire::read::Object;
 use crate::{Api, BodyError};
 
 pub(crate) const JSON: &str = "application/json";
@@ -21,7 +22,8 @@ pub(crate) fn json<T: DeserializeOwned>(request: &Parts, body: Result<Bytes, Bod
     if !is_json(request) {
         return Err(unsupported("Send JSON, with the header Content-Type: application/json."));
     }
-    serde_json::from_slice(&body).map_err(|error| {
+    let read = serde_json::from_slice(&body).map(|Object(read)| read);
+    read.map_err(|error| {
         Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", format!("The body is not what is expected: {error}."))
     })
 }

@@ -413,23 +413,26 @@ fn postback_parameters() -> Vec<Parameter> {
     PARAMETERS.iter().map(parameter).collect()
 }
 
-/// The same as fields of a form, or of JSON, where numbers may be written as numbers.
+/// The same as fields of JSON, or of a form.
 fn postback_body(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
-    const NAME: &str = "PostbackFields";
-    let mut fields = ObjectBuilder::new()
-        .description(Some("A JSON object has texts, numbers, true, false and null, which is as if it was left out."))
-        .required("click_id");
-    for parameter in &PARAMETERS {
-        let text = described(parameter).description(Some(parameter.description));
-        let field = match parameter.example.parse::<f64>() {
-            Ok(_) => text.schema_type(SchemaType::from_iter([Type::String, Type::Number])),
-            Err(_) => text,
-        };
-        fields = fields.property(parameter.name, field);
-    }
-    schemas.push((NAME.to_owned(), fields.build().into()));
-    let fields = || RefOr::Ref(Ref::from_schema_name(NAME));
-    either_body(fields(), fields())
+    let mut fields = |name: &str, description: &str, optional: &[Type]| {
+        let mut fields = ObjectBuilder::new().description(Some(description)).required("click_id");
+        for parameter in &PARAMETERS {
+            let types = if parameter.name == "click_id" { &[Type::String] } else { optional };
+            let types = SchemaType::from_iter(types.iter().cloned());
+            let field = described(parameter).schema_type(types).description(Some(parameter.description));
+            fields = fields.property(parameter.name, field);
+        }
+        schemas.push((name.to_owned(), fields.build().into()));
+        RefOr::Ref(Ref::from_schema_name(name))
+    };
+    let json = fields(
+        "PostbackObject",
+        "Null is as if a field was left out. Numbers are read exactly, as they are written. No field has an object or a list.",
+        &[Type::String, Type::Number, Type::Null],
+    );
+    let form = fields("PostbackForm", "The parameters of a query, as a form.", &[Type::String]);
+    either_body(json, form)
 }
 
 fn described(parameter: &Described) -> ObjectBuilder {

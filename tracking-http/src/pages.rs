@@ -183,7 +183,11 @@ fn sums(totals: &Totals) -> Vec<Money> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use tracking_core::{AffiliateId, BotReason, CampaignId, ClickDetails, ClickId, ClickRecordId, SubIds, Timestamp};
+    use tracking_core::{
+        AffiliateId, BotReason, CampaignId, CampaignRules, ChangedBy, ClickDetails, ClickId, ClickRecordId,
+        ConversionId, ExplainedRule, Explanation, NewConversion, OutcomeKind, Postback, PostbackAccess, PostbackMethod,
+        Rule, StatusChange, SubIds, Timestamp, Verdict,
+    };
 
     use super::*;
     use crate::refusal::Refusal;
@@ -340,6 +344,157 @@ mod tests {
         assert!(!html.contains("<select id=\"affiliate\""), "{html}");
     }
 
+    #[test]
+    fn what_came_in_with_a_postback_is_escaped() {
+        let hostile = "\"><script>'&";
+        let refusal = Refusal::new(http::StatusCode::BAD_REQUEST, "invalid_parameter", hostile);
+        let form = FilterForm {
+            outcome: hostile,
+            problems: true,
+            affiliate_id: hostile,
+            campaign_id: hostile,
+            click_id: hostile,
+            from: hostile,
+            to: hostile,
+        };
+        let postback = postback(hostile);
+        let page = PostbacksPage {
+            root: "../",
+            older: Some(form.query(None)),
+            form,
+            refusal: Some(&refusal),
+            postbacks: Some(std::slice::from_ref(&postback)),
+            is_first: false,
+        };
+        let mut html = page.render().unwrap();
+        assert!(html.contains("Stands for 4,312 calls"), "{html}");
+
+        let explanation = explanation(hostile);
+        let page = ExplainPage {
+            root: "../",
+            call: hostile,
+            source: hostile,
+            refusal: Some(&refusal),
+            explanation: Some(&explanation),
+        };
+        html.push_str(&page.render().unwrap());
+
+        let (affiliate, conversion) = (affiliate(7, hostile), conversion(hostile));
+        let change = StatusChange {
+            from: ConversionStatus::Pending,
+            to: ConversionStatus::Approved,
+            changed_at: Timestamp::MIN,
+            changed_by: ChangedBy::Advertiser,
+            reason: Some(hostile.parse().unwrap()),
+        };
+        let page = ConversionPage {
+            root: "../",
+            conversion: &conversion,
+            changes: &[change],
+            affiliate: &affiliate,
+            campaign: &made(&affiliate, "x").campaign,
+            reason: hostile,
+            refusal: Some(&refusal),
+        };
+        html.push_str(&page.render().unwrap());
+
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.matches("&#34;&#62;&#60;script&#62;&#39;&#38;").count() >= 20, "{html}");
+        let targets = ["href=\"", "src=\"", "action=\""].iter().flat_map(|attribute| html.split(attribute).skip(1));
+        for target in targets {
+            assert!(target.starts_with("../") || target.starts_with('#'), "{target}");
+        }
+    }
+
+    #[test]
+    fn each_status_offers_the_ways_from_it() {
+        let (affiliate, mut conversion) = (affiliate(7, "Ada"), conversion("abc"));
+        for (status, ways) in [
+            (ConversionStatus::Pending, &["approved", "rejected"][..]),
+            (ConversionStatus::Approved, &["rejected"]),
+            (ConversionStatus::Rejected, &[]),
+        ] {
+            conversion.status = status;
+            let campaign = made(&affiliate, "x").campaign;
+            let page = ConversionPage {
+                root: "../",
+                conversion: &conversion,
+                changes: &[],
+                affiliate: &affiliate,
+                campaign: &campaign,
+                reason: "",
+                refusal: None,
+            };
+            let html = page.render().unwrap();
+            let offered: Vec<&str> =
+                html.split("name=\"status\" value=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+            assert_eq!(offered, ways);
+        }
+    }
+
+    fn postback(text: &str) -> Postback {
+        Postback {
+            id: 1,
+            received_at: Timestamp::MIN,
+            method: PostbackMethod::Post,
+            source: None,
+            parameters: text.to_owned(),
+            affiliate_id: None,
+            campaign_id: None,
+            click_id: Some(ClickId::new(text).unwrap()),
+            conversion_id: None,
+            outcome: OutcomeKind::UnknownClick,
+            summary: text.to_owned(),
+            calls: 4312,
+        }
+    }
+
+    fn explanation(text: &str) -> Explanation {
+        let affiliate = affiliate(7, text);
+        let problem = Some(text.to_owned());
+        let conversion = NewConversion {
+            click: click(&affiliate, text),
+            alternatives: Vec::new(),
+            event: EventName::default(),
+            transaction_id: Some(text.parse().unwrap()),
+            amount: "1".parse().unwrap(),
+            currency: "USD".parse().unwrap(),
+            payout: None,
+            status: ConversionStatus::Approved,
+            occurred_at: None,
+            sub_ids: SubIds::default(),
+            created_at: Timestamp::MIN,
+            is_only_one: false,
+            daily_cap: None,
+        };
+        Explanation {
+            rules: vec![ExplainedRule { rule: Rule::Click, verdict: Verdict::Failed, problem }],
+            outcome: OutcomeKind::UnknownClick,
+            summary: text.to_owned(),
+            click: Some(click(&affiliate, text)),
+            recorded: Some(self::conversion(text)),
+            conversion: Some(conversion),
+        }
+    }
+
+    fn conversion(text: &str) -> Conversion {
+        Conversion {
+            id: ConversionId::new(1).unwrap(),
+            affiliate_id: AffiliateId::new(7).unwrap(),
+            campaign_id: CampaignId::new(10).unwrap(),
+            click_id: ClickId::new(text).unwrap(),
+            event: EventName::default(),
+            transaction_id: Some(text.parse().unwrap()),
+            amount: "1".parse().unwrap(),
+            currency: "USD".parse().unwrap(),
+            payout: None,
+            status: ConversionStatus::Pending,
+            occurred_at: None,
+            sub_ids: SubIds::new([Some(text.parse().unwrap()), None, None, None, None]),
+            created_at: Timestamp::MIN,
+        }
+    }
+
     fn link_page(made: &Made) -> LinkPage<'_> {
         LinkPage {
             root: "../",
@@ -364,8 +519,11 @@ mod tests {
             id: CampaignId::new(10).unwrap(),
             name: affiliate.name.clone(),
             destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
-            postback_key: None,
+            rules: CampaignRules::default(),
+            access: PostbackAccess::open(),
+            paused_at: None,
             created_at: Timestamp::MIN,
+            version: 1,
         };
         let link = TrackingLink::new(affiliate.id, campaign.id).sub1(mark.parse().unwrap());
         let data = LinkData {
@@ -388,7 +546,8 @@ mod tests {
     }
 
     fn affiliate(id: u64, name: &str) -> Affiliate {
-        Affiliate { id: AffiliateId::new(id).unwrap(), name: name.parse().unwrap(), created_at: Timestamp::MIN }
+        let (id, name) = (AffiliateId::new(id).unwrap(), name.parse().unwrap());
+        Affiliate { id, name, paused_at: None, created_at: Timestamp::MIN, version: 1 }
     }
 
     fn click(affiliate: &Affiliate, click_id: &str) -> Click {

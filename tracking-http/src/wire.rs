@@ -3,12 +3,12 @@
 pub(crate) mod campaigns;
 pub(crate) mod conversions;
 pub(crate) mod links;
-pub(crate) mod number;
 pub(crate) mod postbacks;
+pub(crate) mod read;
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
     Affiliate, AffiliateId, BotReason, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, ClientIp, Currency,
@@ -17,7 +17,7 @@ use tracking_core::{
 use utoipa::ToSchema;
 
 use self::conversions::ConversionTracked;
-use self::number::exact_number;
+use self::read::{exact_number, given};
 
 /// The answer to a call that records something.
 #[derive(Debug, Serialize, ToSchema)]
@@ -349,13 +349,4 @@ pub(crate) struct Erased {
 pub(crate) struct Status {
     /// `ok`
     pub(crate) status: &'static str,
-}
-
-/// A field that may be left out, and not be null.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
 }

@@ -5,7 +5,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use storage_memory::MemoryStore;
 use storage_mysql::{MySqlStore, Options};
 use tracking_core::{
-    AffiliateId, CampaignId, CampaignRules, NewAffiliate, NewCampaign, PostbackAccess, Secret, Store, Timestamp, Tracker,
+    AffiliateId, CampaignId, CampaignRules, NewAffiliate, NewCampaign, PostbackAccess, Secret, Store, Timestamp,
+    Tracker,
 };
 use tracking_http::{Api, guard};
 

@@ -108,7 +108,7 @@ async fn bad_conversions_cost_their_neighbours_nothing(kind: Kind) {
         }
     }
     assert_eq!(new_of_pairs, 30);
-    assert_eq!(recount(&store, place.0).await.conversions, 1 + 30 + 150);
+    assert_eq!(recount(&store, place.0).await.conversions(), 1 + 30 + 150);
 }
 
 async fn batches_are_few(kind: Kind) {
@@ -309,7 +309,7 @@ async fn two_stores_on_one_database_never_deadlock_for_good(kind: Kind) {
     }
     assert_eq!((clicks, conversions), (200, 200), "each is new exactly once, whoever was asked");
     let summary = recount(&stores[0], place.0).await;
-    assert_eq!((summary.clicks, summary.conversions), (200, 200));
+    assert_eq!((summary.clicks, summary.conversions()), (200, 200));
 }
 
 async fn pool_of_one_connection_is_enough(kind: Kind) {
@@ -330,5 +330,5 @@ async fn pool_of_one_connection_is_enough(kind: Kind) {
     for call in calls {
         call.await.unwrap();
     }
-    assert_eq!(recount(&store, place.0).await.conversions, 100);
+    assert_eq!(recount(&store, place.0).await.conversions(), 100);
 }

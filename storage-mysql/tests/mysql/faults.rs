@@ -55,7 +55,7 @@ async fn inserts_are_done_once(kind: Kind, fault: Fault) {
     }
     assert_eq!(proxy.faults(), 10);
     let summary = recount(&store, place.0).await;
-    assert_eq!((summary.clicks, summary.conversions), (5, 5));
+    assert_eq!((summary.clicks, summary.conversions()), (5, 5));
 }
 
 async fn insert_is_done_once_when_the_server_falls_silent(kind: Kind) {
@@ -119,7 +119,7 @@ async fn conversion_with_alternatives_is_done_once_when_its_commit_is_lost(kind:
         assert!(store.insert_conversion(new).await.unwrap().is_duplicate());
     }
     assert_eq!(proxy.faults(), 2);
-    assert_eq!(recount(&store, place.0).await.conversions, 2);
+    assert_eq!(recount(&store, place.0).await.conversions(), 2);
 }
 
 async fn click_that_is_erased_before_its_answer_does_not_come_back(kind: Kind) {
@@ -154,7 +154,7 @@ async fn conversion_of_a_click_that_is_erased_before_its_answer_is_recorded(kind
         let (store, new) = (store.clone(), new_conversion(&click));
         async move { store.insert_conversion(new).await.unwrap() }
     });
-    while store.summary(place.0).await.unwrap().conversions == 0 {
+    while store.summary(place.0).await.unwrap().conversions() == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(store.erase_clicks(&click.click_id, &parse("erased-1")).await.unwrap(), 1);
@@ -162,7 +162,7 @@ async fn conversion_of_a_click_that_is_erased_before_its_answer_is_recorded(kind
     let recorded = inserting.await.unwrap();
     assert!(!recorded.is_duplicate());
     assert_eq!(recorded.record().click_id, parse("erased-1"), "it names its click as it is named now");
-    assert_eq!(recount(&store, place.0).await.conversions, 1);
+    assert_eq!(recount(&store, place.0).await.conversions(), 1);
 }
 
 async fn reads_survive_a_broken_connection(kind: Kind) {
@@ -232,5 +232,5 @@ async fn database_that_is_away_is_unavailable_and_comes_back(kind: Kind) {
     assert!(!store.insert_conversion(conversion).await.unwrap().is_duplicate());
     store.ping().await.unwrap();
     let summary = recount(&store, place.0).await;
-    assert_eq!((summary.clicks, summary.conversions), (2, 1));
+    assert_eq!((summary.clicks, summary.conversions()), (2, 1));
 }

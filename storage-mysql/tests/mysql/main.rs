@@ -7,9 +7,11 @@ mod support;
 
 mod batches;
 mod conformance;
+mod demands;
 mod example;
 mod faults;
 mod migrations;
+mod postbacks;
 mod proxy;
 mod retention;
 mod transactions;

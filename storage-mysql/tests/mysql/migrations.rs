@@ -5,8 +5,9 @@ use sqlx::{AssertSqlSafe, Executor, MySqlPool, Row};
 use storage_mysql::{MigrateError, Migrated, MySqlStore, Options, sqlx};
 use test_server::Kind;
 use tracking_core::{
-    BotReason, ClickDetails, Limit, NewAffiliate, NewCampaign, NewClick, PageRequest, PurgeRequest, Store, SubIds,
-    UserAgent,
+    BotReason, CampaignRules, ChangedBy, Click, ClickDetails, ConversionStatus, KeySecret, Limit, NewAffiliate,
+    NewCampaign, NewClick, NewConversion, PageRequest, PostbackAccess, PostbackAuth, PurgeRequest, StatusChange, Store,
+    StoreError, SubIds, UserAgent,
 };
 
 use crate::support::*;
@@ -20,6 +21,8 @@ on_both_servers! {
     migration_that_was_broken_off_is_finished
     version_1_is_upgraded_with_its_data
     version_2_is_upgraded_with_its_data
+    version_3_is_upgraded_with_its_data
+    upgrade_from_version_3_that_was_broken_off_is_finished
     upgrade_leaves_foreign_tables_alone
     upgrade_rewrites_no_clicks
     upgrade_rewrites_counters_in_steps
@@ -33,7 +36,7 @@ async fn migrating_again_does_nothing(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
     a_click(&store, place, "abc123").await;
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 3, to: 3 });
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 4, to: 4 });
     assert_eq!(recount(&store, place.0).await.clicks, 1);
 }
 
@@ -65,7 +68,7 @@ async fn prefixes_keep_two_trackers_apart(kind: Kind) {
         let place = affiliate_and_campaign(store).await;
         let click = a_click(store, place, "abc123").await;
         store.insert_conversion(new_conversion(&click)).await.unwrap();
-        assert_eq!(store.summary(place.0).await.unwrap().conversions, 1);
+        assert_eq!(store.summary(place.0).await.unwrap().conversions(), 1);
         assert_counters(store.pool(), prefix).await;
     }
 }
@@ -90,25 +93,84 @@ async fn newer_tables_are_left_alone(kind: Kind) {
     assert!(matches!(error, MigrateError::TooNew { found: 999, .. }), "got {error:?}");
 }
 
-async fn migration_that_was_broken_off_is_finished(kind: Kind) {
-    let Some(url) = database(kind).await else { return };
-    let pool = pool(&url).await;
-    let steps: i64 = {
-        let url = database(kind).await.unwrap();
-        let store = store_on(self::pool(&url).await, Options::default()).await;
-        let row = store.pool().fetch_one("SELECT COUNT(*) AS steps FROM tracking_migrations").await.unwrap();
-        row.get("steps")
-    };
-    store_on(pool.clone(), Options::default()).await;
-    // Killed between each statement and the note that it is done: tables are there, of which nobody knows.
-    for done in (0..steps).rev() {
-        let statement =
-            format!("DELETE FROM tracking_migrations ORDER BY version DESC, step DESC LIMIT {}", steps - done);
+const MIGRATIONS: [&str; 4] = [
+    include_str!("../../migrations/1_records.sql"),
+    include_str!("../../migrations/2_counters.sql"),
+    include_str!("../../migrations/3_visits.sql"),
+    include_str!("../../migrations/4_postbacks.sql"),
+];
+
+/// The statements of the migration to this version.
+fn statements(version: usize, kind: Kind) -> Vec<String> {
+    let migration = MIGRATIONS[version - 1].replace("{prefix}", "").replace("{bytewise}", bytewise(kind));
+    let is_comment = |line: &str| line.is_empty() || line.starts_with("--");
+    migration.split(";\n").filter(|part| !part.lines().all(is_comment)).map(str::to_owned).collect()
+}
+
+/// Does what a process has done of a migration that was killed after so many statements. What changes tables is noted after
+/// it is done, and what changes rows at the same time.
+async fn break_off(pool: &MySqlPool, kind: Kind, version: usize, after: usize) {
+    for (step, statement) in (1..=after).zip(statements(version, kind)) {
+        let changes_rows = ["\nINSERT ", "\nUPDATE "].iter().any(|verb| format!("\n{statement}").contains(verb));
         pool.execute(AssertSqlSafe(statement)).await.unwrap();
-        let store = store_on(pool.clone(), Options::default()).await;
-        let place = affiliate_and_campaign(&store).await;
-        assert_eq!(store.summary(place.0).await.unwrap().clicks, 0);
+        if step < after || changes_rows {
+            let note = format!("INSERT INTO tracking_migrations (version, step) VALUES ({version}, {step})");
+            pool.execute(AssertSqlSafe(note)).await.unwrap();
+        }
     }
+}
+
+async fn migration_that_was_broken_off_is_finished(kind: Kind) {
+    for version in 1..=MIGRATIONS.len() {
+        for after in 0..statements(version, kind).len() {
+            let Some(url) = database(kind).await else { return };
+            let pool = pool(&url).await;
+            let notes = "CREATE TABLE tracking_migrations (version INT NOT NULL, step INT NOT NULL,
+                PRIMARY KEY (version, step)) ENGINE = InnoDB";
+            pool.execute(notes).await.unwrap();
+            for earlier in 1..version {
+                break_off(&pool, kind, earlier, statements(earlier, kind).len()).await;
+            }
+            break_off(&pool, kind, version, after + 1).await;
+            let store = store_on(pool, Options::default()).await;
+            let place = affiliate_and_campaign(&store).await;
+            let click = a_click(&store, place, "abc123").await;
+            store.insert_conversion(new_conversion(&click)).await.unwrap();
+            assert_eq!(recount(&store, place.0).await.conversions(), 1);
+            store.pool().close().await;
+        }
+    }
+}
+
+async fn upgrade_from_version_3_that_was_broken_off_is_finished(kind: Kind) {
+    for after in 1..=statements(4, kind).len() {
+        let Some(url) = database(kind).await else { return };
+        let pool = pool(&url).await;
+        tables_of(3, &pool, kind).await;
+        break_off(&pool, kind, 4, after).await;
+        let store = MySqlStore::new(pool);
+        store.migrate().await.unwrap();
+        assert_eq!(recount(&store, parse("1")).await.conversions(), 4, "after {after}");
+        assert_keys_are_kept(&store).await;
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 4, to: 4 });
+        store.pool().close().await;
+    }
+}
+
+/// Campaigns of version 3: one that is open, and one with a key.
+async fn assert_keys_are_kept(store: &MySqlStore) {
+    let shop = store.campaign(parse("10")).await.unwrap();
+    assert_eq!((shop.access, shop.rules), (PostbackAccess::open(), CampaignRules::default()));
+    assert_eq!((shop.paused_at, shop.version), (None, 1));
+    let club = store.campaign(parse("11")).await.unwrap();
+    assert_eq!(club.access.auth, PostbackAuth::Key);
+    let [key] = &club.access.keys[..] else { panic!("it has one key: {:?}", club.access) };
+    assert_eq!((key.id, key.created_at, key.expires_at), (1, club.created_at, None));
+    assert_eq!(key.created_at.to_string(), "2024-01-01T00:00:00.007Z");
+    let KeySecret::Token(hash) = &key.secret else { panic!("it is a token") };
+    assert!(hash.matches("pbk_of_the_club"));
+    let affiliate = store.affiliate(parse("2")).await.unwrap();
+    assert_eq!((affiliate.paused_at, affiliate.version), (None, 1));
 }
 
 /// Tables and rows as an earlier version made them, long ago.
@@ -116,34 +178,67 @@ async fn tables_of(version: u32, pool: &MySqlPool, kind: Kind) {
     let script = match version {
         1 => include_str!("../upgrades/1.sql"),
         2 => include_str!("../upgrades/2.sql"),
+        3 => include_str!("../upgrades/3.sql"),
         _ => panic!("there are no tables of version {version}"),
     };
-    let bytewise = match kind {
-        Kind::MariaDb => "CHARACTER SET ascii COLLATE ascii_nopad_bin",
-        Kind::MySql => "CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
-    };
-    let script = script.replace("{bytewise}", bytewise);
+    let script = script.replace("{bytewise}", bytewise(kind));
     sqlx::raw_sql(AssertSqlSafe(script)).execute(pool).await.unwrap();
 }
 
+/// How texts are stored that compare byte by byte.
+fn bytewise(kind: Kind) -> &'static str {
+    match kind {
+        Kind::MariaDb => "CHARACTER SET ascii COLLATE ascii_nopad_bin",
+        Kind::MySql => "CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin",
+    }
+}
+
 async fn version_1_is_upgraded_with_its_data(kind: Kind) {
-    version_is_upgraded_with_its_data(1, kind).await;
+    _ = version_is_upgraded_with_its_data(1, kind).await;
 }
 
 async fn version_2_is_upgraded_with_its_data(kind: Kind) {
-    version_is_upgraded_with_its_data(2, kind).await;
+    _ = version_is_upgraded_with_its_data(2, kind).await;
 }
 
-async fn version_is_upgraded_with_its_data(version: u32, kind: Kind) {
-    let Some(url) = database(kind).await else { return };
+async fn version_3_is_upgraded_with_its_data(kind: Kind) {
+    let store = version_is_upgraded_with_its_data(3, kind).await;
+    let Some(store) = store else { return };
+    assert_keys_are_kept(&store).await;
+    // What is there counts as approved, and can be rejected.
+    let conversions = store.conversions(parse("1"), PageRequest::default()).await.unwrap().items;
+    let sale = conversions.iter().find(|row| row.currency == parse("EUR")).unwrap();
+    assert_eq!((sale.status, sale.payout, &sale.sub_ids), (ConversionStatus::Approved, None, &SubIds::default()));
+    let change = StatusChange {
+        from: ConversionStatus::Approved,
+        to: ConversionStatus::Rejected,
+        changed_at: time(0),
+        changed_by: ChangedBy::Admin,
+        reason: None,
+    };
+    store.change_status(sale.id, change).await.unwrap().unwrap();
+    let summary = recount(&store, parse("1")).await;
+    assert_eq!((summary.approved.conversions, summary.rejected.conversions), (3, 1));
+    let new = NewConversion { daily_cap: Some(1), ..new_conversion(&click_of(&store, "abc").await) };
+    let new = NewConversion { created_at: time(46 * 60 * 1000), transaction_id: Some(parse("order-2")), ..new };
+    let error = store.insert_conversion(new).await.unwrap_err();
+    assert!(matches!(error, StoreError::DailyCapReached { cap: 1 }), "got {error:?}");
+}
+
+async fn click_of(store: &MySqlStore, id: &str) -> Click {
+    store.find_clicks(parse("1"), Some(parse("10")), &parse(id)).await.unwrap().remove(0)
+}
+
+async fn version_is_upgraded_with_its_data(version: u32, kind: Kind) -> Option<MySqlStore> {
+    let url = database(kind).await?;
     let pool = pool(&url).await;
     tables_of(version, &pool, kind).await;
     let store = MySqlStore::new(pool);
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 3 });
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 4 });
     let summary = recount(&store, parse("1")).await;
-    assert_eq!((summary.clicks, summary.conversions), (5, 4));
+    assert_eq!((summary.clicks, summary.conversions()), (5, 4));
     assert_eq!((summary.human_clicks, summary.unique_clicks), (5, 5), "nobody has judged them");
-    let revenue: Vec<String> = summary.revenue.iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
+    let revenue: Vec<String> = summary.revenue().iter().map(|(currency, sum)| format!("{sum} {currency}")).collect();
     assert_eq!(revenue, ["0.000001 EUR", "1000000000010.05 USD"]);
     assert_eq!(recount(&store, parse("2")).await.clicks, 1);
     assert_eq!(store.summary(parse("3")).await.unwrap(), tracking_core::Summary::default());
@@ -160,6 +255,7 @@ async fn version_is_upgraded_with_its_data(version: u32, kind: Kind) {
     }
     let summary = recount(&store, parse("1")).await;
     assert_eq!((summary.clicks, summary.human_clicks, summary.unique_clicks), (8, 8, 7));
+    Some(store)
 }
 
 async fn upgrade_that_was_broken_off_is_finished(kind: Kind) {
@@ -178,7 +274,7 @@ async fn upgrade_that_was_broken_off_is_finished(kind: Kind) {
         let create: String = row.get(1);
         pool.execute(AssertSqlSafe(create)).await.unwrap();
         let store = MySqlStore::new(pool);
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 3 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 4 });
         assert_eq!(recount(&store, parse("1")).await.clicks, 5);
     }
 }
@@ -196,22 +292,29 @@ async fn upgrade_leaves_foreign_tables_alone(kind: Kind) {
         assert!(matches!(&error, MigrateError::ForeignTable(name) if name == "visitors"), "got {error:?}");
         assert!(error.to_string().contains("rename that table"), "got {error}");
         pool.execute("RENAME TABLE visitors TO shop_visitors").await.unwrap();
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 3 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 4 });
     }
 }
 
-/// An upgrade of millions of clicks has to take no longer than one of a few.
+/// An upgrade of millions of clicks and conversions has to take no longer than one of a few; but for the key of conversions,
+/// which is made anew.
 async fn upgrade_rewrites_no_clicks(kind: Kind) {
     let Some(url) = database(kind).await else { return };
     let pool = pool(&url).await;
     tables_of(2, &pool, kind).await;
-    let migration = include_str!("../../migrations/3_visits.sql").replace("{prefix}", "");
-    let alters: Vec<&str> = migration.split(";\n").filter(|statement| statement.contains("\nALTER TABLE")).collect();
-    assert_eq!(alters.len(), 2);
-    for alter in alters {
-        // Fails where the server can't.
-        pool.execute(AssertSqlSafe(format!("{alter}, ALGORITHM = INSTANT"))).await.unwrap();
+    let mut instant = 0;
+    for statement in [statements(3, kind), statements(4, kind)].concat() {
+        let alters = statement.lines().find(|line| line.starts_with("ALTER TABLE")).unwrap_or_default();
+        let adds_columns = statement.contains("ADD COLUMN") && !statement.contains("PRIMARY KEY");
+        if adds_columns {
+            // Fails where the server can't.
+            pool.execute(AssertSqlSafe(format!("{statement}, ALGORITHM = INSTANT"))).await.unwrap();
+            instant += usize::from(["ALTER TABLE clicks", "ALTER TABLE conversions"].contains(&alters));
+        } else {
+            pool.execute(AssertSqlSafe(statement)).await.unwrap();
+        }
     }
+    assert_eq!(instant, 2);
 }
 
 async fn upgrade_rewrites_counters_in_steps(kind: Kind) {
@@ -228,11 +331,11 @@ async fn upgrade_rewrites_counters_in_steps(kind: Kind) {
     }
     let (one, two) = (MySqlStore::new(pool.clone()), MySqlStore::new(pool.clone()));
     let (one, two) = tokio::join!(one.migrate(), two.migrate());
-    assert_eq!((one.unwrap().to, two.unwrap().to), (3, 3));
+    assert_eq!((one.unwrap().to, two.unwrap().to), (4, 4));
     let left = "SELECT COUNT(*) AS rows_left FROM counters WHERE clicks <> unique_clicks OR clicks <> human_clicks";
     assert_eq!(pool.fetch_one(left).await.unwrap().get::<i64, _>("rows_left"), 0);
     let notes = "SELECT COUNT(DISTINCT version) AS versions FROM tracking_migrations";
-    assert_eq!(pool.fetch_one(notes).await.unwrap().get::<i64, _>("versions"), 3);
+    assert_eq!(pool.fetch_one(notes).await.unwrap().get::<i64, _>("versions"), 4);
 }
 
 async fn sessions_without_autocommit_are_refused(kind: Kind) {
@@ -313,7 +416,7 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
             let mut missing = new_conversion(&click);
             missing.click.click_id = parse("missing");
             let error = store.insert_conversion(missing).await.unwrap_err();
-            assert!(matches!(error, tracking_core::StoreError::UnknownClick(_)), "{error:?} after {setup}");
+            assert!(matches!(error, StoreError::UnknownClick(_)), "{error:?} after {setup}");
         }
         let script = "Ünï 🎈";
         for (visitor, text) in (1..).zip([r"a\b'c", r#""--;"#, "x y; (z)", " ", script, "%_"]) {
@@ -332,7 +435,7 @@ async fn store_does_not_depend_on_the_session(kind: Kind) {
         let affiliate = store.insert_affiliate(new).await.unwrap().into_record();
         assert_eq!(store.affiliate(affiliate.id).await.unwrap(), affiliate, "after {setup}");
         let destination = parse("https://shop.example/?ref={click_id}");
-        let new = NewCampaign { id: None, name: parse(script), destination, postback_key: None, created_at: time(1) };
+        let new = NewCampaign { name: parse(script), ..new_campaign(destination) };
         let campaign = store.insert_campaign(new).await.unwrap().into_record();
         assert_eq!(store.campaign(campaign.id).await.unwrap(), campaign, "after {setup}");
         assert_eq!(store.campaigns(PageRequest::default()).await.unwrap().items[0], campaign, "after {setup}");

@@ -172,7 +172,7 @@ async fn purge_passes_over_what_is_about_to_be_converted(kind: Kind) {
 
 async fn assert_counters_of(store: &MySqlStore, affiliate: AffiliateId, expected: (u64, u64)) {
     let summary = store.summary(affiliate).await.unwrap();
-    assert_eq!((summary.clicks, summary.conversions), expected, "what was counted stays counted");
+    assert_eq!((summary.clicks, summary.conversions()), expected, "what was counted stays counted");
 }
 
 async fn purge_disturbs_nobody(kind: Kind) {
@@ -306,7 +306,7 @@ async fn erased_click_is_unknown_where_it_was_found_before(kind: Kind) {
     assert_eq!(store.erase_clicks(&click.click_id, &parse("erased-1")).await.unwrap(), 1);
     let error = store.insert_conversion(new_conversion(&click)).await.unwrap_err();
     assert!(matches!(error, StoreError::UnknownClick(_)), "got {error:?}");
-    assert_eq!(recount(&store, place.0).await.conversions, 0);
+    assert_eq!(recount(&store, place.0).await.conversions(), 0);
 }
 
 async fn click_that_another_process_has_erased_keeps_its_conversion(kind: Kind) {

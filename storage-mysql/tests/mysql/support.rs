@@ -8,8 +8,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, MySqlPool, Row};
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::{Kind, Server};
 use tracking_core::{
-    AffiliateId, CampaignId, Click, ClickDetails, Cursor, EventName, Limit, NewAffiliate, NewCampaign, NewClick,
-    NewConversion, PageRequest, ParseError, Recorded, Store, Summary, Timestamp, VisitorHash, VisitorHashes,
+    AffiliateId, CampaignId, CampaignRules, Click, ClickDetails, ConversionStatus, Cursor, DestinationUrl, EventName,
+    Limit, NewAffiliate, NewCampaign, NewClick, NewConversion, PageRequest, ParseError, PostbackAccess, Recorded,
+    Store, SubIds, Summary, Timestamp, VisitorHash, VisitorHashes,
 };
 
 /// Emits each of these `async fn(Kind)` as a test on MariaDB and as one on MySQL.
@@ -75,9 +76,15 @@ pub(crate) fn time(millis: i64) -> Timestamp {
 pub(crate) async fn affiliate_and_campaign(store: &MySqlStore) -> (AffiliateId, CampaignId) {
     let affiliate = NewAffiliate { id: None, name: parse("Ada's reviews"), created_at: time(0) };
     let destination = parse("https://shop.example/?ref={click_id}");
-    let campaign = NewCampaign { id: None, name: parse("Shop"), destination, postback_key: None, created_at: time(0) };
+    let campaign = new_campaign(destination);
     let affiliate = store.insert_affiliate(affiliate).await.unwrap().into_record();
     (affiliate.id, store.insert_campaign(campaign).await.unwrap().into_record().id)
+}
+
+/// One that anybody may send postbacks of.
+pub(crate) fn new_campaign(destination: DestinationUrl) -> NewCampaign {
+    let (rules, access) = (CampaignRules::default(), PostbackAccess::open());
+    NewCampaign { id: None, name: parse("Shop"), destination, rules, access, created_at: time(0) }
 }
 
 pub(crate) fn new_click((affiliate_id, campaign_id): (AffiliateId, CampaignId), click_id: &str) -> NewClick {
@@ -101,7 +108,13 @@ pub(crate) fn new_conversion(click: &Click) -> NewConversion {
         transaction_id: None,
         amount: parse("10"),
         currency: parse("USD"),
+        payout: None,
+        status: ConversionStatus::Approved,
+        occurred_at: None,
+        sub_ids: SubIds::default(),
         created_at: time(2),
+        is_only_one: false,
+        daily_cap: None,
     }
 }
 
@@ -127,8 +140,7 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
     }
     loop {
         let page = store.conversions(affiliate, PageRequest { limit, after }).await.unwrap();
-        recount.conversions += page.items.len() as u64;
-        page.items.iter().for_each(|row| recount.revenue.add(row.amount, row.currency));
+        page.items.iter().for_each(|row| recount.count_conversion(row));
         after = page.next;
         if after.is_none() {
             break;
@@ -143,14 +155,23 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
 /// Totals and quarter-hours must be what counting the rows gives.
 pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
     let rows = format!(
-        "SELECT affiliate_id, campaign_id, timestamp, '' AS currency, 1 AS clicks, bot = '' AS human_clicks,
-            bot = '' AND is_repeat = 0 AS unique_clicks, 0 AS conversions, 0 AS amount FROM {prefix}clicks
+        "SELECT affiliate_id, campaign_id, timestamp, '' AS currency, 'approved' AS status, 1 AS clicks,
+            bot = '' AS human_clicks, bot = '' AND is_repeat = 0 AS unique_clicks, 0 AS conversions, 0 AS amount,
+            0 AS payout FROM {prefix}clicks
          UNION ALL
-            SELECT affiliate_id, campaign_id, timestamp, currency, 0, 0, 0, 1, amount FROM {prefix}conversions"
+            SELECT affiliate_id, campaign_id, timestamp, currency, status, 0, 0, 0, 1, amount, 0
+            FROM {prefix}conversions
+         UNION ALL
+            SELECT affiliate_id, campaign_id, timestamp, payout_currency, status, 0, 0, 0, 0, 0, payout
+            FROM {prefix}conversions WHERE payout IS NOT NULL"
     );
     let sums = "CAST(SUM(clicks) AS CHAR) AS clicks, CAST(SUM(human_clicks) AS CHAR) AS human_clicks,
                 CAST(SUM(unique_clicks) AS CHAR) AS unique_clicks, CAST(SUM(conversions) AS CHAR) AS conversions,
-                CAST(CAST(SUM(amount) AS DECIMAL(38, 6)) AS CHAR) AS amount";
+                CAST(CAST(SUM(amount) AS DECIMAL(38, 6)) AS CHAR) AS amount,
+                CAST(CAST(SUM(payout) AS DECIMAL(38, 12)) AS CHAR) AS payout";
+    // Where nothing is left after a change of status, a row may be left.
+    let is_something =
+        "HAVING SUM(r.clicks) <> 0 OR SUM(r.conversions) <> 0 OR SUM(r.amount) <> 0 OR SUM(r.payout) <> 0";
     // Counted in another way than the store does it.
     let quarter_hour = |time| format!("FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', {time}) / 900)");
     let read = async |sql: String| -> Vec<Vec<String>> {
@@ -160,20 +181,24 @@ pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
         rows.iter().map(texts).collect()
     };
     let by_time = quarter_hour("timestamp");
-    let columns = "CAST(affiliate_id AS CHAR) AS a, CAST(campaign_id AS CHAR) AS b, CAST(currency AS CHAR) AS c";
+    let columns = "CAST(affiliate_id AS CHAR) AS a, CAST(campaign_id AS CHAR) AS b, CAST(currency AS CHAR) AS c,
+                   CAST(status AS CHAR) AS s";
     let counted = read(format!(
-        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM ({rows}) r GROUP BY a, b, c, t ORDER BY a, b, c, t"
+        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM ({rows}) r
+         GROUP BY a, b, c, s, t {is_something} ORDER BY a, b, c, s, t"
     ));
     let by_time = quarter_hour("quarter_hour");
     let counters = read(format!(
-        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM {prefix}counters
-         WHERE campaign_id > 0 GROUP BY a, b, c, t ORDER BY a, b, c, t"
+        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM {prefix}counters r
+         WHERE campaign_id > 0 GROUP BY a, b, c, s, t {is_something} ORDER BY a, b, c, s, t"
     ));
     assert_eq!(counters.await, counted.await, "the counters must equal a recount");
-    let columns = "CAST(affiliate_id AS CHAR) AS a, CAST(currency AS CHAR) AS c";
-    let counted = read(format!("SELECT {columns}, {sums} FROM ({rows}) r GROUP BY a, c ORDER BY a, c"));
+    let columns = "CAST(affiliate_id AS CHAR) AS a, CAST(currency AS CHAR) AS c, CAST(status AS CHAR) AS s";
+    let counted =
+        read(format!("SELECT {columns}, {sums} FROM ({rows}) r GROUP BY a, c, s {is_something} ORDER BY a, c, s"));
     let totals = read(format!(
-        "SELECT {columns}, {sums} FROM {prefix}counters WHERE campaign_id = 0 GROUP BY a, c ORDER BY a, c"
+        "SELECT {columns}, {sums} FROM {prefix}counters r WHERE campaign_id = 0
+         GROUP BY a, c, s {is_something} ORDER BY a, c, s"
     ));
     assert_eq!(totals.await, counted.await, "the totals must equal a recount");
 }

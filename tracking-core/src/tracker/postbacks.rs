@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::{Proof, Unproven};
-use crate::parameters::TOKEN;
+use crate::parameters::{TOKEN, is_secret};
 use crate::rules::Candidate;
 use crate::signature::Signed;
 use crate::{
@@ -485,7 +485,8 @@ impl Tracker {
                 parameters: call.parameters.redacted(Postback::MAX_PARAMETERS_LEN),
                 affiliate_id: about.affiliate_id,
                 campaign_id: about.campaign_id,
-                click_id: about.click_id,
+                // A key that stands where a click id should is as secret there.
+                click_id: about.click_id.filter(|id| !is_secret("click_id", id.as_str())),
                 conversion_id: conversion.map(|conversion| conversion.id),
                 outcome: kind,
                 summary,

@@ -6,13 +6,14 @@ use http::{Method, Request, StatusCode};
 use tracking_core::AffiliateId;
 
 use super::client::Client;
-use super::harness::{Site, post_json, request};
+use super::harness::{Site, post_json, request, send_json};
 use crate::guard::{self, Access, Token};
 
 const TOKEN: &str = "correct-horse-battery";
 const CLICK: &str = "/click?affiliate_id=1&campaign_id=10&click_id=abc123";
-const GUARDED: [&str; 13] = [
+const GUARDED: [&str; 14] = [
     "/affiliates",
+    "/postbacks",
     "/affiliates/1",
     "/affiliates/1/summary",
     "/affiliates/1/clicks",
@@ -63,12 +64,14 @@ pub(super) async fn affiliate_sees_his_own_only(site: Site) {
         }))
         .await;
     client.get(CLICK).await;
-    for path in GUARDED.iter().skip(1) {
+    for path in GUARDED.iter().skip(2) {
         assert_eq!(client.get(path).await.status, StatusCode::OK, "{path}");
     }
     assert!(!client.get("/dashboard").await.text().contains("Grace"), "he learns of no other affiliate");
     for path in [
         "/affiliates",
+        "/postbacks",
+        "/conversions/1",
         "/affiliates/2",
         "/affiliates/2/summary",
         "/affiliates/2/clicks",
@@ -83,6 +86,17 @@ pub(super) async fn affiliate_sees_his_own_only(site: Site) {
     for path in ["/affiliates", "/campaigns"] {
         let body = r#"{"name": "x", "destination_url": "https://shop.example/"}"#;
         assert_eq!(client.send(post_json(path, body)).await.status, StatusCode::FORBIDDEN, "POST {path}");
+    }
+    for (method, path) in [
+        (Method::PATCH, "/affiliates/1"),
+        (Method::PATCH, "/campaigns/10"),
+        (Method::POST, "/campaigns/10/keys"),
+        (Method::DELETE, "/campaigns/11/keys/1"),
+        (Method::POST, "/conversions/1/status"),
+        (Method::POST, "/postback/explain"),
+    ] {
+        let reply = client.send(send_json(method.clone(), path, "{}")).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{method} {path}");
     }
 }
 
@@ -120,6 +134,17 @@ pub(super) async fn pages_of_other_sites_can_not_write(site: Site) {
     ] {
         let reply = client.send(from(headers)).await;
         assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::FORBIDDEN, "cross_site"), "{headers:?}");
+        for (method, path) in [
+            (Method::PATCH, "/affiliates/1"),
+            (Method::PATCH, "/campaigns/10"),
+            (Method::DELETE, "/campaigns/11/keys/1"),
+            (Method::POST, "/postback/explain"),
+        ] {
+            let (mut parts, body) = from(headers).into_parts();
+            (parts.method, parts.uri) = (method, path.parse().unwrap());
+            let reply = client.send(Request::from_parts(parts, body)).await;
+            assert_eq!(reply.error_code(), "cross_site", "{path} {headers:?}");
+        }
     }
     for headers in [
         &[][..],

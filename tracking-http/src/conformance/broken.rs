@@ -9,13 +9,24 @@ use tracking_core::{
 #[derive(Debug)]
 pub(super) struct BrokenStore {
     /// Whether it says that trying again may help.
-    pub(super) for_now: bool,
+    for_now: bool,
+    /// What keeps the postback log, if that is not broken.
+    log: Option<Box<dyn Store>>,
 }
 
 /// What the backend says, which no caller may ever read.
 pub(super) const SECRET: &str = "password=hunter2 at db.internal:3306";
 
 impl BrokenStore {
+    pub(super) fn new(for_now: bool) -> Self {
+        Self { for_now, log: None }
+    }
+
+    /// The same whose postback log works.
+    pub(super) fn with_log(self, store: Box<dyn Store>) -> Self {
+        Self { log: Some(store), ..self }
+    }
+
     fn fail<T>(&self) -> Result<T, StoreError> {
         Err(if self.for_now { StoreError::unavailable("test", SECRET) } else { StoreError::backend("test", SECRET) })
     }
@@ -125,12 +136,18 @@ impl Store for BrokenStore {
         self.fail()
     }
 
-    async fn log_postbacks(&self, _: Vec<Postback>) -> Result<(), StoreError> {
-        self.fail()
+    async fn log_postbacks(&self, postbacks: Vec<Postback>) -> Result<(), StoreError> {
+        match &self.log {
+            Some(store) => store.log_postbacks(postbacks).await,
+            None => self.fail(),
+        }
     }
 
-    async fn postbacks(&self, _: &PostbackFilter, _: PageRequest) -> Result<Page<Postback>, StoreError> {
-        self.fail()
+    async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError> {
+        match &self.log {
+            Some(store) => store.postbacks(filter, request).await,
+            None => self.fail(),
+        }
     }
 
     async fn purge_postbacks(&self, _: Timestamp, _: u64) -> Result<(), StoreError> {

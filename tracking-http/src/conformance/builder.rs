@@ -8,7 +8,7 @@ use tracking_core::{AffiliateId, Secret, Tracker};
 
 use super::broken::{BrokenStore, SECRET};
 use super::client::{Client, Reply};
-use super::harness::{Site, post_json, request};
+use super::harness::{Site, post_form, post_json, request};
 use crate::guard::{self, Access};
 use crate::{Api, qr};
 
@@ -148,7 +148,7 @@ pub(super) async fn test_click_ends_where_it_fails(site: Site) {
         assert_eq!(client.get(&format!("/affiliates/{id}/summary")).await.data()["clicks"], 0);
     }
     for for_now in [true, false] {
-        let tracker = Tracker::new(BrokenStore { for_now }, Secret::random());
+        let tracker = Tracker::new(BrokenStore::new(for_now), Secret::random());
         let client = site.open_tracker(Arc::new(tracker)).await;
         let reply = test(&client, r#"{"affiliate_id": 1, "campaign_id": 10}"#).await;
         assert_eq!(reply.status, StatusCode::OK);
@@ -283,9 +283,4 @@ fn steps(reply: &Reply) -> Vec<String> {
     let data = reply.data();
     let names = data["steps"].as_array().unwrap_or_else(|| panic!("{}", reply.text())).iter();
     names.map(|step| step["name"].as_str().unwrap().to_owned()).collect()
-}
-
-fn post_form(path: &str, form: &str) -> Request<String> {
-    let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-    request.body(form.to_owned()).unwrap()
 }

@@ -135,8 +135,16 @@ fn check_schema(document: &Value, schema: &Value, value: &Value) -> Result<(), S
     for item in value.as_array().into_iter().flatten() {
         check_schema(document, &schema["items"], item)?;
     }
-    // An object without any properties may have any: that is the document itself.
-    let (Some(fields), Some(properties)) = (value.as_object(), schema["properties"].as_object()) else { return Ok(()) };
+    let Some(fields) = value.as_object() else { return Ok(()) };
+    let Some(properties) = schema["properties"].as_object() else {
+        // A map has values of one kind. What has neither may have anything: that is the document itself.
+        let kind = &schema["additionalProperties"];
+        return if kind.is_object() {
+            fields.values().try_for_each(|value| check_schema(document, kind, value))
+        } else {
+            Ok(())
+        };
+    };
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         fields.get(name).ok_or(format!("{name} is missing"))?;
     }

@@ -145,7 +145,7 @@ pub(super) async fn dead_link_is_told_on_a_page(site: Site) {
     }
     assert_eq!(clicks(&client).await, 0);
     for for_now in [true, false] {
-        let tracker = Arc::new(Tracker::new(BrokenStore { for_now }, Secret::random()));
+        let tracker = Arc::new(Tracker::new(BrokenStore::new(for_now), Secret::random()));
         let reply = site.open_tracker(tracker).await.get(GO).await;
         if for_now {
             assert_eq!((reply.status, reply.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"));

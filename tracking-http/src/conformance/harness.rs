@@ -80,6 +80,18 @@ impl Site {
         (Arc::new(tracker), key.expose().to_owned())
     }
 
+    /// An empty store.
+    pub(super) fn store(&self) -> Box<dyn Store> {
+        (self.store)()
+    }
+
+    /// An open tracker at the root, behind a proxy that names the address that a call comes from.
+    pub(super) async fn open_behind_proxy(&self) -> Client {
+        let (tracker, _) = self.tracker_and_key().await;
+        let loopback = ["127.0.0.0/8".parse().unwrap()];
+        self.mount(vec![("", Arc::new(Api::new(tracker, guard::open()).trusted_proxies(loopback)))]).await
+    }
+
     /// An open tracker at the root.
     pub(super) async fn open(&self) -> Client {
         let (tracker, _) = self.tracker_and_key().await;
@@ -110,8 +122,25 @@ pub(super) fn request(method: Method, path: &str) -> Request<String> {
 
 /// A request with a body of JSON.
 pub(super) fn post_json(path: &str, body: &str) -> Request<String> {
-    let request = Request::post(path).header("content-type", "application/json");
+    send_json(Method::POST, path, body)
+}
+
+/// The same with another method.
+pub(super) fn send_json(method: Method, path: &str, body: &str) -> Request<String> {
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
     request.body(body.to_owned()).unwrap()
+}
+
+/// A request with the body of a form.
+pub(super) fn post_form(path: &str, form: &str) -> Request<String> {
+    let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+    request.body(form.to_owned()).unwrap()
+}
+
+/// The same request with one more header.
+pub(super) fn with_header(mut request: Request<String>, name: &'static str, value: &str) -> Request<String> {
+    request.headers_mut().append(name, value.parse().unwrap());
+    request
 }
 
 impl Reply {

@@ -15,7 +15,9 @@
 
 mod broken;
 mod client;
+mod counters;
 mod harness;
+mod signer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,6 +108,37 @@ cases! { $
         last_click_wins
         every_bad_input_gets_its_own_answer
     }
+    outcomes {
+        every_outcome_is_answered_logged_and_counted
+        explanations_foretell_and_write_nothing
+        explanation_tells_all_rules
+    }
+    postbacks {
+        query_form_and_json_are_one
+        numbers_in_json_are_exact
+        bodies_that_are_no_postback_are_refused
+        query_and_body_are_taken_together
+        postback_log_is_filtered_and_paged
+        status_changes_and_figures_follow
+        affiliates_are_not_told_what_advertisers_mark
+    }
+    credentials {
+        tokens_are_taken_from_header_query_and_body
+        signed_queries_are_checked
+        signed_bodies_are_checked
+        keys_are_rotated_and_revoked
+        addresses_are_checked_behind_a_proxy
+        right_key_passes_whatever_has_failed
+        secrets_are_never_told
+    }
+    administration {
+        affiliates_are_changed
+        campaigns_are_changed
+        rules_are_shown_as_they_were_given
+        bad_changes_are_refused
+        payouts_are_exact
+        affiliates_see_payouts_and_no_more
+    }
     builder {
         link_is_built_and_works
         link_starts_with_the_public_url
@@ -120,6 +153,15 @@ cases! { $
         affiliate_has_links_of_his_own_only
         link_page_shows_link_and_test
         where_there_are_many_they_are_chosen_by_id
+    }
+    pages {
+        postback_log_is_shown_with_problem_and_remedy
+        postback_log_is_filtered_by_its_url
+        postback_log_is_paged
+        explanation_shows_each_rule_and_writes_nothing
+        conversions_are_approved_and_rejected_by_forms
+        affiliates_see_status_and_payout_and_no_more
+        links_of_pages_lead_somewhere
     }
     visitors {
         clicks_tell_what_is_known_of_them

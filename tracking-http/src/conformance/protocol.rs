@@ -85,10 +85,17 @@ pub(super) async fn malformed_query_is_refused(site: Site) {
             assert_eq!(reply.error_code(), "malformed_query", "{path}");
         }
     }
-    for path in ["/click", "/click?", "/postback", "/postback?&&&", "/click?=&=", "/click?affiliate_id"] {
+    for (path, parameter) in [
+        ("/click", "affiliate_id"),
+        ("/click?", "affiliate_id"),
+        ("/postback", "click_id"),
+        ("/postback?&&&", "click_id"),
+        ("/click?=&=", "affiliate_id"),
+        ("/click?affiliate_id", "affiliate_id"),
+    ] {
         let reply = client.get(path).await;
         assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::BAD_REQUEST, "invalid_parameter"), "{path}");
-        assert_eq!(reply.json()["error"]["parameter"], "affiliate_id", "{path}");
+        assert_eq!(reply.json()["error"]["parameter"], parameter, "{path}");
     }
     assert_eq!(client.get("/affiliates/1/summary").await.data()["clicks"], 0);
 }
@@ -144,7 +151,7 @@ pub(super) async fn answers_have_safe_headers(site: Site) {
 
 pub(super) async fn broken_store_is_not_blamed_on_the_caller(site: Site) {
     for for_now in [true, false] {
-        let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore { for_now }, Secret::random()))).await;
+        let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore::new(for_now), Secret::random()))).await;
         let paths = [
             CLICK,
             POSTBACK,
@@ -176,7 +183,7 @@ pub(super) async fn health_and_readiness_are_told_apart(site: Site) {
     let client = site.open().await;
     assert_eq!(client.get("/healthz").await.text(), r#"{"status":"ok"}"#);
     assert_eq!(client.get("/readyz").await.text(), r#"{"status":"ok"}"#);
-    let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore { for_now: true }, Secret::random()))).await;
+    let client = site.open_tracker(Arc::new(Tracker::new(BrokenStore::new(true), Secret::random()))).await;
     assert_eq!(client.get("/healthz").await.status, StatusCode::OK);
     let reply = client.get("/readyz").await;
     assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"));
@@ -205,7 +212,7 @@ pub(super) async fn openapi_document_is_whole(site: Site) {
         schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
     });
     let expected =
-        ["RecordedAnswer_ClickTracked", "RecordedAnswer_ConversionTracked", "ListAnswer_ClickListed", "ListAnswer_CampaignData"];
+        ["RecordedAnswer_ClickTracked", "PostbackAnswer", "ListAnswer_ClickListed", "ListAnswer_CampaignData"];
     assert_eq!(answers, expected);
     let id = &document["paths"]["/affiliates/{affiliate_id}"]["get"]["parameters"][0];
     assert_eq!((&id["in"], &id["required"]), (&Value::from("path"), &Value::from(true)));

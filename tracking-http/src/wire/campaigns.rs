@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 
 use crate::body::field;
 use crate::refusal::Refusal;
+use crate::wire::ActivityStatus;
 use crate::wire::conversions::ConversionStatus;
-use crate::wire::number::{ExactNumber, exact_number};
-use crate::wire::{ActivityStatus, given};
+use crate::wire::read::{ExactNumber, Object, exact_number, given};
 
 /// A campaign. What is not for affiliates is left out for them.
 #[derive(Debug, Serialize, ToSchema)]
@@ -282,15 +282,15 @@ pub(crate) struct NewCampaign {
     #[schema(nullable = false, example = json!(["203.0.113.0/24"]), max_items = 100)]
     networks: Option<Vec<String>>,
     /// Which conversions it takes, and what they pay. Without rules it takes all, and pays nothing.
-    #[schema(nullable = false)]
-    rules: Option<RulesChange>,
+    #[schema(value_type = Option<RulesChange>, nullable = false)]
+    rules: Option<Object<RulesChange>>,
 }
 
 impl NewCampaign {
     pub(crate) fn into_request(self) -> Result<CampaignRequest, Refusal> {
         let Self { name, destination_url, postback_auth, key_kind, networks, rules: change } = self;
         let mut rules = CampaignRules::default();
-        change.unwrap_or_default().apply(&mut rules)?;
+        change.map_or(Ok(()), |Object(change)| change.apply(&mut rules))?;
         Ok(CampaignRequest::new(field("name", name)?, field("destination_url", destination_url)?)
             .postback_auth(postback_auth.into())
             .key_kind(or_default("key_kind", key_kind.as_deref())?)
@@ -325,8 +325,8 @@ pub(crate) struct CampaignChange {
     networks: Option<Option<Vec<String>>>,
     /// Each rule in it takes the place of the one that there is, and a null removes it.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false)]
-    rules: Option<RulesChange>,
+    #[schema(value_type = Option<RulesChange>, nullable = false)]
+    rules: Option<Object<RulesChange>>,
 }
 
 impl CampaignChange {
@@ -349,7 +349,7 @@ impl CampaignChange {
         if let Some(networks) = &self.networks {
             campaign.access.networks = parse_networks(networks.as_deref().unwrap_or_default())?;
         }
-        self.rules.as_ref().map_or(Ok(()), |rules| rules.apply(&mut campaign.rules))
+        self.rules.as_ref().map_or(Ok(()), |Object(rules)| rules.apply(&mut campaign.rules))
     }
 }
 
@@ -372,11 +372,11 @@ pub(crate) struct RulesChange {
     /// What a conversion pays whose event has no payout of its own.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NewPayoutRule>, required = false)]
-    payout: Option<Option<NewPayoutRule>>,
+    payout: Option<Option<Object<NewPayoutRule>>>,
     /// The events that are taken, by name, at most 100; all of them if there is none here.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, NewEventRule>>, required = false)]
-    events: Option<Option<BTreeMap<String, NewEventRule>>>,
+    events: Option<Option<BTreeMap<String, Object<NewEventRule>>>>,
     /// The status of a conversion whose postback names none: `pending`, `approved` or `rejected`; `approved` if it is null.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, required = false, example = "pending")]
@@ -415,8 +415,8 @@ pub(crate) struct NewPayoutRule {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEventRule {
     /// What it pays; if left out, what the campaign pays otherwise.
-    #[schema(nullable = false)]
-    payout: Option<NewPayoutRule>,
+    #[schema(value_type = Option<NewPayoutRule>, nullable = false)]
+    payout: Option<Object<NewPayoutRule>>,
     /// What it is worth if the postback does not say.
     #[schema(value_type = Option<f64>, nullable = false, example = 25, minimum = 0)]
     amount: Option<ExactNumber>,
@@ -447,11 +447,11 @@ impl RulesChange {
             rules.currency = currency.as_deref().map(|code| parse("currency", code)).transpose()?;
         }
         if let Some(payout) = &self.payout {
-            rules.payout = payout.as_ref().map(|payout| payout.read("payout")).transpose()?;
+            rules.payout = payout.as_ref().map(|Object(payout)| payout.read("payout")).transpose()?;
         }
         if let Some(events) = &self.events {
             rules.events.clear();
-            for (name, event) in events.iter().flatten() {
+            for (name, Object(event)) in events.iter().flatten() {
                 rules.events.insert(parse("events", name)?, event.read()?);
             }
             if rules.events.len() > MAX_EVENTS {
@@ -491,7 +491,7 @@ impl NewPayoutRule {
 impl NewEventRule {
     fn read(&self) -> Result<EventRule, Refusal> {
         let mut rule = EventRule::default();
-        rule.payout = self.payout.as_ref().map(|payout| payout.read("events")).transpose()?;
+        rule.payout = self.payout.as_ref().map(|Object(payout)| payout.read("events")).transpose()?;
         rule.amount = self.amount.as_ref().map(|amount| parse("events", &amount.0)).transpose()?;
         Ok(rule)
     }

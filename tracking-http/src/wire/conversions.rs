@@ -6,7 +6,7 @@ use tracking_core::{
 };
 use utoipa::ToSchema;
 
-use crate::wire::number::exact_number;
+use crate::wire::read::exact_number;
 
 /// The answer to a postback, or to a call that sets the status of a conversion.
 #[derive(Debug, Serialize, ToSchema)]

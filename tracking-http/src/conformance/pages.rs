@@ -1,0 +1,358 @@
+//! The pages on which postbacks are looked into, and conversions approved and rejected.
+
+use std::sync::Arc;
+
+use http::{Method, Request, StatusCode};
+use serde_json::json;
+use tracking_core::AffiliateId;
+
+use super::client::{Client, Reply};
+use super::harness::{Site, request};
+use crate::guard::{self, Access};
+use crate::{Api, postback_status};
+
+const CLICK: &str = "/click?affiliate_id=1&campaign_id=10&click_id=abc123";
+const SALE: &str = "/postback?affiliate_id=1&click_id=abc123&amount=100&currency=USD";
+const LOG: &str = "/dashboard/postbacks";
+const EXPLAIN: &str = "/dashboard/explain";
+
+pub(super) async fn postback_log_is_shown_with_problem_and_remedy(site: Site) {
+    let (tracker, key) = site.tracker_and_key().await;
+    let client = site.open_tracker(tracker).await;
+    let page = client.get(LOG).await;
+    assert!(page.text().contains("no-postbacks"), "{}", page.text());
+
+    client.get(CLICK).await;
+    client.get(&CLICK.replace("=10", "=11").replace("abc123", "def456")).await;
+    client.get(SALE).await;
+    client.get(&SALE.replace("abc123", "unknown")).await;
+    client.get(&format!("{}&token=pbk_wrong", SALE.replace("abc123", "def456"))).await;
+    client.get(&format!("{}&token={key}&click_id=%zz", SALE.replace("abc123", "def456"))).await;
+    let page = client.get(LOG).await;
+    let rows = rows(&page);
+    let codes: Vec<&str> = rows.iter().map(|row| code(row)).collect();
+    assert_eq!(codes.len(), 4, "{codes:?}");
+    for kind in [
+        tracking_core::OutcomeKind::Accepted,
+        tracking_core::OutcomeKind::UnknownClick,
+        tracking_core::OutcomeKind::WrongKey,
+        tracking_core::OutcomeKind::MalformedQuery,
+    ] {
+        let row = rows.iter().find(|row| code(row) == kind.code()).unwrap_or_else(|| panic!("{kind}: {}", page.text()));
+        assert!(row.contains(&format!("HTTP {}", postback_status(kind).as_u16())), "{row}");
+        let remedy = kind.remedy().unwrap_or_default().replace('\'', "&#39;");
+        assert!(row.contains(&remedy), "{row}");
+        assert_eq!(row.contains('✓'), kind.is_success(), "{row}");
+        assert_eq!(row.contains("href=\"../dashboard/conversions/"), kind.is_success(), "{row}");
+        assert!(row.contains("GET from 127.0.0.1"), "{row}");
+    }
+    assert!(!page.text().contains("pbk_"), "secrets are left out: {}", page.text());
+
+    // What each row leads to is the form with its call.
+    let link = rows.iter().find(|row| code(row) == "wrong_postback_key").map(|row| linked(row, "explain")).unwrap();
+    let page = client.get(&link).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for part in ["click_id=def456&#38;amount=100", "token=…", "secrets-note", "value=\"127.0.0.1\""] {
+        assert!(page.text().contains(part), "{} has no {part}", page.text());
+    }
+}
+
+pub(super) async fn postback_log_is_filtered_by_its_url(site: Site) {
+    let client = site.open().await;
+    client.get(CLICK).await;
+    client.get(SALE).await;
+    client.get(&SALE.replace("abc123", "a%26b")).await;
+    client.get(&SALE.replace("affiliate_id=1", "affiliate_id=2")).await;
+    for (query, expected) in [
+        ("", 3),
+        ("?outcome=&problems=&affiliate_id=&campaign_id=&click_id=&from=&to=", 3),
+        ("?problems=true", 2),
+        ("?outcome=accepted", 1),
+        ("?outcome=accepted&problems=true", 0),
+        ("?affiliate_id=2", 1),
+        ("?campaign_id=10", 1),
+        ("?click_id=a%26b", 1),
+        ("?affiliate_id=1&problems=true", 1),
+        // Times as a browser sends them.
+        ("?from=2023-08-23T15:30", 3),
+        ("?from=2023-08-23T15:30:45.124", 0),
+        ("?to=2023-08-23T15:30:45", 0),
+        ("?from=2023-08-23T15:00&to=2023-08-23T16:00", 3),
+        ("?from=2023-08-23T17:30:45%2B02:00", 3),
+    ] {
+        let page = client.get(&format!("{LOG}{query}")).await;
+        assert_eq!((page.status, rows(&page).len()), (StatusCode::OK, expected), "{query}");
+    }
+    let query = "?outcome=unknown_click&problems=true&affiliate_id=1&campaign_id=&click_id=a%26b&from=2023-08-23T15:30";
+    let page = client.get(&format!("{LOG}{query}")).await.text().to_owned();
+    for part in [
+        "<option selected>unknown_click</option>",
+        "value=\"true\" checked",
+        "name=\"affiliate_id\" type=\"text\" inputmode=\"numeric\" pattern=\"[0-9]+\" title=\"A whole number\" value=\"1\"",
+        "value=\"a&#38;b\"",
+        "value=\"2023-08-23T15:30:00\"",
+    ] {
+        assert!(page.contains(part), "{page} has no {part}");
+    }
+
+    for (query, name) in [
+        ("outcome=fine", "outcome"),
+        ("problems=perhaps", "problems"),
+        ("affiliate_id=x", "affiliate"),
+        ("campaign_id=0", "campaign"),
+        ("click_id=a%20b", "click"),
+        ("from=yesterday", "from"),
+        ("to=2023-13-01T00:00", "to"),
+        ("cursor=x", "cursor"),
+    ] {
+        let page = client.get(&format!("{LOG}?{query}")).await;
+        assert!(page.status.is_client_error(), "{query}");
+        assert!(page.text().contains("filter-problem"), "{query}: {}", page.text());
+        let is_marked = page.text().contains("aria-invalid=\"true\"");
+        assert_eq!(is_marked, !["problems", "cursor"].contains(&name), "{query}: {}", page.text());
+    }
+}
+
+pub(super) async fn postback_log_is_paged(site: Site) {
+    let client = site.open().await;
+    for n in 0..60 {
+        client.get(&SALE.replace("abc123", &format!("unknown-{n}"))).await;
+    }
+    client.get("/postback?amount=1").await;
+    let first = client.get(&format!("{LOG}?outcome=unknown_click")).await;
+    assert!(!first.text().contains("data-test=\"newest\""), "{}", first.text());
+    let second = client.get(&linked(&first.text(), "older")).await;
+    assert!(!second.text().contains("data-test=\"older\""), "{}", second.text());
+    let (mut seen, more) = (clicks(&first), clicks(&second));
+    assert_eq!((seen.len(), more.len()), (50, 10));
+    seen.extend(more);
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 60, "each is on one of the pages");
+    let newest = client.get(&linked(&second.text(), "newest")).await;
+    assert_eq!(rows(&newest).len(), 50);
+}
+
+pub(super) async fn explanation_shows_each_rule_and_writes_nothing(site: Site) {
+    let client = site.open().await;
+    client.get(CLICK).await;
+    client.get(&CLICK.replace("=10", "=11").replace("abc123", "def456")).await;
+    let page = client.get(&format!("{EXPLAIN}?call=a%3D%3Cb%3E&source=192.0.2.1")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().contains("a=&#60;b&#62;</textarea>") && !page.text().contains("data-test=\"rules\""), "{}", page.text());
+
+    let sale = SALE.strip_prefix("/postback?").unwrap();
+    let page = explain(&client, &format!("https://shop.example{SALE}"), "").await;
+    for part in ["It would be taken", "HTTP 200", "data-test=\"foretold\"", "data-test=\"click\""] {
+        assert!(page.text().contains(part), "{} has no {part}", page.text());
+    }
+    assert_eq!(verdicts(&page), [("passed", 14), ("failed", 0), ("skipped", 0)]);
+
+    let page = explain(&client, &sale.replace("abc123", "def456"), "192.0.2.1").await;
+    assert!(page.text().contains("missing_postback_key") && page.text().contains("HTTP 401"), "{}", page.text());
+    assert_eq!(verdicts(&page), [("passed", 13), ("failed", 1), ("skipped", 0)], "the other rules are asked all the same");
+    assert!(page.text().contains("If nothing stood in the way"), "{}", page.text());
+
+    let page = explain(&client, &sale.replace("abc123", "unknown"), "").await;
+    assert!(page.text().contains("unknown_click"), "{}", page.text());
+    assert_eq!(verdicts(&page), [("passed", 2), ("failed", 1), ("skipped", 11)]);
+    for (call, code) in [("", "invalid_parameter"), ("click_id=%zz", "malformed_query"), ("click_id=abc123", "invalid_parameter")] {
+        let page = explain(&client, call, "").await;
+        assert_eq!(page.status, StatusCode::OK, "{call}");
+        assert!(page.text().contains(&format!("✕ {code}")), "{call}: {}", page.text());
+    }
+    let page = explain(&client, sale, "<nowhere>").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.text().contains("explain-problem") && page.text().contains("value=\"&#60;nowhere&#62;\""), "{}", page.text());
+
+    assert_eq!(client.get("/postbacks").await.data(), json!([]), "nothing is logged");
+    assert_eq!(client.get("/affiliates/1/conversions").await.data(), json!([]), "nothing is recorded");
+
+    client.get(SALE).await;
+    let page = explain(&client, &sale.replace("amount=100", "amount=101"), "").await;
+    assert!(page.text().contains("✕ conflict") && page.text().contains("data-test=\"recorded\""), "{}", page.text());
+}
+
+pub(super) async fn conversions_are_approved_and_rejected_by_forms(site: Site) {
+    let client = site.open().await;
+    client.get(CLICK).await;
+    let id = client.get(&format!("{SALE}&status=pending&sub1=store-7")).await.data()["conversion_id"].as_u64().unwrap();
+    let (page, status) = (format!("/dashboard/conversions/{id}"), format!("/dashboard/conversions/{id}/status"));
+    let figures = "/dashboard?affiliate_id=1";
+
+    let shown = client.get(&page).await.text().to_owned();
+    for part in ["data-test=\"approve\"", "data-test=\"reject\"", "flag pending", "store-7", "recorded as"] {
+        assert!(shown.contains(part), "{shown} has no {part}");
+    }
+    let shown = client.get(figures).await.text().to_owned();
+    for part in [&format!("action=\"./dashboard/conversions/{id}/status\""), "flag pending", "1 pending\u{a0}· 0 approved"] {
+        assert!(shown.contains(part), "{shown} has no {part}");
+    }
+
+    let reply = client.send(post_form(&status, "status=approved&reason=&back=affiliate")).await;
+    let expected = format!("../../../dashboard?affiliate_id=1#conversion-{id}");
+    assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, expected.as_str()));
+    let shown = client.get(figures).await.text().to_owned();
+    assert!(shown.contains(&format!("id=\"conversion-{id}\"")), "{shown}");
+    assert!(shown.contains("flag approved") && !shown.contains("data-test=\"approve\""), "{shown}");
+    let again = client.send(post_form(&status, "status=approved")).await;
+    let expected = format!("../../../dashboard/conversions/{id}");
+    assert_eq!((again.status, again.header("location")), (StatusCode::SEE_OTHER, expected.as_str()), "it has that status");
+
+    let refused = client.send(post_form(&status, "status=pending&reason=not%20%3Csure%3E")).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    for part in ["change-problem", "can&#39;t become pending", "value=\"not &#60;sure&#62;\"", "flag approved"] {
+        assert!(refused.text().contains(part), "{} has no {part}", refused.text());
+    }
+    for form in ["", "status=", "status=fine", "status=rejected&status=approved", &format!("status=rejected&reason={}", "x".repeat(256))] {
+        let refused = client.send(post_form(&status, form)).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{form}");
+        assert!(refused.text().contains("change-problem"), "{form}: {}", refused.text());
+    }
+
+    let rejected = client.send(post_form(&status, "status=rejected&reason=sent%20back")).await;
+    assert_eq!(rejected.status, StatusCode::SEE_OTHER);
+    let shown = client.get(&page).await.text().to_owned();
+    for part in ["flag rejected", "by an admin: <bdi>sent back</bdi>", "data-test=\"final\""] {
+        assert!(shown.contains(part), "{shown} has no {part}");
+    }
+    assert!(!shown.contains("data-test=\"change\""), "{shown}");
+    let shown = client.get(figures).await.text().to_owned();
+    assert!(shown.contains("0 approved\u{a0}· 1 rejected") && !shown.contains("data-test=\"reject\""), "{shown}");
+
+    for (path, expected) in [("999", 404), ("x", 400), ("0", 422)] {
+        let reply = client.get(&format!("/dashboard/conversions/{path}")).await;
+        assert_eq!(reply.status.as_u16(), expected, "{path}");
+        assert!(reply.text().contains("data-test=\"problem\""), "{path}: {}", reply.text());
+        let path = format!("/dashboard/conversions/{path}/status");
+        assert_eq!(client.send(post_form(&path, "status=approved")).await.status.as_u16(), expected, "{path}");
+    }
+    // Another site's page can't do it.
+    let mut foreign = post_form(&status, "status=approved");
+    foreign.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
+    assert_eq!(client.send(foreign).await.status, StatusCode::FORBIDDEN);
+}
+
+pub(super) async fn affiliates_see_status_and_payout_and_no_more(site: Site) {
+    let (tracker, _) = site.tracker_and_key().await;
+    let payout = "12.5%".parse().unwrap();
+    let campaign = 10.try_into().unwrap();
+    tracker.update_campaign(campaign, |campaign| campaign.rules.payout = Some(payout)).await.unwrap();
+    let own = Access::Affiliate(AffiliateId::new(1).unwrap());
+    let his = guard::from_fn(move |_| {
+        let own = own.clone();
+        async { own }
+    });
+    let admins = Arc::new(Api::new(Arc::clone(&tracker), guard::open()));
+    let client = site.mount(vec![("/tracking", Arc::new(Api::new(tracker, his))), ("/partners/tracking", admins)]).await;
+    client.get(&format!("/tracking{CLICK}")).await;
+    let reply = client.get(&format!("/tracking{SALE}&status=pending&sub1=store-7")).await;
+    let id = reply.data()["conversion_id"].as_u64().unwrap();
+
+    let page = client.get("/tracking/dashboard").await.text().to_owned();
+    for part in ["flag pending", "<span class=\"amount\">12.50</span> <abbr>USD</abbr>", "1 pending"] {
+        assert!(page.contains(part), "{page} has no {part}");
+    }
+    for part in ["<form", "postbacks", "explain", "dashboard/conversions", "store-7"] {
+        assert!(!page.contains(part), "{page} has {part}");
+    }
+    let links = client.get("/tracking/dashboard/link").await.text().to_owned();
+    assert!(!links.contains("dashboard/postbacks") && !links.contains("dashboard/explain"), "{links}");
+    let (conversion, status) = (format!("/dashboard/conversions/{id}"), format!("/dashboard/conversions/{id}/status"));
+    for (method, path) in [
+        (Method::GET, LOG),
+        (Method::GET, EXPLAIN),
+        (Method::POST, EXPLAIN),
+        (Method::GET, &conversion),
+        (Method::GET, "/dashboard/conversions/999"),
+        (Method::POST, &status),
+    ] {
+        let path = format!("/tracking{path}");
+        let mut asked = if method == Method::GET { request(method, &path) } else { post_form(&path, "status=approved&call=") };
+        asked.headers_mut().insert("sec-fetch-site", "same-origin".parse().unwrap());
+        let reply = client.send(asked).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(reply.text().contains("data-test=\"problem\""), "{path}: {}", reply.text());
+    }
+    let page = client.get(&format!("/partners/tracking{conversion}")).await.text().to_owned();
+    assert!(page.contains("flag pending") && page.contains("<span class=\"amount\">12.50</span>"), "{page}");
+}
+
+pub(super) async fn links_of_pages_lead_somewhere(site: Site) {
+    for mount in ["", "/partners/tracking"] {
+        let (tracker, _) = site.tracker_and_key().await;
+        let client = site.mount(vec![(mount, Arc::new(Api::new(tracker, guard::open())))]).await;
+        client.get(&format!("{mount}{CLICK}")).await;
+        let id = client.get(&format!("{mount}{SALE}&status=pending")).await.data()["conversion_id"].as_u64().unwrap();
+        for page in [
+            "/dashboard?affiliate_id=1".to_owned(),
+            LOG.to_owned(),
+            format!("{LOG}/?problems=true"),
+            EXPLAIN.to_owned(),
+            format!("/dashboard/conversions/{id}"),
+            format!("/dashboard/conversions/{id}/"),
+        ] {
+            let path = format!("{mount}{page}");
+            let reply = client.get(&path).await;
+            assert_eq!(reply.status, StatusCode::OK, "{path}");
+            let page = url::Url::parse(&format!("http://host{path}")).unwrap();
+            for (attribute, status) in [(" href=\"", StatusCode::OK), (" action=\"", StatusCode::SEE_OTHER)] {
+                for link in reply.text().split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                    assert!(!link.starts_with('/') && !link.contains("://"), "{path} has the link {link}");
+                    let target = page.join(&unescaped(link)).unwrap();
+                    let target = &target[url::Position::BeforePath..url::Position::AfterQuery];
+                    // Forms that change something.
+                    let is_form = status == StatusCode::SEE_OTHER && target.ends_with("/status");
+                    let reply = if is_form {
+                        client.send(post_form(target, "status=pending")).await
+                    } else {
+                        client.get(target).await
+                    };
+                    let expected = if is_form { status } else { StatusCode::OK };
+                    assert_eq!(reply.status, expected, "{path} leads to {target}");
+                }
+            }
+        }
+    }
+}
+
+fn post_form(path: &str, form: &str) -> Request<String> {
+    let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+    request.body(form.to_owned()).unwrap()
+}
+
+async fn explain(client: &Client, call: &str, source: &str) -> Reply {
+    let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("call", call).append_pair("source", source).finish();
+    client.send(post_form(EXPLAIN, &form)).await
+}
+
+/// The rows of the log.
+fn rows(page: &Reply) -> Vec<String> {
+    page.text().split("<tr data-test=\"postback\">").skip(1).map(str::to_owned).collect()
+}
+
+fn code(row: &str) -> &str {
+    let flag = row.split("class=\"flag").nth(1).and_then(|rest| rest.split(['>', '<']).nth(1));
+    flag.and_then(|flag| flag.split(' ').nth(1)).unwrap_or_default()
+}
+
+fn clicks(page: &Reply) -> Vec<String> {
+    let click = |row: &String| row.split("class=\"key\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap().to_owned();
+    rows(page).iter().map(click).collect()
+}
+
+/// Where the link with this mark leads, from a page below `/dashboard/`.
+fn linked(html: &str, mark: &str) -> String {
+    let tag = html.split("<a ").find(|tag| tag.split('>').next().unwrap().contains(&format!("data-test=\"{mark}\"")));
+    let href = tag.and_then(|tag| tag.split("href=\"").nth(1)?.split('"').next()).unwrap_or_else(|| panic!("{html}"));
+    unescaped(href).replace("../", "/")
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("&#38;", "&").replace("&amp;", "&")
+}
+
+/// How many rules have said what.
+fn verdicts(page: &Reply) -> [(&'static str, usize); 3] {
+    ["passed", "failed", "skipped"].map(|verdict| (verdict, page.text().matches(&format!("<li class=\"{verdict}\"")).count()))
+}
