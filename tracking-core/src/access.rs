@@ -33,6 +33,9 @@ pub struct PostbackAccess {
     /// The networks that postbacks may come from; any if there is none here.
     #[serde(default)]
     pub networks: Vec<IpNet>,
+    /// The number of the last key that was made, which may be gone.
+    #[serde(default)]
+    pub(crate) last_key_id: u32,
 }
 
 impl PostbackAccess {
@@ -45,13 +48,20 @@ impl PostbackAccess {
     /// Anyone may send postbacks, from anywhere.
     #[must_use]
     pub const fn open() -> Self {
-        Self { auth: PostbackAuth::Open, keys: Vec::new(), networks: Vec::new() }
+        Self { auth: PostbackAuth::Open, keys: Vec::new(), networks: Vec::new(), last_key_id: 0 }
     }
 
     /// Whoever has one of these keys may send postbacks, from anywhere.
     #[must_use]
     pub const fn of_keys(keys: Vec<PostbackKeyRecord>) -> Self {
-        Self { auth: PostbackAuth::Key, keys, networks: Vec::new() }
+        Self { auth: PostbackAuth::Key, keys, networks: Vec::new(), last_key_id: 0 }
+    }
+
+    /// Takes the number for another key.
+    pub(crate) fn next_key_id(&mut self) -> u32 {
+        let greatest = self.keys.iter().map(|key| key.id).max().unwrap_or(0);
+        self.last_key_id = self.last_key_id.max(greatest).saturating_add(1);
+        self.last_key_id
     }
 
     /// Whether a postback may come from this address; one of which nothing is known may come where any may.
@@ -59,7 +69,12 @@ impl PostbackAccess {
     pub fn admits_address(&self, address: Option<IpAddr>) -> bool {
         let is_in = |address: IpAddr| {
             let address = address.to_canonical();
-            self.networks.iter().any(|network| network.contains(&address))
+            // An IPv4 network may be written as one of IPv6.
+            let mapped = match address {
+                IpAddr::V4(address) => address.to_ipv6_mapped().into(),
+                IpAddr::V6(_) => address,
+            };
+            self.networks.iter().any(|network| network.contains(&address) || network.contains(&mapped))
         };
         self.networks.is_empty() || address.is_some_and(is_in)
     }
@@ -72,44 +87,55 @@ impl PostbackAccess {
         if self.auth == PostbackAuth::Open {
             return Ok(());
         }
-        let mut live = self.keys.iter().filter(|key| key.is_live(proof.now)).map(|key| &key.secret);
-        match (&proof.signed, proof.token) {
-            (Some(signed), _) => match signed.clocks(proof.now) {
-                Clocks::Apart => Err(Unproven::StaleSignature),
-                Clocks::Agree => {
-                    let has_signed = |secret: &KeySecret| match secret {
-                        KeySecret::Signing(key) => signed.is_by(key),
-                        KeySecret::Token(_) => false,
-                    };
-                    if live.any(has_signed) { Ok(()) } else { Err(Unproven::WrongSignature) }
-                }
-            },
-            (None, Some(token)) => {
-                let presented = PostbackKeyHash::of(token);
-                let is_presented = |secret: &KeySecret| match secret {
-                    KeySecret::Token(hash) => hash.is(&presented),
-                    KeySecret::Signing(_) => false,
-                };
-                if live.any(is_presented) { Ok(()) } else { Err(Unproven::WrongKey) }
-            }
-            (None, None) => Err(Unproven::NoKey),
+        let secrets = || self.keys.iter().filter(|key| key.is_live(proof.now)).map(|key| &key.secret);
+        let is_presented = |token: &PostbackKeyHash| {
+            secrets().any(|secret| matches!(secret, KeySecret::Token(hash) if hash.is(token)))
+        };
+        if proof.token.as_ref().is_some_and(is_presented) {
+            return Ok(());
+        }
+        let Some(signed) = &proof.signed else {
+            return Err(if proof.has_token { Unproven::WrongKey } else { Unproven::NoKey });
+        };
+        let signing_keys = secrets().filter_map(|secret| match secret {
+            KeySecret::Signing(key) => Some(key),
+            KeySecret::Token(_) => None,
+        });
+        match signed.clocks(proof.now) {
+            Clocks::Apart => Err(Unproven::StaleSignature),
+            Clocks::Agree if signed.is_by(signing_keys) => Ok(()),
+            Clocks::Agree => Err(Unproven::WrongSignature),
         }
     }
 }
 
 /// What a sender shows of himself.
-#[derive(Debug)]
 pub(crate) struct Proof<'a> {
-    pub(crate) token: Option<&'a str>,
-    pub(crate) signed: Option<Signed<'a>>,
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) now: Timestamp,
+    /// Of the token that was sent, unless it is too long for one.
+    token: Option<PostbackKeyHash>,
+    has_token: bool,
+    signed: Option<Signed<'a>>,
+    address: Option<IpAddr>,
+    now: Timestamp,
 }
 
-impl Proof<'_> {
+impl<'a> Proof<'a> {
+    /// No token is as long.
+    const LONGEST_TOKEN: usize = 256;
+
+    pub(crate) fn new(
+        token: Option<&str>,
+        signed: Option<Signed<'a>>,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Self {
+        let hash = token.filter(|token| token.len() <= Self::LONGEST_TOKEN).map(PostbackKeyHash::of);
+        Self { token: hash, has_token: token.is_some(), signed, address, now }
+    }
+
     /// Whether there is a key, or something made with one.
     pub(crate) const fn is_there(&self) -> bool {
-        self.token.is_some() || self.signed.is_some()
+        self.has_token || self.signed.is_some()
     }
 }
 

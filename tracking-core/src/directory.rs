@@ -26,11 +26,18 @@ const RESPITE: Duration = Duration::from_secs(1);
 pub(crate) trait Listed: Sized + Send + Sync + 'static {
     type Id: Copy + Eq + Hash + Send + Sync + 'static;
 
+    /// One more with each change.
+    fn version(&self) -> u32;
+
     fn fetch(store: &dyn Store, id: Self::Id) -> impl Future<Output = Result<Self, StoreError>> + Send;
 }
 
 impl Listed for Affiliate {
     type Id = AffiliateId;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
 
     async fn fetch(store: &dyn Store, id: AffiliateId) -> Result<Self, StoreError> {
         store.affiliate(id).await
@@ -39,6 +46,10 @@ impl Listed for Affiliate {
 
 impl Listed for Campaign {
     type Id = CampaignId;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
 
     async fn fetch(store: &dyn Store, id: CampaignId) -> Result<Self, StoreError> {
         store.campaign(id).await
@@ -143,7 +154,7 @@ impl<T: Listed> Directory<T> {
         match &found {
             Ok(record) => {
                 *self.failed_at() = None;
-                entries.insert(id, Entry::new(Arc::clone(record), seen_at));
+                Self::keep(&mut entries, id, Entry::new(Arc::clone(record), seen_at));
             }
             Err(StoreError::UnknownAffiliate(_) | StoreError::UnknownCampaign(_)) => _ = entries.remove(&id),
             Err(StoreError::Unavailable { .. }) => self.note_failure(),
@@ -155,7 +166,15 @@ impl<T: Listed> Directory<T> {
     /// Takes note of what this process has changed itself, so that it is seen at once.
     pub(crate) fn note(&self, id: T::Id, record: T) {
         let entry = Entry::new(Arc::new(record), Instant::now());
-        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(id, entry);
+        Self::keep(&mut self.entries.write().unwrap_or_else(PoisonError::into_inner), id, entry);
+    }
+
+    /// Keeps an entry, unless a newer version is there: an answer may come after the change that it knows nothing of.
+    fn keep(entries: &mut HashMap<T::Id, Arc<Entry<T>>>, id: T::Id, entry: Arc<Entry<T>>) {
+        let age = |entry: &Entry<T>| (entry.record.version(), entry.seen_at);
+        if entries.get(&id).is_none_or(|there| age(there) <= age(&entry)) {
+            entries.insert(id, entry);
+        }
     }
 
     fn is_failing(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use crate::{OutcomeKind, Postback, Store, StoreError};
+use crate::{ClickId, OutcomeKind, Postback, Store, StoreError, error_chain};
 
 /// How often what was gathered goes to the store.
 pub(crate) const FLUSH: Duration = Duration::from_secs(1);
@@ -37,6 +37,8 @@ pub(crate) struct PostbackLog {
 #[derive(Debug, Default)]
 struct Gathered {
     rows: Vec<Postback>,
+    /// How many are on their way to the store.
+    under_way: usize,
     /// Rows that stand for several calls.
     together: HashMap<OutcomeKind, Postback>,
     quotas: HashMap<OutcomeKind, Quota>,
@@ -69,7 +71,7 @@ impl PostbackLog {
         let gathered = &mut *self.gathered();
         let a_second = if outcome.is_success() { TAKEN_A_SECOND } else { REFUSED_A_SECOND };
         let quota = gathered.quotas.entry(outcome).or_insert(Quota { tokens: BURST, filled_at: now });
-        if quota.take(a_second, now) && gathered.rows.len() < MOST_WAITING {
+        if quota.take(a_second, now) && gathered.rows.len() + gathered.under_way < MOST_WAITING {
             gathered.rows.push(row());
             return;
         }
@@ -79,22 +81,56 @@ impl PostbackLog {
         }
     }
 
-    /// Hands what was gathered to the store. What it does not take is kept, and tried with the next flush.
+    /// Hands what was gathered to the store. What it does not take now is kept, and tried with the next flush; a row that it
+    /// never takes is given up.
     pub(crate) async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
         let _flushing = self.flushing.lock().await;
+        // Twice, for what there was no room for among the rows. What comes in meanwhile is for the next flush.
+        self.send(store).await?;
+        self.send(store).await
+    }
+
+    async fn send(&self, store: &dyn Store) -> Result<(), StoreError> {
         let mut unsent = Unsent { log: self, rows: self.take_all() };
         while !unsent.rows.is_empty() {
             let next = unsent.rows.len().min(AT_ONCE);
-            store.log_postbacks(unsent.rows[..next].to_vec()).await?;
-            unsent.rows.drain(..next);
+            match store.log_postbacks(unsent.rows[..next].to_vec()).await {
+                Ok(()) => unsent.drop_first(next),
+                Err(error @ StoreError::Unavailable { .. }) => return Err(error),
+                // One of them is in the way of the others.
+                Err(_) => {
+                    for _ in 0..next {
+                        match store.log_postbacks(unsent.rows[..1].to_vec()).await {
+                            Ok(()) => {}
+                            Err(error @ StoreError::Unavailable { .. }) => return Err(error),
+                            Err(error) => tracing::warn!(error = %error_chain(&error), "a postback can't be logged"),
+                        }
+                        unsent.drop_first(1);
+                    }
+                }
+            }
         }
         Ok(())
     }
 
+    /// Makes the rows anonymous that are here and name this click, before those are that the store has.
+    pub(crate) async fn erase(&self, click_id: &ClickId, replacement: &ClickId) {
+        let _flushing = self.flushing.lock().await;
+        let gathered = &mut *self.gathered();
+        let rows = gathered.rows.iter_mut().chain(gathered.together.values_mut());
+        for row in rows.filter(|row| row.click_id.as_ref() == Some(click_id)) {
+            *row = row.anonymous(replacement.clone());
+        }
+    }
+
+    /// All that waits, as far as there is room for it: a row that was handed over once stands for as many calls as it did then.
     fn take_all(&self) -> Vec<Postback> {
         let gathered = &mut *self.gathered();
-        let mut rows = std::mem::take(&mut gathered.rows);
-        rows.extend(gathered.together.drain().map(|(_, row)| row));
+        if gathered.rows.len() + gathered.together.len() <= MOST_WAITING {
+            gathered.rows.extend(gathered.together.drain().map(|(_, row)| row));
+        }
+        let rows = std::mem::take(&mut gathered.rows);
+        gathered.under_way = rows.len();
         rows
     }
 
@@ -109,9 +145,17 @@ struct Unsent<'a> {
     rows: Vec<Postback>,
 }
 
+impl Unsent<'_> {
+    fn drop_first(&mut self, rows: usize) {
+        self.rows.drain(..rows);
+        self.log.gathered().under_way -= rows;
+    }
+}
+
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
         let gathered = &mut *self.log.gathered();
+        gathered.under_way = 0;
         self.rows.append(&mut gathered.rows);
         gathered.rows = std::mem::take(&mut self.rows);
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     AffiliateId, Amount, CampaignId, ClickId, Conversion, ConversionStatus, Currency, EventName, NewConversion,
-    ParameterError, ParseError, Problem, Recorded, Rule, StoreError, Timestamp,
+    ParameterError, ParseError, Problem, Recorded, Rule, StoreError, Timestamp, TransactionId,
 };
 
 /// What became of a postback. Whatever tells about it (the answer, the log, the metrics, the pages) derives from this.
@@ -45,6 +45,13 @@ pub enum Outcome {
     },
     /// The click has a conversion of this event already, with another transaction id, and the campaign wants but one.
     AlreadyConverted(Conversion),
+    /// Nothing was sent but a status, and there is no conversion that it could be the status of.
+    UnknownConversion {
+        /// The event that was sent.
+        event: EventName,
+        /// The transaction id that was sent.
+        transaction_id: Option<TransactionId>,
+    },
     /// There is no such affiliate.
     UnknownAffiliate(AffiliateId),
     /// There is no such campaign.
@@ -227,6 +234,7 @@ impl Outcome {
             Self::Conflict { .. } => OutcomeKind::Conflict,
             Self::StatusConflict { .. } => OutcomeKind::StatusConflict,
             Self::AlreadyConverted(_) => OutcomeKind::AlreadyConverted,
+            Self::UnknownConversion { .. } => OutcomeKind::UnknownConversion,
             Self::UnknownAffiliate(_) => OutcomeKind::UnknownAffiliate,
             Self::UnknownCampaign(_) => OutcomeKind::UnknownCampaign,
             Self::UnknownClick { .. } => OutcomeKind::UnknownClick,
@@ -245,6 +253,7 @@ impl Outcome {
             Self::TooFast { .. } => OutcomeKind::TooFast,
             Self::BeforeClick { .. } => OutcomeKind::BeforeClick,
             Self::DailyCapReached { .. } => OutcomeKind::DailyCapReached,
+            Self::InvalidParameter(error) if error.problem.is_well_formed() => OutcomeKind::ParameterOutOfRange,
             Self::InvalidParameter(_) => OutcomeKind::InvalidParameter,
             Self::Unreadable(unreadable) => match unreadable {
                 Unreadable::MalformedQuery => OutcomeKind::MalformedQuery,
@@ -284,6 +293,12 @@ impl Outcome {
                 "The click has conversion {} of the event {}, and its campaign takes but one.",
                 recorded.id, recorded.event
             ),
+            Self::UnknownConversion { event, transaction_id: Some(id) } => {
+                format!("The click has no conversion of the event {event} with the transaction_id {id}.")
+            }
+            Self::UnknownConversion { event, transaction_id: None } => {
+                format!("The click has no conversion of the event {event} without a transaction_id.")
+            }
             Self::UnknownAffiliate(id) => format!("There is no affiliate {id}."),
             Self::UnknownCampaign(id) => format!("There is no campaign {id}."),
             Self::UnknownClick { affiliate_id, campaign_id: None, .. } => {
@@ -305,7 +320,7 @@ impl Outcome {
                 format!("The time of the signature, for campaign {id}, is missing, or not within five minutes of now.")
             }
             Self::TooManyFailures { retry_after } => format!(
-                "Too many postbacks without a valid key came from this address; the next one is looked at in {} seconds.",
+                "Too many postbacks came from this address that could not prove who sent them; they are looked at again in {} seconds.",
                 retry_after.as_secs()
             ),
             Self::AffiliatePaused { affiliate_id, paused_at } => {
@@ -403,7 +418,7 @@ impl fmt::Display for Counted {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $code:literal, $rule:ident, $meaning:literal, $remedy:expr;)+) => {
-        /// An [`Outcome`] without what it is about, or that there was none.
+        /// An [`Outcome`] without what it is about, or why there was none.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum OutcomeKind {
@@ -468,7 +483,11 @@ kinds! {
     /// [`Outcome::AlreadyConverted`]
     AlreadyConverted = "already_converted", Repeats,
         "The click has a conversion of this event, and its campaign takes but one.",
-        Some("Nothing need be done. If each sale should count, ask the operator to have the campaign take repeats.");
+        Some("Nothing need be done. If each sale should count, or the one that is recorded was rejected by mistake, ask the operator to have the campaign take repeats.");
+    /// [`Outcome::UnknownConversion`]
+    UnknownConversion = "unknown_conversion", Identity,
+        "Nothing was sent but a status, and there is no conversion that it could be the status of.",
+        Some("Send the sale first, with its amount. If it was sent a moment ago, try again in a few minutes; if not, look at event and transaction_id.");
     /// [`Outcome::UnknownAffiliate`]
     UnknownAffiliate = "unknown_affiliate", Click, "There is no such affiliate.",
         Some("Send the affiliate_id of the tracking link that the visitor came by.");
@@ -499,8 +518,8 @@ kinds! {
         Some("Sign each postback, each retry too, when you send it, and set the clock of your server.");
     /// [`Outcome::TooManyFailures`]
     TooManyFailures = "too_many_failures", Credential,
-        "Too many postbacks without a valid key came from this address.",
-        Some("Correct the key, wait as long as Retry-After says, and send the postback again.");
+        "Too many postbacks came from this address that could not prove who sent them.",
+        Some("Correct what the first of them was refused for, wait as long as Retry-After says, and send the postback again.");
     /// [`Outcome::AffiliatePaused`]
     AffiliatePaused = "affiliate_paused", Affiliate, "The affiliate is paused, and the click is not from before.",
         Some("Nothing need be done: the operator has paused this affiliate.");
@@ -526,6 +545,9 @@ kinds! {
     /// [`Outcome::DailyCapReached`]
     DailyCapReached = "daily_cap_reached", DailyCap, "The campaign has taken as many conversions today as it may.",
         Some("Ask the operator to raise the cap, or send the postback again tomorrow.");
+    /// [`Outcome::InvalidParameter`], of a value that has the right form
+    ParameterOutOfRange = "parameter_out_of_range", Parameters, "A parameter is well-formed, but out of range.",
+        Some("Correct it and send the postback again; nothing was recorded.");
     /// [`Outcome::InvalidParameter`]
     InvalidParameter = "invalid_parameter", Parameters, "A parameter is missing or not valid.",
         Some("Correct it and send the postback again; nothing was recorded.");
@@ -547,12 +569,33 @@ kinds! {
     /// [`Unreadable::InvalidBody`]
     InvalidBody = "invalid_body", Parameters, "The body is not what its type says, or not what is expected.",
         Some("Correct it and send the postback again; nothing was recorded.");
-    /// There was no outcome: the store has failed.
-    Failed = "failed", Identity, "The store could not be reached, or is broken. The conversion may be recorded or not.",
+    /// [`StoreError::Unavailable`]
+    StoreUnavailable = "store_unavailable", Identity,
+        "The store can't be reached. The conversion may be recorded or not.",
         Some("Send the same postback again: it will not be counted twice.");
+    /// [`StoreError::Full`]
+    StoreFull = "store_full", Identity, "The store has no room. Nothing was recorded.",
+        Some("Tell the operator, and send the same postback again.");
+    /// Any other [`StoreError`]
+    Internal = "internal", Identity, "Something is broken. The conversion may be recorded or not.",
+        Some("Send the same postback again: it will not be counted twice. If it goes on, tell the operator.");
+    /// The sender did not wait for an answer.
+    Abandoned = "abandoned", Identity,
+        "The sender hung up before he had an answer. The conversion may be recorded or not.",
+        Some("Wait for the answer, at least ten seconds, and send the same postback again: it will not be counted twice.");
 }
 
 impl OutcomeKind {
+    /// What it is that the store has failed.
+    #[must_use]
+    pub const fn of_error(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => Self::StoreUnavailable,
+            StoreError::Full { .. } => Self::StoreFull,
+            _ => Self::Internal,
+        }
+    }
+
     /// Whether the postback was taken: there is a conversion that it stands for.
     #[must_use]
     pub const fn is_success(self) -> bool {

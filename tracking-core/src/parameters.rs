@@ -1,7 +1,7 @@
 //! Parameters as they are received: named texts that are still to be parsed.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -86,23 +86,25 @@ impl<'a> Parameters<'a> {
     #[must_use]
     pub fn redacted(&self, max_len: usize) -> String {
         const CUT: &str = "&…";
-        let encode = |text| utf8_percent_encode(text, RESERVED);
+        let push = |query: &mut String, text: &str, is_secret: bool| match is_secret {
+            true => query.push('…'),
+            // Nobody needs more of one that is as long as all of them may be.
+            false => query.extend(utf8_percent_encode(&text[..text.floor_char_boundary(max_len)], RESERVED)),
+        };
         let mut query = String::new();
         for (name, value) in self.iter() {
             let start = query.len();
-            let separator = if start == 0 { "" } else { "&" };
-            let value = if is_secret(name, value) { "…" } else { value };
-            // Nobody needs more of one that is as long as all of them may be.
-            let value = &value[..value.floor_char_boundary(max_len)];
-            _ = write!(query, "{separator}{}=", encode(name));
-            if value == "…" {
-                query.push('…')
-            } else {
-                query.extend(encode(value))
+            if start > 0 {
+                query.push('&');
             }
-            if query.len() > max_len - CUT.len() {
+            push(&mut query, name, is_key(name));
+            query.push('=');
+            push(&mut query, value, is_secret(name, value));
+            if query.len() + CUT.len() > max_len {
                 query.truncate(start);
-                query.push_str(CUT);
+                if start + CUT.len() <= max_len {
+                    query.push_str(CUT);
+                }
                 break;
             }
         }
@@ -112,7 +114,11 @@ impl<'a> Parameters<'a> {
 
 /// Whether a parameter holds a key or a signature, also one that was sent by a wrong name.
 pub(crate) fn is_secret(name: &str, value: &str) -> bool {
-    [TOKEN, SIGNATURE].contains(&name) || ["pbk_", "whsec_"].iter().any(|prefix| value.contains(prefix))
+    [TOKEN, SIGNATURE].contains(&name) || is_key(value)
+}
+
+fn is_key(text: &str) -> bool {
+    ["pbk_", "whsec_"].iter().any(|prefix| text.contains(prefix))
 }
 
 fn parse<T>(name: &'static str, text: &str) -> Result<T, ParameterError>
@@ -125,7 +131,9 @@ where
 /// Without the values that are secret.
 impl fmt::Debug for Parameters<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| (name, if is_secret(name, value) { "…" } else { &**value }));
+        let shown = self.iter().map(|(name, value)| {
+            (if is_key(name) { "…" } else { name }, if is_secret(name, value) { "…" } else { value })
+        });
         f.debug_map().entries(shown).finish()
     }
 }
@@ -167,7 +175,7 @@ pub enum ParameterProblem {
 impl ParameterProblem {
     /// Whether the value has the right form, but is refused for what it says.
     #[must_use]
-    pub fn is_well_formed(&self) -> bool {
-        matches!(self, Self::Invalid(error) if matches!(error.problem(), Problem::Range { .. } | Problem::TooPrecise { .. }))
+    pub const fn is_well_formed(&self) -> bool {
+        matches!(self, Self::Invalid(error) if matches!(error.problem(), Problem::Range { .. } | Problem::TooPrecise { .. } | Problem::Future))
     }
 }

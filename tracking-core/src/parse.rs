@@ -20,7 +20,7 @@ impl ParseError {
 
     /// What is wrong with the value.
     #[must_use]
-    pub fn problem(&self) -> &Problem {
+    pub const fn problem(&self) -> &Problem {
         &self.problem
     }
 }
@@ -57,6 +57,8 @@ pub enum Problem {
         /// The greatest value.
         max: u64,
     },
+    /// It is a time that has not come yet.
+    Future,
     /// It is an amount with more fractional digits than can be kept without rounding.
     TooPrecise {
         /// The most fractional digits.
@@ -79,6 +81,7 @@ impl fmt::Display for Problem {
             }
             Self::Form { expected } => write!(f, "must be {expected}"),
             Self::Range { min, max } => write!(f, "must be from {min} to {max}"),
+            Self::Future => f.write_str("must not be in the future"),
             Self::TooPrecise { max } => write!(f, "must not have more than {max} fractional digits"),
             Self::Macro { allowed: [] } => f.write_str("must not have a macro in its scheme, host or port"),
             Self::Macro { allowed } => {

@@ -10,8 +10,8 @@ use crate::{
     WebhookHeaders,
 };
 
-/// A call of the postback route, as it came in.
-#[derive(Debug, Clone)]
+/// A call of the postback route, as it came in. `Debug` shows neither keys nor signatures, nor the body.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PostbackCall<'a> {
     /// How it was sent.
@@ -59,6 +59,19 @@ impl<'a> PostbackCall<'a> {
     pub const fn source(mut self, address: IpAddr) -> Self {
         self.source = Some(address);
         self
+    }
+}
+
+impl fmt::Debug for PostbackCall<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, parameters, bearer, webhook, source } = self;
+        f.debug_struct("PostbackCall")
+            .field("method", method)
+            .field("parameters", parameters)
+            .field("bearer", &bearer.map(|_| "…"))
+            .field("webhook", &webhook.map(|(headers, _)| headers.id))
+            .field("source", source)
+            .finish()
     }
 }
 
@@ -176,6 +189,55 @@ pub struct PostbackFilter {
 }
 
 impl PostbackFilter {
+    /// The same for this outcome.
+    #[must_use]
+    pub fn outcome(mut self, outcome: OutcomeKind) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    /// The same for problems only.
+    #[must_use]
+    pub const fn problems_only(mut self) -> Self {
+        self.problems_only = true;
+        self
+    }
+
+    /// The same for this affiliate.
+    #[must_use]
+    pub fn affiliate_id(mut self, affiliate_id: AffiliateId) -> Self {
+        self.affiliate_id = Some(affiliate_id);
+        self
+    }
+
+    /// The same for this campaign.
+    #[must_use]
+    pub fn campaign_id(mut self, campaign_id: CampaignId) -> Self {
+        self.campaign_id = Some(campaign_id);
+        self
+    }
+
+    /// The same for this click.
+    #[must_use]
+    pub fn click_id(mut self, click_id: ClickId) -> Self {
+        self.click_id = Some(click_id);
+        self
+    }
+
+    /// The same from this time on.
+    #[must_use]
+    pub fn from(mut self, from: Timestamp) -> Self {
+        self.from = Some(from);
+        self
+    }
+
+    /// The same before this time.
+    #[must_use]
+    pub fn to(mut self, to: Timestamp) -> Self {
+        self.to = Some(to);
+        self
+    }
+
     /// Whether it lets this one through.
     #[must_use]
     pub fn admits(&self, postback: &Postback) -> bool {

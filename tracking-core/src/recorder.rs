@@ -12,8 +12,8 @@ use crate::backlog::Backlog;
 use crate::event::Broadcaster;
 use crate::log::{self, PostbackLog};
 use crate::{
-    Claims, Click, ClickId, ClickIdOrigin, Clock, Event, Limit, NewClick, Outcome, OutcomeKind, PageRequest,
-    PurgeRequest, Recorded, Secrets, Store, StoreError, Timestamp, error_chain,
+    Claims, Click, ClickId, ClickIdOrigin, Clock, Event, Limit, NewClick, OutcomeKind, PageRequest, PurgeRequest,
+    Recorded, Secrets, Store, StoreError, Timestamp, error_chain,
 };
 
 /// How long visitors are known again.
@@ -244,15 +244,11 @@ impl Meters {
         }
     }
 
-    pub(crate) fn count_postback(&self, outcome: &Outcome) {
+    pub(crate) fn count_postback(&self, outcome: OutcomeKind) {
         match outcome {
-            Outcome::Accepted(_) => self.postbacks_accepted.increment(1),
-            Outcome::Duplicate(_) => self.postbacks_duplicate.increment(1),
+            OutcomeKind::Accepted => self.postbacks_accepted.increment(1),
+            OutcomeKind::Duplicate => self.postbacks_duplicate.increment(1),
             outcome => counter!("tracking_postbacks_total", "outcome" => outcome.code()).increment(1),
         }
-    }
-
-    pub(crate) fn count_failed_postback(&self) {
-        counter!("tracking_postbacks_total", "outcome" => OutcomeKind::Failed.code()).increment(1);
     }
 }

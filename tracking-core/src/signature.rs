@@ -1,7 +1,5 @@
 //! Signatures of postbacks: over the parameters of a `GET`, and over the body of a `POST` as Standard Webhooks has it.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::Mac;
@@ -34,12 +32,16 @@ pub struct WebhookHeaders<'a> {
 }
 
 /// What was signed, when, and with which signatures.
-#[derive(Debug)]
 pub(crate) struct Signed<'a> {
-    message: [Cow<'a, [u8]>; 2],
+    message: Message<'a>,
     /// In seconds since 1970; `None` if that can't be read.
     at: Option<u64>,
     signatures: Vec<[u8; 32]>,
+}
+
+enum Message<'a> {
+    Parameters(&'a Parameters<'a>),
+    Body(WebhookHeaders<'a>, &'a [u8]),
 }
 
 /// Whether what was signed is as old as it may be.
@@ -51,18 +53,17 @@ pub(crate) enum Clocks {
 
 impl<'a> Signed<'a> {
     /// What these parameters say; `None` if they are not signed.
-    pub(crate) fn parameters(parameters: &Parameters<'_>) -> Result<Option<Self>, ParameterError> {
+    pub(crate) fn parameters(parameters: &'a Parameters<'a>) -> Result<Option<Self>, ParameterError> {
         let Some(signature) = parameters.text(SIGNATURE)?.filter(|text| !text.is_empty()) else { return Ok(None) };
         let at = parameters.text(SIGNED_AT)?.and_then(seconds);
-        let message = [Cow::Owned(parameters.canonical().into_bytes()), Cow::default()];
+        let message = Message::Parameters(parameters);
         Ok(Some(Self { message, at, signatures: unhex(signature).into_iter().collect() }))
     }
 
     pub(crate) fn body(headers: WebhookHeaders<'a>, body: &'a [u8]) -> Self {
         let decode = |signature: &str| BASE64_STANDARD.decode(signature.strip_prefix("v1,")?).ok()?.try_into().ok();
-        let prefix = format!("{}.{}.", headers.id, headers.timestamp);
         Self {
-            message: [Cow::Owned(prefix.into_bytes()), Cow::Borrowed(body)],
+            message: Message::Body(headers, body),
             at: seconds(headers.timestamp),
             signatures: headers.signature.split(' ').take(MOST_SIGNATURES).filter_map(decode).collect(),
         }
@@ -76,11 +77,25 @@ impl<'a> Signed<'a> {
         }
     }
 
-    /// Whether one of the signatures was made with this key.
-    pub(crate) fn is_by(&self, key: &SigningKey) -> bool {
-        let mut mac = key.mac();
-        self.message.iter().for_each(|part| mac.update(part));
-        self.signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
+    /// Whether one of the signatures was made with one of these keys.
+    pub(crate) fn is_by<'k>(&self, keys: impl Iterator<Item = &'k SigningKey>) -> bool {
+        let mut keys = keys.peekable();
+        // What nobody can have signed right need not be put together.
+        if self.signatures.is_empty() || keys.peek().is_none() {
+            return false;
+        }
+        let canonical;
+        let (prefix, message) = match self.message {
+            Message::Parameters(parameters) => {
+                canonical = parameters.canonical();
+                (String::new(), canonical.as_bytes())
+            }
+            Message::Body(headers, body) => (format!("{}.{}.", headers.id, headers.timestamp), body),
+        };
+        keys.any(|key| {
+            let mac = key.mac().chain_update(&prefix).chain_update(message);
+            self.signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
+        })
     }
 }
 

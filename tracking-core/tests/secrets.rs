@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use tracking_core::{
-    CampaignRequest, CampaignRules, CreatedCampaign, KeyKind, KeySecret, NewCampaign, PostbackKey, PostbackKeyHash,
-    Secret, Timestamp, Tracker,
+    CampaignRequest, CampaignRules, CreatedCampaign, KeyKind, KeySecret, NewCampaign, PostbackCall, PostbackKey,
+    PostbackKeyHash, Secret, Timestamp, Tracker,
 };
 
 fn token() -> PostbackKey {
@@ -68,6 +68,10 @@ async fn debug_shows_no_secret() {
         format!("{new:?} {campaign:?}"),
         format!("{:?}", CreatedCampaign { campaign, postback_key: Some(key) }),
         format!("{tracker:?}"),
+        format!(
+            "{:?}",
+            PostbackCall::new([("token", &*secret), (&*secret, "1")].into_iter().collect()).bearer(&secret)
+        ),
     ];
     let hash = stored.as_bytes();
     let hash_digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -126,7 +126,7 @@ pub(super) async fn postbacks_are_filtered(store: Arc<dyn Store>) {
 /// Out of so few values that each filter admits some of them.
 fn some_postbacks() -> Vec<Postback> {
     const OUTCOMES: [OutcomeKind; 4] =
-        [OutcomeKind::Accepted, OutcomeKind::Duplicate, OutcomeKind::WrongKey, OutcomeKind::Failed];
+        [OutcomeKind::Accepted, OutcomeKind::Duplicate, OutcomeKind::WrongKey, OutcomeKind::Internal];
     let (affiliate, campaign) = (prop::option::of(1..3u64), prop::option::of(1..3u64));
     let click = prop::option::of(select(&["abc", "ABC", "abd"]));
     let values = (select(&OUTCOMES), affiliate, campaign, click, 0..10i64);

@@ -46,7 +46,7 @@ pub(super) fn full_terms() -> Terms {
     };
     let networks = (0..PostbackAccess::MAX_NETWORKS).map(|n| network(&format!("2001:db8:ffff:{n:x}::/64")));
     let keys = (0..PostbackAccess::MAX_KEYS as u32).map(|index| key(u32::MAX - index)).collect();
-    (rules, PostbackAccess { auth: PostbackAuth::Key, keys, networks: networks.collect() })
+    (rules, PostbackAccess { auth: PostbackAuth::Key, keys, networks: networks.collect(), last_key_id: 3 })
 }
 
 /// Many of them, the same in every run.
@@ -98,7 +98,7 @@ fn access() -> impl Strategy<Value = PostbackAccess> {
     let networks =
         ["0.0.0.0/0", "192.0.2.0/24", "203.0.113.7/32", "::/0", "2001:db8::/32", "2001:db8::1/128"].map(network);
     (auth, prop::collection::vec(key, 0..4), prop::collection::vec(select(networks.to_vec()), 0..4))
-        .prop_map(|(auth, keys, networks)| PostbackAccess { auth, keys, networks })
+        .prop_map(|(auth, keys, networks)| PostbackAccess { auth, keys, networks, last_key_id: 9 })
 }
 
 fn payout_rule() -> impl Strategy<Value = PayoutRule> {

@@ -69,10 +69,11 @@ impl Tracker {
             PostbackAuth::Key => Some(PostbackKey::random(key_kind)),
             PostbackAuth::Open => None,
         };
-        let record =
-            |key: &PostbackKey| PostbackKeyRecord { id: 1, secret: key.secret(), created_at, expires_at: None };
-        let keys = postback_key.iter().map(record).collect();
-        let access = PostbackAccess { auth: postback_auth, keys, networks };
+        let mut access = PostbackAccess { auth: postback_auth, networks, ..PostbackAccess::open() };
+        if let Some(key) = &postback_key {
+            let id = access.next_key_id();
+            access.keys.push(PostbackKeyRecord { id, secret: key.secret(), created_at, expires_at: None });
+        }
         let new = NewCampaign { id: None, name, destination, rules, access, created_at };
         let campaign = self.recorder.store.insert_campaign(new).await?.into_record();
         self.recorder.events.send(|| Event::CampaignCreated(campaign.clone()));
@@ -141,7 +142,7 @@ impl Tracker {
         let (key, now) = (PostbackKey::random(kind), self.now());
         let issue = |campaign: &mut Campaign| {
             let access = &mut campaign.access;
-            let key_id = access.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1;
+            let key_id = access.next_key_id();
             access.keys.retain(|key| key.is_live(now));
             if access.keys.len() >= PostbackAccess::MAX_KEYS {
                 return Err(KeyError::TooMany);

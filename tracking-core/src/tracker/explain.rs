@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::rules::CHECKS;
-use crate::tracker::postbacks::{Found, Look, Sender, repetition};
+use crate::tracker::postbacks::{Found, Look, Sender, is_about_recorded, repetition, unknown_conversion};
 use crate::{
     Click, Conversion, ConversionRequest, NewConversion, Outcome, OutcomeKind, PostbackCall, Rule, StoreError, Tracker,
     Unreadable,
@@ -109,16 +109,22 @@ impl Tracker {
     ) -> Result<(), StoreError> {
         let recorded = self.find_recorded(request, found).await?;
         if let Some(recorded) = &recorded {
-            let outcome = repetition(recorded.clone(), request);
-            let outcome = self.foretell_status(outcome, request).await?;
+            said.recorded = Some(recorded.clone());
+            let outcome = self.foretell_status(repetition(recorded.clone(), request), request).await?;
             if outcome.kind().is_success() {
-                said.settle(outcome)
+                said.settle(outcome).pass(Rule::Identity);
             } else {
-                said.fail(outcome)
-            };
+                said.fail(outcome);
+            }
         }
         let terms = match self.terms(request, found).await? {
+            Ok(_) if recorded.is_none() && is_about_recorded(request) => {
+                said.fail(unknown_conversion(request));
+                return Ok(());
+            }
             Ok(terms) => terms,
+            // What the sender leaves out is as it is recorded.
+            Err(_) if recorded.is_some() => return Ok(()),
             Err(refused) => {
                 said.fail(refused);
                 return Ok(());
@@ -135,7 +141,6 @@ impl Tracker {
         if recorded.is_none() {
             self.explain_limits(terms.conversion(request, found), said).await?;
         }
-        said.recorded = said.recorded.take().or(recorded);
         Ok(())
     }
 
@@ -163,7 +168,7 @@ impl Tracker {
 /// What the rules have said so far.
 #[derive(Debug, Default)]
 struct Said {
-    /// What is wrong, if anything. What is said first counts.
+    /// What is wrong, if anything. The first that is wrong counts.
     rules: BTreeMap<Rule, Result<(), String>>,
     /// What becomes of the call: what is settled first counts.
     outcome: Option<(OutcomeKind, String)>,
@@ -179,7 +184,10 @@ impl Said {
     }
 
     fn fail(&mut self, outcome: Outcome) -> &mut Self {
-        self.rules.entry(outcome.kind().rule()).or_insert_with(|| Err(outcome.summary()));
+        let said = self.rules.entry(outcome.kind().rule()).or_insert(Ok(()));
+        if said.is_ok() {
+            *said = Err(outcome.summary());
+        }
         self.settle(outcome)
     }
 

@@ -38,6 +38,9 @@ impl Tracker {
     /// store reads on a connection of its own, and where each waits for a second one while it holds its first, a pool
     /// runs dry.
     ///
+    /// The [status](ConversionRequest::status) of the request is for a conversion that is new. One that is recorded keeps its own:
+    /// [`change_status`](Self::change_status) changes it.
+    ///
     /// # Errors
     /// If the store fails.
     pub async fn attribute(&self, request: ConversionRequest) -> Result<Attribution, StoreError> {
@@ -47,7 +50,7 @@ impl Tracker {
     /// Tells listeners and metrics of the outcome of a conversion that the application has recorded by itself, after
     /// [`attribute`](Self::attribute).
     pub fn announce(&self, outcome: &Outcome) {
-        self.recorder.meters.count_postback(outcome);
+        self.recorder.meters.count_postback(outcome.kind());
         let events = &self.recorder.events;
         match outcome {
             Outcome::Accepted(conversion) => events.send(|| Event::ConversionAccepted(conversion.clone())),
@@ -68,7 +71,7 @@ impl Tracker {
     fn announce_result(&self, result: &Result<Outcome, StoreError>) {
         match result {
             Ok(outcome) => self.announce(outcome),
-            Err(_) => self.recorder.meters.count_failed_postback(),
+            Err(error) => self.recorder.meters.count_postback(OutcomeKind::of_error(error)),
         }
     }
 
@@ -87,22 +90,22 @@ impl Tracker {
     /// If the store fails or is full: the conversion may be recorded or not, and the same postback is safe to repeat.
     pub async fn postback(&self, call: &PostbackCall<'_>) -> Result<Outcome, StoreError> {
         self.recorder.keep_house();
-        let mut about = About::default();
+        let mut unanswered = Unanswered { tracker: self, call, about: About::default(), is_over: false };
         let result = match self.read(call) {
             Ok((request, proof)) => {
-                about.campaign_id = request.campaign_id;
-                let result = self.record(&request, &Sender::Advertiser(proof), &mut about).await;
-                about.affiliate_id = about.affiliate_id.or(request.affiliate_id);
-                about.click_id = Some(request.click_id);
+                let about = &mut unanswered.about;
+                (about.affiliate_id, about.campaign_id) = (request.affiliate_id, request.campaign_id);
+                about.click_id = Some(request.click_id.clone());
+                let result = self.record(&request, &Sender::Advertiser(proof), about).await;
                 result.map(|outcome| self.limit(outcome, call))
             }
             Err(error) => {
-                about = About::of_refused(call);
+                unanswered.about = About::of_refused(call);
                 Ok(Outcome::InvalidParameter(error))
             }
         };
         self.announce_result(&result);
-        self.log(call, about, result.as_ref().ok());
+        unanswered.answer(&result);
         result
     }
 
@@ -111,7 +114,7 @@ impl Tracker {
         self.recorder.keep_house();
         let outcome = Outcome::Unreadable(reason);
         self.announce(&outcome);
-        self.log(call, About::of_refused(call), Some(&outcome));
+        self.log(call, About::of_refused(call), outcome.kind(), Some(&outcome));
         outcome
     }
 
@@ -148,7 +151,7 @@ impl Tracker {
             Some((headers, body)) => Some(Signed::body(headers, body)),
             None => Signed::parameters(&call.parameters)?,
         };
-        Ok((request, Proof { token: call.bearer.or(token), signed, address: call.source, now: self.now() }))
+        Ok((request, Proof::new(call.bearer.or(token), signed, call.source, self.now())))
     }
 
     async fn record(
@@ -158,18 +161,24 @@ impl Tracker {
         about: &mut About,
     ) -> Result<Outcome, StoreError> {
         let outcome = match self.judge(request, sender, about).await? {
-            Attribution::Found(conversion) => {
-                let result = self.recorder.store.insert_conversion(conversion.clone()).await;
-                Outcome::of_result(&conversion, result)?
-            }
+            Attribution::Found(conversion) => match self.recorder.store.insert_conversion(conversion.clone()).await {
+                // By what was sent: what the campaign has added may be another thing today.
+                Ok(Recorded::Duplicate(recorded)) => repetition(recorded, request),
+                result => Outcome::of_result(&conversion, result)?,
+            },
             Attribution::Refused(outcome) => outcome,
         };
-        match (outcome, request.status) {
+        let outcome = match (outcome, request.status) {
             (Outcome::Duplicate(conversion), Some(status)) if conversion.status != status => {
-                self.repeat_with_status(conversion, status, sender).await
+                self.repeat_with_status(conversion, status, sender).await?
             }
-            (outcome, _) => Ok(outcome),
+            (outcome, _) => outcome,
+        };
+        if let Some(conversion) = outcome.conversion().or(outcome.recorded()) {
+            about.affiliate_id = Some(conversion.affiliate_id);
+            about.campaign_id = Some(conversion.campaign_id);
         }
+        Ok(outcome)
     }
 
     /// What becomes of a conversion that is recorded, when it is sent again with another status.
@@ -189,16 +198,14 @@ impl Tracker {
         }
     }
 
-    /// What it means that a conversion is sent with a status to which there is no way: a retry may be from before the
-    /// status went on.
+    /// What it means that a conversion is sent with a status to which there is no way. A retry may be from before the status
+    /// went on, and `pending` says no more than that there is a conversion.
     async fn late_status(&self, recorded: Conversion, status: ConversionStatus) -> Result<Outcome, StoreError> {
-        let changes = self.recorder.store.status_changes(recorded.id).await?;
-        let had = |change: &StatusChange| change.from == status || change.to == status;
-        Ok(if changes.iter().any(had) {
-            Outcome::Duplicate(recorded)
-        } else {
-            Outcome::StatusConflict { recorded, status }
-        })
+        let is_old = status == ConversionStatus::Pending || {
+            let changes = self.recorder.store.status_changes(recorded.id).await?;
+            changes.iter().any(|change| change.from == status || change.to == status)
+        };
+        Ok(if is_old { Outcome::Duplicate(recorded) } else { Outcome::StatusConflict { recorded, status } })
     }
 
     /// What would become of a repeated conversion for the sake of its status.
@@ -261,6 +268,7 @@ impl Tracker {
         about.affiliate_id = Some(found.click.affiliate_id);
         about.campaign_id = Some(found.click.campaign_id);
         let refused = match self.terms(request, &found).await? {
+            Ok(_) if is_about_recorded(request) => unknown_conversion(request),
             Ok(terms) => match terms.candidate(request, &found).check() {
                 None => return Ok(Attribution::Found(terms.conversion(request, &found))),
                 Some(refused) => refused,
@@ -309,12 +317,12 @@ impl Tracker {
         let worth = request.amount.or_else(|| rules.events.get(&request.event)?.amount);
         let (amount, currency) = match (worth, request.currency.or(rules.currency)) {
             (Some(amount), Some(currency)) => (amount, currency),
+            _ if request.amount.is_none() && request.status.is_some() => return Ok(Err(unknown_conversion(request))),
             (None, _) => return Ok(Err(missing("amount"))),
             (_, None) => return Ok(Err(missing("currency"))),
         };
         if request.occurred_at.is_some_and(|time| time > now.plus(FUTURE)) {
-            let problem = ParseError::new("a time", Problem::Form { expected: "a time that has come" });
-            let problem = ParameterProblem::Invalid(problem);
+            let problem = ParameterProblem::Invalid(ParseError::new("a time", Problem::Future));
             return Ok(Err(Outcome::InvalidParameter(ParameterError { name: "timestamp", problem })));
         }
         Ok(Ok(Terms { affiliate, campaign, amount, currency, now }))
@@ -470,9 +478,7 @@ impl Tracker {
         }
     }
 
-    /// Without an outcome, the store has failed.
-    fn log(&self, call: &PostbackCall<'_>, about: About, outcome: Option<&Outcome>) {
-        let kind = outcome.map_or(OutcomeKind::Failed, Outcome::kind);
+    fn log(&self, call: &PostbackCall<'_>, about: About, kind: OutcomeKind, outcome: Option<&Outcome>) {
         self.recorder.log.note(kind, || {
             let conversion = outcome.and_then(|outcome| outcome.conversion().or(outcome.recorded()));
             let mut summary = outcome.map_or_else(|| kind.meaning().to_owned(), Outcome::summary);
@@ -523,7 +529,36 @@ impl About {
         Self {
             affiliate_id: call.parameters.optional("affiliate_id").unwrap_or_default(),
             campaign_id: call.parameters.optional("campaign_id").unwrap_or_default(),
-            click_id: call.parameters.optional("click_id").unwrap_or_default(),
+            click_id: call.parameters.iter().find_map(
+                |(name, value)| {
+                    if name == "click_id" { value.parse().ok() } else { None }
+                },
+            ),
+        }
+    }
+}
+
+/// A call until its answer is known. If its sender hangs up before, it is logged, too.
+struct Unanswered<'a> {
+    tracker: &'a Tracker,
+    call: &'a PostbackCall<'a>,
+    about: About,
+    is_over: bool,
+}
+
+impl Unanswered<'_> {
+    fn answer(mut self, result: &Result<Outcome, StoreError>) {
+        self.is_over = true;
+        let kind = result.as_ref().map_or_else(OutcomeKind::of_error, Outcome::kind);
+        self.tracker.log(self.call, std::mem::take(&mut self.about), kind, result.as_ref().ok());
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.tracker.recorder.meters.count_postback(OutcomeKind::Abandoned);
+            self.tracker.log(self.call, std::mem::take(&mut self.about), OutcomeKind::Abandoned, None);
         }
     }
 }
@@ -581,7 +616,6 @@ impl Terms {
     }
 }
 
-#[derive(Debug)]
 pub(super) enum Sender<'a> {
     Application,
     Advertiser(Proof<'a>),
@@ -612,6 +646,15 @@ pub(super) fn repetition(recorded: Conversion, request: &ConversionRequest) -> O
     let amount = request.amount.unwrap_or(recorded.amount);
     let currency = request.currency.unwrap_or(recorded.currency);
     Outcome::of(Recorded::Duplicate(recorded), amount, currency)
+}
+
+/// Whether a call is about a conversion that is recorded, and can't be meant to record one: a refund without an amount.
+pub(super) fn is_about_recorded(request: &ConversionRequest) -> bool {
+    request.status == Some(ConversionStatus::Rejected) && request.amount.is_none()
+}
+
+pub(super) fn unknown_conversion(request: &ConversionRequest) -> Outcome {
+    Outcome::UnknownConversion { event: request.event.clone(), transaction_id: request.transaction_id.clone() }
 }
 
 pub(super) fn missing(name: &'static str) -> Outcome {

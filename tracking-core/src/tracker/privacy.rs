@@ -30,8 +30,6 @@ impl Tracker {
     /// If the store fails.
     pub async fn erase(&self, click_id: &ClickId) -> Result<u64, StoreError> {
         self.recorder.backlog.forget(click_id);
-        // Postbacks that named it may wait to be logged.
-        self.recorder.flush_log().await?;
         let mut replacement = Secrets::random_tombstone();
         if let ClickIdOrigin::Minted(claims) = self.recorder.secrets.origin(click_id) {
             // One that is not recorded yet must not be rebuilt from a postback later.
@@ -44,7 +42,8 @@ impl Tracker {
                 replacement = self.recorder.secrets.tombstones(click_id).next().unwrap_or(replacement);
             }
         }
-        // Also if there is no such click: postbacks may have named it.
+        // Also if there is no such click: postbacks may have named it. Some of them may wait to be logged.
+        self.recorder.log.erase(click_id, &replacement).await;
         self.recorder.store.erase_clicks(click_id, &replacement).await
     }
 

@@ -51,6 +51,10 @@ impl Calls {
         self.mode.send_replace(mode);
     }
 
+    pub(crate) fn is(&self, mode: Mode) -> bool {
+        *self.mode.borrow() == mode
+    }
+
     /// Gives every campaign another destination, as another process may do.
     pub(crate) fn set_destination(&self, destination: &str) {
         self.changes.lock().unwrap().destination = Some(destination.parse().unwrap());

@@ -37,6 +37,10 @@ async fn each_rule_has_its_say() {
 
     let bad = explain(&world, &[("amount", "x")]).await;
     assert_eq!((verdicts(&bad).as_str(), bad.outcome), ("-.............", OutcomeKind::InvalidParameter));
+    let missing = explain(&world, &[("amount", "")]).await;
+    assert_eq!((verdicts(&missing).as_str(), missing.outcome), ("-++++.........", OutcomeKind::InvalidParameter));
+    let unknown = explain(&world, &[("amount", ""), ("status", "rejected")]).await;
+    assert_eq!((verdicts(&unknown).as_str(), unknown.outcome), ("+++++......-..", OutcomeKind::UnknownConversion));
     let forged = explain(&world, &[("click_id", &format!("aptk_{}", "A".repeat(48)))]).await;
     assert_eq!((verdicts(&forged).as_str(), forged.outcome), ("+-............", OutcomeKind::ForgedClickId));
     let unknown = explain(&world, &[("click_id", "nope")]).await;
@@ -70,7 +74,10 @@ async fn what_is_recorded_is_no_matter_of_the_rules() {
     assert_eq!(repeated.recorded.map(|conversion| conversion.id), Some(first.id));
     let refund = explain(&world, &[("status", "rejected")]).await;
     assert_eq!(refund.outcome, OutcomeKind::StatusChanged);
-    assert_eq!(explain(&world, &[("status", "pending")]).await.outcome, OutcomeKind::StatusConflict);
+    assert_eq!(explain(&world, &[("status", "pending")]).await.outcome, OutcomeKind::Duplicate);
+    let bare = explain(&world, &[("status", "rejected"), ("amount", ""), ("currency", "")]).await;
+    assert_eq!((verdicts(&bare).as_str(), bare.outcome), ("+++++......+..", OutcomeKind::StatusChanged));
+    assert_eq!(bare.recorded.map(|conversion| conversion.id), Some(first.id));
     assert_eq!(explain(&world, &[("amount", "7")]).await.outcome, OutcomeKind::Conflict);
     assert_eq!(world.tracker.conversion(first.id).await.unwrap(), first, "nothing is written");
     assert!(
@@ -126,6 +133,10 @@ async fn it_agrees_with_what_happens() {
         &[("status", "rejected")],
         &[("status", "approved")],
         &[("status", "pending")],
+        &[("status", "rejected"), ("amount", ""), ("currency", "")],
+        &[("status", "rejected"), ("amount", ""), ("transaction_id", "typo")],
+        &[("status", "approved"), ("amount", ""), ("transaction_id", "typo")],
+        &[("timestamp", "2044-05-01T10:00:00Z"), ("transaction_id", "9")],
         &[("timestamp", "2024-05-01T10:00:00Z"), ("transaction_id", "9")],
     ];
     for call in calls {

@@ -25,7 +25,7 @@ async fn every_call_is_there_with_what_became_of_it() {
     let first = accepted(world.tracker.postback(&right.source(source)).await.unwrap());
     world.clock.set(world.tracker.now().plus(Duration::from_millis(1)));
     // A key in the wrong place.
-    let wrong = PostbackCall::new(sale.into_iter().chain([("key", key), ("token", "guess")]).collect());
+    let wrong = PostbackCall::new(sale.into_iter().chain([("key", key), (key, "1"), ("token", "guess")]).collect());
     world.tracker.postback(&wrong).await.unwrap();
     world.clock.set(world.tracker.now().plus(Duration::from_millis(1)));
     world.tracker.refuse_postback(&PostbackCall::new(Parameters::default()), Unreadable::MalformedQuery);
@@ -42,7 +42,7 @@ async fn every_call_is_there_with_what_became_of_it() {
     );
     assert_eq!(
         wrong.parameters,
-        format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&key=…&token=…")
+        format!("affiliate_id={affiliate}&click_id=abc123&amount=1&currency=USD&key=…&…=1&token=…")
     );
     assert_eq!(wrong.click_id.as_ref().map(|id| id.as_str()), Some("abc123"));
     assert_eq!((wrong.affiliate_id, wrong.campaign_id), (Some(world.affiliate), Some(world.keyed)));
@@ -133,6 +133,57 @@ async fn rows_wait_while_the_store_is_away() {
     assert_eq!(seen, 20_000, "none is forgotten, none counted twice");
 }
 
+/// A store that is away for long, or hangs, makes nothing grow.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_bounded() {
+    let store = SwitchedStore::default();
+    let calls = store.calls();
+    let tracker = tracking_core::Tracker::new(store, secret());
+    calls.set(Mode::Down);
+    let mut sent = 0;
+    for second in 0..10_000_u64 {
+        if second % 1_000 == 0 {
+            calls.set(if calls.is(Mode::Down) { Mode::Hanging } else { Mode::Down });
+        }
+        for _ in 0..3 {
+            tracker.postback(&PostbackCall::new([("click_id", "abc123")].into_iter().collect())).await.ok();
+            tracker.refuse_postback(&PostbackCall::new(Parameters::default()), Unreadable::MalformedQuery);
+            sent += 2;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    calls.set(Mode::Up);
+    tracker.drained().await;
+    let (mut rows, mut seen, mut page) = (0, 0, PageRequest::default());
+    loop {
+        let found = tracker.store().postbacks(&PostbackFilter::default(), page).await.unwrap();
+        rows += found.items.len();
+        seen += found.items.iter().map(|row| row.calls).sum::<u64>();
+        match found.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, sent, "each is counted");
+    assert!(rows <= 5_100, "{rows}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_is_logged_too() {
+    let store = SwitchedStore::default();
+    let calls = store.calls();
+    let tracker = tracking_core::Tracker::new(store, secret());
+    let affiliate = tracker.create_affiliate("Ada".parse().unwrap()).await.unwrap().id.to_string();
+    calls.set(Mode::Hanging);
+    let sale = [("affiliate_id", &*affiliate), ("click_id", "abc123"), ("amount", "1"), ("currency", "USD")];
+    let call = PostbackCall::new(sale.into_iter().collect());
+    tokio::time::timeout(Duration::from_secs(1), tracker.postback(&call)).await.unwrap_err();
+    calls.set(Mode::Up);
+    let rows = tracker.postbacks(&PostbackFilter::default(), PageRequest::default()).await.unwrap().items;
+    assert_eq!(rows.iter().map(|row| row.outcome).collect::<Vec<_>>(), [OutcomeKind::Abandoned]);
+    assert_eq!(rows[0].click_id.as_ref().map(|id| id.as_str()), Some("abc123"));
+}
+
 #[tokio::test]
 async fn what_is_left_goes_to_the_store_at_the_end() {
     let store = std::sync::Arc::new(storage_memory::MemoryStore::new());
@@ -152,11 +203,12 @@ async fn who_is_erased_is_erased_here_too() {
     world.postback(&[("amount", "x"), ("sub1", "Ada Lovelace")]).await;
     let readable = [("click_id", "abc123"), ("sub1", "Ada Lovelace")].into_iter().collect();
     world.tracker.refuse_postback(&PostbackCall::new(readable), Unreadable::BodyIncomplete);
+    world.postback(&[("click_id", "abc123"), ("click_id", "abc123"), ("sub1", "Ada Lovelace")]).await;
     assert_eq!(world.tracker.erase(&"abc123".parse().unwrap()).await.unwrap(), 1);
     // And once more, for a retry that came after that.
     world.postback(&[("sub1", "Ada Lovelace")]).await;
     assert_eq!(world.tracker.erase(&"abc123".parse().unwrap()).await.unwrap(), 0);
     let rows = log(&world).await;
-    assert_eq!(rows.len(), 4);
+    assert_eq!(rows.len(), 5);
     assert!(rows.iter().all(|row| row.parameters.is_empty() && row.click_id.as_ref().unwrap().as_str() != "abc123"));
 }

@@ -17,6 +17,8 @@ async fn all() -> Vec<(Outcome, &'static str)> {
     let click_id: tracking_core::ClickId = "abc123".parse().unwrap();
     let unknown_click = |campaign_id| Outcome::UnknownClick { affiliate_id, campaign_id, click_id: click_id.clone() };
     let missing = ParameterError { name: "amount", problem: ParameterProblem::Missing };
+    let problem = ParameterProblem::Invalid("0.0000001".parse::<tracking_core::Amount>().unwrap_err());
+    let too_precise = ParameterError { name: "amount", problem };
     let paused_at: Timestamp = "2024-05-01T12:00:00Z".parse().unwrap();
     let (day, hour) = (Duration::from_secs(24 * 60 * 60), Duration::from_secs(60 * 60));
     let outcomes = vec![
@@ -37,6 +39,14 @@ async fn all() -> Vec<(Outcome, &'static str)> {
         (
             Outcome::AlreadyConverted(recorded),
             "The click has conversion 1 of the event conversion, and its campaign takes but one.",
+        ),
+        (
+            Outcome::UnknownConversion { event: "sale".parse().unwrap(), transaction_id: Some("7".parse().unwrap()) },
+            "The click has no conversion of the event sale with the transaction_id 7.",
+        ),
+        (
+            Outcome::UnknownConversion { event: "sale".parse().unwrap(), transaction_id: None },
+            "The click has no conversion of the event sale without a transaction_id.",
         ),
         (Outcome::UnknownAffiliate(affiliate_id), "There is no affiliate 7."),
         (Outcome::UnknownCampaign(campaign_id), "There is no campaign 10."),
@@ -62,7 +72,8 @@ async fn all() -> Vec<(Outcome, &'static str)> {
         ),
         (
             Outcome::TooManyFailures { retry_after: Duration::from_secs(42) },
-            "Too many postbacks without a valid key came from this address; the next one is looked at in 42 seconds.",
+            "Too many postbacks came from this address that could not prove who sent them; they are looked at again in 42 \
+             seconds.",
         ),
         (
             Outcome::AffiliatePaused { affiliate_id, paused_at },
@@ -99,6 +110,10 @@ async fn all() -> Vec<(Outcome, &'static str)> {
         ),
         (Outcome::InvalidParameter(missing), "amount is missing."),
         (
+            Outcome::InvalidParameter(too_precise),
+            "amount is not valid: an amount must not have more than 6 fractional digits.",
+        ),
+        (
             Outcome::Unreadable(Unreadable::MalformedQuery),
             "The query is not valid: percent-encode each parameter as UTF-8, and a % as %25.",
         ),
@@ -119,7 +134,12 @@ async fn all() -> Vec<(Outcome, &'static str)> {
 
 #[tokio::test]
 async fn each_outcome_has_its_summary_and_remedy() {
-    let mut kinds = BTreeSet::from([OutcomeKind::Failed]);
+    let mut kinds = BTreeSet::from([
+        OutcomeKind::StoreUnavailable,
+        OutcomeKind::StoreFull,
+        OutcomeKind::Internal,
+        OutcomeKind::Abandoned,
+    ]);
     for (outcome, summary) in all().await {
         let kind = outcome.kind();
         assert_eq!(outcome.summary(), summary);
@@ -144,12 +164,12 @@ fn what_is_said_of_outcomes_and_rules_are_sentences() {
 #[test]
 fn codes() {
     let codes: Vec<&str> = OutcomeKind::ALL.iter().map(|kind| kind.code()).collect();
-    let expected = "accepted duplicate status_changed conflict status_conflict already_converted unknown_affiliate \
+    let expected = "accepted duplicate status_changed conflict status_conflict already_converted unknown_conversion unknown_affiliate \
                     unknown_campaign unknown_click forged_click_id address_not_allowed missing_postback_key \
                     wrong_postback_key wrong_signature stale_signature too_many_failures affiliate_paused \
                     campaign_paused wrong_currency event_not_allowed outside_window too_fast before_click \
-                    daily_cap_reached invalid_parameter malformed_query query_too_long unsupported_media_type \
-                    body_too_large body_incomplete invalid_body failed";
+                    daily_cap_reached parameter_out_of_range invalid_parameter malformed_query query_too_long unsupported_media_type \
+                    body_too_large body_incomplete invalid_body store_unavailable store_full internal abandoned";
     assert_eq!(codes.join(" "), expected);
     for kind in OutcomeKind::ALL {
         assert_eq!(kind.code().parse(), Ok(*kind));

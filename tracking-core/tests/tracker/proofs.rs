@@ -118,6 +118,10 @@ async fn signatures_are_good_for_five_minutes_and_for_what_was_signed() {
     for (at, expected) in [(noon - 300, OutcomeKind::Accepted), (noon + 300, OutcomeKind::Duplicate)] {
         assert_eq!(send(&at.to_string(), key.expose(), None).await, expected);
     }
+    // What proves a sender is enough, whatever else he sends.
+    let token = world.tracker.issue_key(campaign, KeyKind::Token, None).await.unwrap().key;
+    let both = base.into_iter().chain([("signature", "x"), ("token", token.expose())]).collect();
+    assert_eq!(kind(&world, &PostbackCall::new(both)).await, OutcomeKind::Duplicate);
     // A token is no signature, and a signing key no token.
     let token = [("token", key.expose())];
     let call = PostbackCall::new(base.into_iter().chain(token).collect());
@@ -150,6 +154,9 @@ async fn keys_are_rotated_with_an_overlap() {
     let campaign = world.tracker.revoke_key(world.keyed, 2).await.unwrap();
     assert!(matches!(with(&issued.key).await, Outcome::WrongKey(_)), "it was revoked");
     assert!(campaign.access.keys.iter().all(|key| key.id != 2));
+    let next = world.tracker.issue_key(world.keyed, KeyKind::Token, None).await.unwrap();
+    assert_eq!(next.key_id, 3, "whoever revokes key 2 once more must not hit another");
+    world.tracker.revoke_key(world.keyed, 3).await.unwrap();
     assert!(matches!(world.tracker.revoke_key(world.keyed, 2).await, Err(KeyError::Unknown(2))));
     assert!(matches!(world.postback(&[]).await, Outcome::MissingKey(_)), "without a key nothing is open");
 }
@@ -202,6 +209,10 @@ async fn postbacks_come_from_where_they_may() {
     for address in ["::ffff:192.0.2.1", "2001:db8:ffff::1"] {
         assert_eq!(from(address).await, OutcomeKind::Duplicate, "{address}");
     }
+    let mapped = vec!["::ffff:198.51.100.0/120".parse().unwrap()];
+    world.tracker.update_campaign(world.open, |campaign| campaign.access.networks = mapped.clone()).await.unwrap();
+    assert_eq!(from("198.51.100.7").await, OutcomeKind::Duplicate);
+    assert_eq!(from("198.51.101.7").await, OutcomeKind::AddressNotAllowed);
 }
 
 #[tokio::test]

@@ -68,7 +68,44 @@ async fn a_refund_names_the_conversion_only() {
 
     let unknown = [("affiliate_id", &*affiliate), ("click_id", "abc123"), ("status", "rejected")];
     let outcome = world.tracker.postback(&tracking_core::PostbackCall::new(unknown.into_iter().collect())).await;
-    assert!(matches!(outcome.unwrap(), Outcome::InvalidParameter(error) if error.name == "amount"));
+    assert!(matches!(outcome.unwrap(), Outcome::UnknownConversion { .. }), "it may overtake the sale");
+}
+
+/// What a campaign adds to a postback is for new conversions: it may be another thing when one is sent again.
+#[tokio::test]
+async fn what_is_left_out_is_as_it_is_recorded() {
+    let world = World::new().await;
+    world.click(world.open, "abc123").await;
+    let set = async |amount: &str, currency: &str| {
+        let (amount, currency) = (Some(amount.parse().unwrap()), Some(currency.parse().unwrap()));
+        let change = |campaign: &mut tracking_core::Campaign| {
+            campaign.rules.currency = currency;
+            campaign.rules.events.entry("sale".parse().unwrap()).or_default().amount = amount;
+        };
+        world.tracker.update_campaign(world.open, change).await.unwrap();
+    };
+    set("50", "USD").await;
+    let sale = [("event", "sale"), ("currency", "")];
+    let first = accepted(world.postback(&[sale[0], sale[1], ("amount", "99.95")]).await);
+    set("70", "EUR").await;
+    assert_eq!(duplicate(world.postback(&[sale[0], sale[1], ("amount", "99.95")]).await), first);
+    assert_eq!(duplicate(world.postback(&[sale[0], sale[1], ("amount", "")]).await), first);
+    let refund = [sale[0], sale[1], ("amount", ""), ("status", "rejected")];
+    assert_eq!(changed(world.postback(&refund).await), (Approved, Rejected));
+
+    // Nor does a refund that is mistyped record anything.
+    let mistyped = [refund[0], refund[1], refund[2], refund[3], ("transaction_id", "typo")];
+    assert!(matches!(world.postback(&mistyped).await, Outcome::UnknownConversion { .. }));
+    assert_eq!(world.conversions().await, 0);
+}
+
+/// A retry of what got no answer, overtaken by what followed.
+#[tokio::test]
+async fn pending_comes_too_late_at_any_time() {
+    let world = World::new().await;
+    world.click(world.open, "abc123").await;
+    let first = accepted(world.postback(&[("status", "approved")]).await);
+    assert_eq!(duplicate(world.postback(&[("status", "pending")]).await), first);
 }
 
 #[tokio::test]
