@@ -185,7 +185,7 @@ pub(super) async fn conversions_are_approved_and_rejected_by_forms(site: Site) {
         assert!(shown.contains(part), "{shown} has no {part}");
     }
     let shown = client.get(figures).await.text().to_owned();
-    for part in [&format!("action=\"./dashboard/conversions/{id}/status\""), "flag pending", "1 pending\u{a0}· 0 approved"] {
+    for part in [&format!("action=\"./dashboard/conversions/{id}/status\""), "flag pending", "1\u{a0}pending\u{a0}· 0\u{a0}approved"] {
         assert!(shown.contains(part), "{shown} has no {part}");
     }
 
@@ -218,7 +218,7 @@ pub(super) async fn conversions_are_approved_and_rejected_by_forms(site: Site) {
     }
     assert!(!shown.contains("data-test=\"change\""), "{shown}");
     let shown = client.get(figures).await.text().to_owned();
-    assert!(shown.contains("0 approved\u{a0}· 1 rejected") && !shown.contains("data-test=\"reject\""), "{shown}");
+    assert!(shown.contains("0\u{a0}approved\u{a0}· 1\u{a0}rejected") && !shown.contains("data-test=\"reject\""), "{shown}");
 
     for (path, expected) in [("999", 404), ("x", 400), ("0", 422)] {
         let reply = client.get(&format!("/dashboard/conversions/{path}")).await;
@@ -250,7 +250,7 @@ pub(super) async fn affiliates_see_status_and_payout_and_no_more(site: Site) {
     let id = reply.data()["conversion_id"].as_u64().unwrap();
 
     let page = client.get("/tracking/dashboard").await.text().to_owned();
-    for part in ["flag pending", "<span class=\"amount\">12.50</span> <abbr>USD</abbr>", "1 pending"] {
+    for part in ["flag pending", "<span class=\"amount\">12.50</span> <abbr>USD</abbr>", "1\u{a0}pending"] {
         assert!(page.contains(part), "{page} has no {part}");
     }
     for part in ["<form", "postbacks", "explain", "dashboard/conversions", "store-7"] {
