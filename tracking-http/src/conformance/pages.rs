@@ -139,7 +139,11 @@ pub(super) async fn explanation_shows_each_rule_and_writes_nothing(site: Site) {
     client.get(&CLICK.replace("=10", "=11").replace("abc123", "def456")).await;
     let page = client.get(&format!("{EXPLAIN}?call=a%3D%3Cb%3E&source=192.0.2.1")).await;
     assert_eq!(page.status, StatusCode::OK);
-    assert!(page.text().contains("a=&#60;b&#62;</textarea>") && !page.text().contains("data-test=\"rules\""), "{}", page.text());
+    assert!(
+        page.text().contains("a=&#60;b&#62;</textarea>") && !page.text().contains("data-test=\"rules\""),
+        "{}",
+        page.text()
+    );
 
     let sale = SALE.strip_prefix("/postback?").unwrap();
     let page = explain(&client, &format!("https://shop.example{SALE}"), "").await;
@@ -150,20 +154,30 @@ pub(super) async fn explanation_shows_each_rule_and_writes_nothing(site: Site) {
 
     let page = explain(&client, &sale.replace("abc123", "def456"), "192.0.2.1").await;
     assert!(page.text().contains("missing_postback_key") && page.text().contains("HTTP 401"), "{}", page.text());
-    assert_eq!(verdicts(&page), [("passed", 13), ("failed", 1), ("skipped", 0)], "the other rules are asked all the same");
+    assert_eq!(
+        verdicts(&page),
+        [("passed", 13), ("failed", 1), ("skipped", 0)],
+        "the other rules are asked all the same"
+    );
     assert!(page.text().contains("If nothing stood in the way"), "{}", page.text());
 
     let page = explain(&client, &sale.replace("abc123", "unknown"), "").await;
     assert!(page.text().contains("unknown_click"), "{}", page.text());
     assert_eq!(verdicts(&page), [("passed", 2), ("failed", 1), ("skipped", 11)]);
-    for (call, code) in [("", "invalid_parameter"), ("click_id=%zz", "malformed_query"), ("click_id=abc123", "invalid_parameter")] {
+    for (call, code) in
+        [("", "invalid_parameter"), ("click_id=%zz", "malformed_query"), ("click_id=abc123", "invalid_parameter")]
+    {
         let page = explain(&client, call, "").await;
         assert_eq!(page.status, StatusCode::OK, "{call}");
         assert!(page.text().contains(&format!("✕ {code}")), "{call}: {}", page.text());
     }
     let page = explain(&client, sale, "<nowhere>").await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
-    assert!(page.text().contains("explain-problem") && page.text().contains("value=\"&#60;nowhere&#62;\""), "{}", page.text());
+    assert!(
+        page.text().contains("explain-problem") && page.text().contains("value=\"&#60;nowhere&#62;\""),
+        "{}",
+        page.text()
+    );
 
     assert_eq!(client.get("/postbacks").await.data(), json!([]), "nothing is logged");
     assert_eq!(client.get("/affiliates/1/conversions").await.data(), json!([]), "nothing is recorded");
@@ -185,7 +199,11 @@ pub(super) async fn conversions_are_approved_and_rejected_by_forms(site: Site) {
         assert!(shown.contains(part), "{shown} has no {part}");
     }
     let shown = client.get(figures).await.text().to_owned();
-    for part in [&format!("action=\"./dashboard/conversions/{id}/status\""), "flag pending", "1 pending\u{a0}· 0 approved"] {
+    for part in [
+        &format!("action=\"./dashboard/conversions/{id}/status\""),
+        "flag pending",
+        "1\u{a0}pending\u{a0}· 0\u{a0}approved",
+    ] {
         assert!(shown.contains(part), "{shown} has no {part}");
     }
 
@@ -197,14 +215,24 @@ pub(super) async fn conversions_are_approved_and_rejected_by_forms(site: Site) {
     assert!(shown.contains("flag approved") && !shown.contains("data-test=\"approve\""), "{shown}");
     let again = client.send(post_form(&status, "status=approved")).await;
     let expected = format!("../../../dashboard/conversions/{id}");
-    assert_eq!((again.status, again.header("location")), (StatusCode::SEE_OTHER, expected.as_str()), "it has that status");
+    assert_eq!(
+        (again.status, again.header("location")),
+        (StatusCode::SEE_OTHER, expected.as_str()),
+        "it has that status"
+    );
 
     let refused = client.send(post_form(&status, "status=pending&reason=not%20%3Csure%3E")).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     for part in ["change-problem", "can&#39;t become pending", "value=\"not &#60;sure&#62;\"", "flag approved"] {
         assert!(refused.text().contains(part), "{} has no {part}", refused.text());
     }
-    for form in ["", "status=", "status=fine", "status=rejected&status=approved", &format!("status=rejected&reason={}", "x".repeat(256))] {
+    for form in [
+        "",
+        "status=",
+        "status=fine",
+        "status=rejected&status=approved",
+        &format!("status=rejected&reason={}", "x".repeat(256)),
+    ] {
         let refused = client.send(post_form(&status, form)).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{form}");
         assert!(refused.text().contains("change-problem"), "{form}: {}", refused.text());
@@ -218,7 +246,10 @@ pub(super) async fn conversions_are_approved_and_rejected_by_forms(site: Site) {
     }
     assert!(!shown.contains("data-test=\"change\""), "{shown}");
     let shown = client.get(figures).await.text().to_owned();
-    assert!(shown.contains("0 approved\u{a0}· 1 rejected") && !shown.contains("data-test=\"reject\""), "{shown}");
+    assert!(
+        shown.contains("0\u{a0}approved\u{a0}· 1\u{a0}rejected") && !shown.contains("data-test=\"reject\""),
+        "{shown}"
+    );
 
     for (path, expected) in [("999", 404), ("x", 400), ("0", 422)] {
         let reply = client.get(&format!("/dashboard/conversions/{path}")).await;
@@ -244,13 +275,14 @@ pub(super) async fn affiliates_see_status_and_payout_and_no_more(site: Site) {
         async { own }
     });
     let admins = Arc::new(Api::new(Arc::clone(&tracker), guard::open()));
-    let client = site.mount(vec![("/tracking", Arc::new(Api::new(tracker, his))), ("/partners/tracking", admins)]).await;
+    let client =
+        site.mount(vec![("/tracking", Arc::new(Api::new(tracker, his))), ("/partners/tracking", admins)]).await;
     client.get(&format!("/tracking{CLICK}")).await;
     let reply = client.get(&format!("/tracking{SALE}&status=pending&sub1=store-7")).await;
     let id = reply.data()["conversion_id"].as_u64().unwrap();
 
     let page = client.get("/tracking/dashboard").await.text().to_owned();
-    for part in ["flag pending", "<span class=\"amount\">12.50</span> <abbr>USD</abbr>", "1 pending"] {
+    for part in ["flag pending", "<span class=\"amount\">12.50</span> <abbr>USD</abbr>", "1\u{a0}pending"] {
         assert!(page.contains(part), "{page} has no {part}");
     }
     for part in ["<form", "postbacks", "explain", "dashboard/conversions", "store-7"] {
@@ -268,7 +300,8 @@ pub(super) async fn affiliates_see_status_and_payout_and_no_more(site: Site) {
         (Method::POST, &status),
     ] {
         let path = format!("/tracking{path}");
-        let mut asked = if method == Method::GET { request(method, &path) } else { post_form(&path, "status=approved&call=") };
+        let mut asked =
+            if method == Method::GET { request(method, &path) } else { post_form(&path, "status=approved&call=") };
         asked.headers_mut().insert("sec-fetch-site", "same-origin".parse().unwrap());
         let reply = client.send(asked).await;
         assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}");
@@ -322,7 +355,10 @@ fn post_form(path: &str, form: &str) -> Request<String> {
 }
 
 async fn explain(client: &Client, call: &str, source: &str) -> Reply {
-    let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("call", call).append_pair("source", source).finish();
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("call", call)
+        .append_pair("source", source)
+        .finish();
     client.send(post_form(EXPLAIN, &form)).await
 }
 
@@ -337,7 +373,8 @@ fn code(row: &str) -> &str {
 }
 
 fn clicks(page: &Reply) -> Vec<String> {
-    let click = |row: &String| row.split("class=\"key\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap().to_owned();
+    let click =
+        |row: &String| row.split("class=\"key\">").nth(1).and_then(|rest| rest.split('<').next()).unwrap().to_owned();
     rows(page).iter().map(click).collect()
 }
 
@@ -354,5 +391,6 @@ fn unescaped(text: &str) -> String {
 
 /// How many rules have said what.
 fn verdicts(page: &Reply) -> [(&'static str, usize); 3] {
-    ["passed", "failed", "skipped"].map(|verdict| (verdict, page.text().matches(&format!("<li class=\"{verdict}\"")).count()))
+    ["passed", "failed", "skipped"]
+        .map(|verdict| (verdict, page.text().matches(&format!("<li class=\"{verdict}\"")).count()))
 }

@@ -12,7 +12,7 @@ on_each_framework!(
     a_problem_is_found_in_the_log_and_explained,
     conversions_are_approved_and_rejected,
     a_change_that_comes_too_late_is_told,
-    reviews_fit_a_phone,
+    reviews_fit_phones_and_tablets,
     reviews_are_readable_in_the_light_and_in_the_dark,
 );
 
@@ -117,16 +117,18 @@ fn a_change_that_comes_too_late_is_told(framework: &str) {
     });
 }
 
-fn reviews_fit_a_phone(framework: &str) {
+fn reviews_fit_phones_and_tablets(framework: &str) {
     let server = Server::start(framework);
     let pages = pages(&server);
     in_browser(async |browser| {
-        let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 3, "mobile": true});
-        devtools(browser, "Emulation.setDeviceMetricsOverride", phone).await;
-        for page in &pages {
-            page.open(browser, &server).await;
-            let sizes = "return [innerWidth, document.documentElement.scrollWidth]";
-            assert_eq!(browser.execute(sizes, vec![]).await.unwrap(), json!([390, 390]), "{}", page.path);
+        for width in [390, 820, 1090] {
+            let screen = json!({"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": true});
+            devtools(browser, "Emulation.setDeviceMetricsOverride", screen).await;
+            for page in &pages {
+                page.open(browser, &server).await;
+                let sizes = "return [innerWidth, document.documentElement.scrollWidth]";
+                assert_eq!(browser.execute(sizes, vec![]).await.unwrap(), json!([width, width]), "{}", page.path);
+            }
         }
     });
 }
