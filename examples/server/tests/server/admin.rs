@@ -215,7 +215,8 @@ fn campaigns_are_what_was_said_of_them(shell: &Shell) {
 fn what_an_update_does_not_name_stays(shell: &Shell) {
     let (id, _) = shell.campaign(&["--payout", "5 EUR", "--event", "sale=10%", "--event", "lead", "--daily-cap", "7"]);
     let before = shell.one(&["campaigns", "show", &id]);
-    let renamed = shell.one(&["campaigns", "update", &id, "--name", "Shoes", "--destination-url", "https://shoes.example/"]);
+    let renamed =
+        shell.one(&["campaigns", "update", &id, "--name", "Shoes", "--destination-url", "https://shoes.example/"]);
     assert_eq!((&renamed["name"], &renamed["rules"]), (&json!("Shoes"), &before["rules"]));
     assert_eq!(renamed["destination_url"], "https://shoes.example/");
 
@@ -227,9 +228,8 @@ fn what_an_update_does_not_name_stays(shell: &Shell) {
     assert_eq!(updated["rules"], rules);
     assert_eq!(updated["keys"], before["keys"]);
 
-    let networks = |arguments: &[&str]| {
-        shell.one(&[&["campaigns", "update", &id], arguments].concat())["networks"].take()
-    };
+    let networks =
+        |arguments: &[&str]| shell.one(&[&["campaigns", "update", &id], arguments].concat())["networks"].take();
     assert_eq!(networks(&["--network", "192.0.2.7", "--network", "10.0.0.0/8"]), json!(["192.0.2.7/32", "10.0.0.0/8"]));
     assert_eq!(networks(&["--network", "198.51.100.0/24"]), json!(["198.51.100.0/24"]), "others before are replaced");
     assert_eq!(networks(&["--network", "any"]), json!([]));
@@ -318,11 +318,14 @@ fn statuses_go_one_way(shell: &Shell) {
     let answer = shell.postback(&click, "&transaction_id=order-1&sub2=store-7", &key).json();
     let conversion = answer["data"]["conversion_id"].to_string();
     let tally = |status: &str| shell.data("/affiliates/1/summary")["by_status"][status].take();
-    assert_eq!(tally("pending"), json!({
-        "conversions": 1,
-        "revenue": [{"currency": "EUR", "amount": 80}],
-        "payout": [{"currency": "EUR", "amount": 10}],
-    }));
+    assert_eq!(
+        tally("pending"),
+        json!({
+            "conversions": 1,
+            "revenue": [{"currency": "EUR", "amount": 80}],
+            "payout": [{"currency": "EUR", "amount": 10}],
+        })
+    );
     assert_eq!(
         shell.run(&["conversions", "approve", &conversion]),
         format!("Conversion {conversion} was pending, and is approved now.\n")
@@ -347,7 +350,10 @@ fn statuses_go_one_way(shell: &Shell) {
     let back = shell.output(&["conversions", "approve", &conversion]);
     assert_eq!(back.status.code(), Some(1));
     let error = String::from_utf8_lossy(&back.stderr);
-    assert!(error.contains(&format!("error: conversion {conversion} is rejected, and can't become approved")), "{error}");
+    assert!(
+        error.contains(&format!("error: conversion {conversion} is rejected, and can't become approved")),
+        "{error}"
+    );
 }
 
 fn the_log_is_shown_and_filtered(shell: &Shell) {

@@ -33,7 +33,9 @@ fn the_samples_report_sales_once(framework: &str) {
             let said = String::from_utf8_lossy(&output.stdout);
             assert_eq!(output.status.code(), Some(0), "{sample}: {said}{}", String::from_utf8_lossy(&output.stderr));
             // `GET 200 {…}`, and the same of a POST.
-            let answers: Vec<Value> = said.lines().filter_map(|line| line.find('{').map(|start| &line[start..]))
+            let answers: Vec<Value> = said
+                .lines()
+                .filter_map(|line| line.find('{').map(|start| &line[start..]))
                 .map(|json| serde_json::from_str(json).unwrap_or_else(|error| panic!("{sample}: {error}: {said}")))
                 .collect();
             assert_eq!(answers.len(), 2, "{sample}: {said}");
