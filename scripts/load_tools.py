@@ -119,15 +119,19 @@ def recount(which, key, of_records):
     """Counts these counters, of which a recount differs."""
     return f"""
         SELECT COUNT(*) FROM (
-            SELECT {key}, currency FROM (
-                SELECT {key}, currency, clicks, conversions, amount FROM counters WHERE {which}
+            SELECT {key}, currency, status FROM (
+                SELECT {key}, currency, status, clicks, conversions, amount, payout FROM counters WHERE {which}
                 UNION ALL
-                SELECT {of_records}, '' AS currency, -COUNT(*), 0, 0 FROM clicks GROUP BY {key}
+                SELECT {of_records}, '', 'approved', -COUNT(*), 0, 0, 0 FROM clicks GROUP BY {key}
                 UNION ALL
-                SELECT {of_records}, currency, 0, -COUNT(*), -SUM(amount) FROM conversions GROUP BY {key}, currency
+                SELECT {of_records}, currency, status, 0, -COUNT(*), -SUM(amount), 0
+                FROM conversions GROUP BY {key}, currency, status
+                UNION ALL
+                SELECT {of_records}, payout_currency, status, 0, 0, 0, -SUM(payout)
+                FROM conversions WHERE payout IS NOT NULL GROUP BY {key}, payout_currency, status
             ) AS both_counts
-            GROUP BY {key}, currency
-            HAVING SUM(clicks) <> 0 OR SUM(conversions) <> 0 OR SUM(amount) <> 0
+            GROUP BY {key}, currency, status
+            HAVING SUM(clicks) <> 0 OR SUM(conversions) <> 0 OR SUM(amount) <> 0 OR SUM(payout) <> 0
         ) AS differences"""
 
 

@@ -63,12 +63,12 @@ async fn order(
     let outcome = match attribution {
         Attribution::Found(mut conversion) => {
             conversion.transaction_id = Some(format!("order-{}", done.last_insert_id()).parse()?);
-            let recorded = store.insert_conversion_on(&mut transaction, (*conversion).clone()).await;
+            let recorded = store.insert_conversion_on(&mut transaction, conversion.clone()).await;
             // A click that was purged a moment ago is an outcome, too, and loses no order.
             Outcome::of_result(&conversion, recorded)?
         }
         // The visitor did not come from an affiliate, for instance. The order stands all the same.
-        Attribution::Refused(outcome) => *outcome,
+        Attribution::Refused(outcome) => outcome,
     };
     transaction.commit().await?;
     tracker.announce(&outcome);

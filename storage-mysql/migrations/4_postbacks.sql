@@ -29,6 +29,11 @@ ALTER TABLE {prefix}campaigns
     MODIFY COLUMN access MEDIUMTEXT CHARACTER SET utf8mb4 NOT NULL,
     DROP COLUMN postback_key_hash;
 
+-- Whoever inserts a conversion that others might get round changes its click here first. To lock it would be enough on a
+-- single server; but nodes of a cluster know of no lock of each other's, and find out about a row that two have changed.
+ALTER TABLE {prefix}clicks
+    ADD COLUMN turns INT NOT NULL DEFAULT 0;
+
 -- Each with a default, so no row is rewritten. Texts are empty where nothing is known.
 ALTER TABLE {prefix}conversions
     ADD COLUMN status ENUM('pending', 'approved', 'rejected') CHARACTER SET ascii COLLATE ascii_bin
@@ -69,8 +74,7 @@ CREATE TABLE {prefix}status_changes (
     FOREIGN KEY (conversion_id) REFERENCES {prefix}conversions (id)
 ) ENGINE = InnoDB;
 
--- Whoever inserts a conversion that a daily cap may forbid changes the campaign's row here first, so that nobody else does so
--- at the same time, on whatever node of a cluster.
+-- Whoever inserts a conversion that a daily cap may forbid changes the campaign's row here first, in the same way.
 CREATE TABLE {prefix}capped_campaigns (
     campaign_id INT NOT NULL,
     turns BIGINT NOT NULL,

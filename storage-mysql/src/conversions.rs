@@ -212,8 +212,8 @@ impl Kind for Conversions {
         if !clicks.iter().any(|found| is_same(found, &new.click)) {
             return self.what_is_missing(connection, committed, row).await;
         }
-        if new.daily_cap.is_some() {
-            raw_sql(take_turn(prefix, new.click.campaign_id)).execute(&mut *connection).await?;
+        for turn in take_turns(prefix, new, &clicks) {
+            raw_sql(turn).execute(&mut *connection).await?;
         }
         // In a transaction that has just begun these are its first looks, so they see all that was there before the locks.
         let meant: Vec<NewConversion> =
@@ -326,15 +326,26 @@ pub(crate) fn of_day(sql: &mut Sql, prefix: &TablePrefix, campaign: CampaignId, 
     sql.push(" AND timestamp >= ").time(start).push(" AND timestamp <= ").time(last);
 }
 
-/// The statement after which nobody else inserts a conversion that demands a daily cap of this campaign, until the
-/// transaction ends.
+/// The statements after which nobody else does what he would have to do them for, too, until the transaction ends: insert a
+/// conversion of one of these clicks that has alternatives, or that is to be the only one, or one of the campaign that is to
+/// keep within a cap.
 ///
-/// It changes the row, because nodes of a cluster know of no other lock of each other's.
-fn take_turn(prefix: &TablePrefix, campaign: CampaignId) -> Sql {
-    let mut sql = Sql::default();
-    sql.push("INSERT INTO ").table(prefix, "capped_campaigns").push(" (campaign_id, turns) VALUES (");
-    sql.number(campaign.as_u64()).push(", 1) ON DUPLICATE KEY UPDATE turns = turns + 1");
-    sql
+/// They change the rows, because nodes of a cluster know of no other lock of each other's.
+fn take_turns(prefix: &TablePrefix, new: &NewConversion, clicks: &[Click]) -> Vec<Sql> {
+    let mut turns = Vec::new();
+    if new.is_only_one || !new.alternatives.is_empty() {
+        let mut sql = Sql::default();
+        sql.push("UPDATE ").table(prefix, "clicks").push(" FORCE INDEX (PRIMARY) SET turns = turns + 1 WHERE id IN (");
+        sql.numbers(clicks.iter().map(|click| click.id.as_u64())).push(")");
+        turns.push(sql);
+    }
+    if new.daily_cap.is_some() {
+        let mut sql = Sql::default();
+        sql.push("INSERT INTO ").table(prefix, "capped_campaigns").push(" (campaign_id, turns) VALUES (");
+        sql.number(new.click.campaign_id.as_u64()).push(", 1) ON DUPLICATE KEY UPDATE turns = turns + 1");
+        turns.push(sql);
+    }
+    turns
 }
 
 fn identity(new: &NewConversion) -> Identity {

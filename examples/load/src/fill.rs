@@ -14,6 +14,8 @@ const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 const QUARTER_HOUR: i64 = 15 * 60 * 1000;
 /// So many affiliates and campaigns are there at least, so that lists of them have a whole page.
 const LISTED: u32 = 100;
+/// The rules of a campaign, and who may send its postbacks: none, and anyone.
+const OPEN: &str = r#"'{}', '{"auth":"open"}'"#;
 /// One statement's rows.
 const CHUNK: usize = 4000;
 
@@ -43,8 +45,8 @@ pub(crate) async fn fill(url: &str, clicks: Clicks) -> Result<(), Box<dyn Error>
     let affiliates = (1..=clicks.affiliates.max(LISTED)).map(|id| format!("{id}, 'Affiliate {id}', '2024-12-01'"));
     insert(&mut connection, "affiliates (id, name, created_at)", affiliates).await?;
     let campaigns = (1..=clicks.campaigns.max(LISTED))
-        .map(|id| format!("{id}, 'Campaign {id}', 'https://shop.example/?ref={{click_id}}', '2024-12-01'"));
-    insert(&mut connection, "campaigns (id, name, destination_url, created_at)", campaigns).await?;
+        .map(|id| format!("{id}, 'Campaign {id}', 'https://shop.example/?ref={{click_id}}', {OPEN}, '2024-12-01'"));
+    insert(&mut connection, "campaigns (id, name, destination_url, rules, access, created_at)", campaigns).await?;
 
     let mut counters = Counters::default();
     let rows = (1..=clicks.count).map(|n| {
@@ -167,7 +169,7 @@ async fn insert(
         if sql.len() == start {
             return Ok(());
         }
-        // All of it is made above: numbers, times, and texts without quotes.
+        // All of it is made above: numbers, times, and texts without single quotes.
         raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use storage_memory::MemoryStore;
 use storage_mysql::{MySqlStore, Options};
-use tracking_core::{AffiliateId, CampaignId, NewAffiliate, NewCampaign, Secret, Store, Timestamp, Tracker};
+use tracking_core::{
+    AffiliateId, CampaignId, CampaignRules, NewAffiliate, NewCampaign, PostbackAccess, Secret, Store, Timestamp,
+    Tracker,
+};
 use tracking_http::{Api, guard};
 
 /// The tracker with affiliate 1 and campaign 10, and with metrics collected as the standalone server collects them.
@@ -19,7 +22,8 @@ pub(crate) async fn in_memory() -> Result<Api, Box<dyn Error>> {
         id: Some(CampaignId::new(10)?),
         name: "Campaign".parse()?,
         destination: "https://shop.example/?ref={click_id}".parse()?,
-        postback_key: None,
+        rules: CampaignRules::default(),
+        access: PostbackAccess::open(),
         created_at,
     };
     store.insert_campaign(campaign).await?;

@@ -314,7 +314,7 @@ async fn upgrade_rewrites_no_clicks(kind: Kind) {
             pool.execute(AssertSqlSafe(statement)).await.unwrap();
         }
     }
-    assert_eq!(instant, 2);
+    assert_eq!(instant, 3);
 }
 
 async fn upgrade_rewrites_counters_in_steps(kind: Kind) {

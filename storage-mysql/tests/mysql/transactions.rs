@@ -289,7 +289,7 @@ async fn tracker_finds_the_click(kind: Kind) {
     for (amount, expected) in [("10", "accepted"), ("10", "duplicate"), ("11", "conflict")] {
         let Attribution::Found(conversion) = tracker.attribute(sale(amount)).await.unwrap() else { panic!("no click") };
         let mut transaction = store.pool().begin().await.unwrap();
-        let recorded = store.insert_conversion_on(&mut transaction, (*conversion).clone()).await;
+        let recorded = store.insert_conversion_on(&mut transaction, conversion.clone()).await;
         transaction.commit().await.unwrap();
         let outcome = Outcome::of_result(&conversion, recorded).unwrap();
         tracker.announce(&outcome);
@@ -300,5 +300,5 @@ async fn tracker_finds_the_click(kind: Kind) {
     let mut unknown = sale("10");
     unknown.click_id = parse("another");
     let Attribution::Refused(outcome) = tracker.attribute(unknown).await.unwrap() else { panic!("a click") };
-    assert!(matches!(*outcome, Outcome::UnknownClick { .. }));
+    assert!(matches!(outcome, Outcome::UnknownClick { .. }));
 }

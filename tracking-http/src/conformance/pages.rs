@@ -121,7 +121,7 @@ pub(super) async fn postback_log_is_paged(site: Site) {
     client.get("/postback?amount=1").await;
     let first = client.get(&format!("{LOG}?outcome=unknown_click")).await;
     assert!(!first.text().contains("data-test=\"newest\""), "{}", first.text());
-    let second = client.get(&linked(&first.text(), "older")).await;
+    let second = client.get(&linked(first.text(), "older")).await;
     assert!(!second.text().contains("data-test=\"older\""), "{}", second.text());
     let (mut seen, more) = (clicks(&first), clicks(&second));
     assert_eq!((seen.len(), more.len()), (50, 10));
@@ -129,7 +129,7 @@ pub(super) async fn postback_log_is_paged(site: Site) {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), 60, "each is on one of the pages");
-    let newest = client.get(&linked(&second.text(), "newest")).await;
+    let newest = client.get(&linked(second.text(), "newest")).await;
     assert_eq!(rows(&newest).len(), 50);
 }
 

@@ -45,6 +45,7 @@ pub(crate) enum CampaignCommand {
 
     /// Changes a campaign; what is not named stays as it is
     #[command(group(ArgGroup::new("change").args(CHANGES).required(true).multiple(true)))]
+    #[command(override_usage = "tracking-server campaigns update [OPTIONS] <ID>")]
     Update {
         /// The number of the campaign
         id: CampaignId,

@@ -188,7 +188,7 @@ const GROUPS: [&str; 4] = ["affiliates", "campaigns", "keys", "conversions"];
 /// What the command line may be.
 pub(super) fn command() -> clap::Command {
     GROUPS.into_iter().fold(Arguments::command(), |command, group| {
-        command.mut_subcommand(group, |group| group.mut_args(|argument| argument.global(true)))
+        command.mut_subcommand(group, |group| group.mut_args(|argument| argument.global(true).help_heading("Settings")))
     })
 }
 

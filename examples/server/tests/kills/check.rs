@@ -10,6 +10,7 @@ use storage_mysql::sqlx::{Connection as _, MySqlConnection, Row, raw_sql};
 
 use crate::http::{Connection, Request};
 use crate::load::{ClickNote, ConversionNote, Notes, millionths, text};
+use crate::sales::{Arrived, Sale};
 
 /// What is wrong.
 #[derive(Debug, Default)]
@@ -49,6 +50,14 @@ impl Findings {
     pub(crate) fn check_rows(&mut self, rows: &Rows, notes: &[Notes]) {
         self.check_clicks(rows, notes);
         self.check_conversions(rows, notes);
+        self.check_counts_and_histories(rows);
+    }
+
+    /// Compares what is in the database with itself.
+    pub(crate) fn check_counts_and_histories(&mut self, rows: &Rows) {
+        for conversion in rows.conversions.iter().filter(|conversion| !conversion.has_legal_history()) {
+            self.note(|found| &mut found.untrue, 1, || format!("no way to go: {conversion:?}"));
+        }
         self.check_counts("counters", &rows.counters, &rows.recount(quarter_hour));
         self.check_counts("totals", &rows.totals, &rows.recount_totals());
     }
@@ -94,9 +103,24 @@ impl Findings {
             let is_as_sent = (recorded.amount, &*recorded.currency) == (*amount, *currency);
             let is_as_told = told.iter().all(|told| {
                 (told.id, told.campaign, &told.timestamp) == (recorded.id, recorded.campaign, &recorded.timestamp)
+                    && (&told.status, &told.payout) == (&recorded.status, &recorded.payout)
             });
             let untrue = usize::from(!is_as_sent || !is_as_told);
             self.note(|found| &mut found.untrue, untrue, || format!("untrue: {note:?}, {found:?}"));
+        }
+        for stranger in there.into_values().flatten() {
+            self.note(|found| &mut found.strangers, 1, || format!("nobody sent: {stranger:?}"));
+        }
+    }
+
+    /// Compares the conversions of these sales, which are all that there are, with what was answered.
+    pub(crate) fn check_sales(&mut self, rows: &Rows, sales: &[Sale], arrived: Arrived) {
+        let mut there: HashMap<&str, Vec<&Conversion>> = HashMap::new();
+        for conversion in &rows.conversions {
+            there.entry(&conversion.click_id).or_default().push(conversion);
+        }
+        for sale in sales {
+            sale.check(&there.remove(&*sale.click_id).unwrap_or_default(), arrived, self);
         }
         for stranger in there.into_values().flatten() {
             self.note(|found| &mut found.strangers, 1, || format!("nobody sent: {stranger:?}"));
@@ -120,8 +144,8 @@ impl Findings {
         for (key, rows) in recount {
             let count = counted.get(key).unwrap_or(&nothing);
             let missing = (rows.clicks - count.clicks).max(0) + (rows.conversions - count.conversions).max(0);
-            // An amount, or the clicks of people and of new visitors.
-            let of_what = |count: &Count| (count.amount, count.human_clicks, count.unique_clicks);
+            // An amount, a payout, or the clicks of people and of new visitors.
+            let of_what = |count: &Count| (count.amount, count.payout, count.human_clicks, count.unique_clicks);
             let is_amount_wrong = of_what(count) != of_what(rows);
             let example = || format!("{table} of {key:?}: {count:?}, not {rows:?}");
             self.note(|found| &mut found.lost, missing as usize, example);
@@ -144,31 +168,73 @@ impl Findings {
 
             let listed = list(&mut connection, &format!("/affiliates/{affiliate}/conversions")).await;
             let mut listed: Vec<Conversion> = listed.iter().map(|row| Conversion::of_json(affiliate, row)).collect();
-            let mut expected: Vec<&Conversion> =
-                rows.conversions.iter().filter(|conversion| conversion.affiliate == affiliate).collect();
+            let of_affiliate = |conversion: &&Conversion| conversion.affiliate == affiliate;
+            let listed_as = |conversion: &Conversion| Conversion { history: Vec::new(), ..conversion.clone() };
+            let mut expected: Vec<Conversion> = rows.conversions.iter().filter(of_affiliate).map(listed_as).collect();
             listed.sort();
             expected.sort();
-            let is_wrong = !listed.iter().eq(expected);
+            let is_wrong = listed != expected;
             self.note(|found| &mut found.untrue, is_wrong.into(), || format!("conversions of {affiliate} by {server}"));
 
             let mut answer = ask(&mut connection, &format!("/affiliates/{affiliate}/summary")).await;
             let summary = answer["data"].take();
-            let revenue = summary["revenue"].as_array().into_iter().flatten();
-            let revenue: BTreeMap<String, i64> =
-                revenue.map(|sum| (text(&sum["currency"]), millionths(&sum["amount"]))).collect();
-            let (mut counted, mut expected) = ([0; 4], BTreeMap::new());
+            let mut counted = [0; 3];
+            let mut tallies: BTreeMap<&str, Tally> = STATUSES.map(|status| (status, Tally::default())).into();
             for (key, count) in totals.iter().filter(|(key, _)| key.affiliate == affiliate) {
-                let counts = [count.clicks, count.human_clicks, count.unique_clicks, count.conversions];
+                let counts = [count.clicks, count.human_clicks, count.unique_clicks];
                 counted.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-                if !key.currency.is_empty() {
-                    *expected.entry(key.currency.clone()).or_insert(0) += count.amount;
-                }
+                tallies.get_mut(&*key.status).unwrap().add(&key.currency, count);
             }
-            let names = ["clicks", "human_clicks", "unique_clicks", "conversions"];
-            let is_right = names.map(|name| summary[name].as_i64()) == counted.map(Some) && revenue == expected;
+            let names = ["clicks", "human_clicks", "unique_clicks"];
+            let is_right = names.map(|name| summary[name].as_i64()) == counted.map(Some)
+                && tallies.iter().all(|(status, tally)| *tally == Tally::of_json(&summary["by_status"][status]));
             self.note(|found| &mut found.untrue, usize::from(!is_right), || format!("{server}: {summary}"));
         }
     }
+}
+
+/// All of them, in the order in which a conversion can have them.
+pub(crate) const STATUSES: [&str; 3] = ["pending", "approved", "rejected"];
+
+/// The place of a status in their order.
+pub(crate) fn rank(status: &str) -> usize {
+    STATUSES.iter().position(|known| *known == status).unwrap_or_else(|| panic!("no status: {status}"))
+}
+
+/// Conversions of a status, as a summary has them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    conversions: i64,
+    /// By currency, in millionths, and without what is zero.
+    revenue: BTreeMap<String, i64>,
+    /// As many digits as are left of a sum in a float.
+    payout: BTreeMap<String, i64>,
+}
+
+impl Tally {
+    fn add(&mut self, currency: &str, count: &Count) {
+        self.conversions += count.conversions;
+        for (sums, sum) in [(&mut self.revenue, count.amount), (&mut self.payout, thousandths(count.payout))] {
+            if sum != 0 {
+                *sums.entry(currency.to_owned()).or_default() += sum;
+            }
+        }
+    }
+
+    fn of_json(tally: &Value) -> Self {
+        let sums = |name: &str, factor: f64| {
+            let sums = tally[name].as_array().into_iter().flatten();
+            sums.map(|sum| (text(&sum["currency"]), (sum["amount"].as_f64().unwrap() * factor).round() as i64))
+                .collect()
+        };
+        let conversions = tally["conversions"].as_i64().unwrap();
+        Self { conversions, revenue: sums("revenue", 1e6), payout: sums("payout", 1e3) }
+    }
+}
+
+/// Of so many 10⁻¹².
+fn thousandths(payout: i128) -> i64 {
+    (payout as f64 / 1e9).round() as i64
 }
 
 /// The whole list.
@@ -225,21 +291,54 @@ impl Click {
     }
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Conversion {
-    id: i64,
-    affiliate: i64,
-    campaign: i64,
-    click_id: String,
-    event: String,
-    transaction_id: String,
+/// What an affiliate gets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Payout {
+    /// In 10⁻¹².
+    pub(crate) amount: i128,
+    pub(crate) currency: String,
+}
+
+impl Payout {
+    /// `None` of null. The amount has to be small enough for a float to be exact.
+    pub(crate) fn of_json(payout: &Value) -> Option<Self> {
+        let amount = (payout["amount"].as_f64()? * 1e12).round() as i128;
+        Some(Self { amount, currency: text(&payout["currency"]) })
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Conversion {
+    pub(crate) id: i64,
+    pub(crate) affiliate: i64,
+    pub(crate) campaign: i64,
+    pub(crate) click_id: String,
+    pub(crate) event: String,
+    pub(crate) transaction_id: String,
     /// In millionths.
-    amount: i64,
-    currency: String,
-    timestamp: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) timestamp: String,
+    pub(crate) status: String,
+    pub(crate) payout: Option<Payout>,
+    /// Each change, from one status to another, in order. A list does not tell.
+    pub(crate) history: Vec<[String; 2]>,
 }
 
 impl Conversion {
+    /// Whether the changes are steps forward, each from where the last one led, and lead to its status.
+    fn has_legal_history(&self) -> bool {
+        let goes_forward = self.history.iter().all(|[from, to]| rank(from) < rank(to));
+        let is_unbroken = self.history.windows(2).all(|pair| pair[0][1] == pair[1][0]);
+        let ends_here = self.history.last().is_none_or(|[_, to]| *to == self.status);
+        goes_forward && is_unbroken && ends_here
+    }
+
+    /// The status that it was recorded with.
+    pub(crate) fn first_status(&self) -> &str {
+        self.history.first().map_or(&self.status, |[from, _]| from)
+    }
+
     fn of_json(affiliate: i64, conversion: &Value) -> Self {
         Self {
             id: conversion["id"].as_i64().unwrap(),
@@ -251,6 +350,9 @@ impl Conversion {
             amount: millionths(&conversion["amount"]),
             currency: text(&conversion["currency"]),
             timestamp: text(&conversion["created_at"]),
+            status: text(&conversion["status"]),
+            payout: Payout::of_json(&conversion["payout"]),
+            history: Vec::new(),
         }
     }
 }
@@ -263,6 +365,8 @@ struct CountKey {
     campaign: i64,
     /// Empty for clicks.
     currency: String,
+    /// Clicks have none, and are counted as approved.
+    status: String,
     /// Empty from the beginning.
     quarter_hour: String,
 }
@@ -275,13 +379,15 @@ struct Count {
     conversions: i64,
     /// In millionths.
     amount: i64,
+    /// In 10⁻¹².
+    payout: i128,
 }
 
 /// All that is in the database, at one moment.
 #[derive(Debug)]
 pub(crate) struct Rows {
     clicks: Vec<Click>,
-    conversions: Vec<Conversion>,
+    pub(crate) conversions: Vec<Conversion>,
     counters: Counts,
     totals: Counts,
 }
@@ -305,26 +411,37 @@ impl Rows {
         let conversions = raw_sql(
             "SELECT conversions.id, conversions.affiliate_id, conversions.campaign_id,
                 COALESCE(clicks.click_id, '') AS click_id, event, transaction_id,
-                CAST(amount * 1000000 AS SIGNED) AS amount, currency,
+                CAST(amount * 1000000 AS SIGNED) AS amount, currency, status,
+                CAST(CAST(payout * 1000000000000 AS DECIMAL(50, 0)) AS CHAR) AS payout, payout_currency,
                 CONCAT(LEFT(DATE_FORMAT(conversions.timestamp, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z') AS timestamp
              FROM conversions LEFT JOIN clicks ON clicks.id = conversions.click_id
                 AND clicks.affiliate_id = conversions.affiliate_id AND clicks.campaign_id = conversions.campaign_id",
         );
         let conversions = conversions.fetch_all(&mut connection).await.unwrap();
+        let changes = raw_sql(
+            "SELECT conversion_id, from_status, to_status FROM status_changes ORDER BY conversion_id, to_status",
+        );
+        let mut histories: HashMap<i64, Vec<[String; 2]>> = HashMap::new();
+        for row in changes.fetch_all(&mut connection).await.unwrap() {
+            let change = [row.get("from_status"), row.get("to_status")];
+            histories.entry(row.get("conversion_id")).or_default().push(change);
+        }
         let counters = raw_sql(
-            "SELECT affiliate_id, campaign_id, currency, DATE_FORMAT(quarter_hour, '%Y-%m-%dT%H:%i') AS quarter_hour,
+            "SELECT affiliate_id, campaign_id, currency, status, DATE_FORMAT(quarter_hour, '%Y-%m-%dT%H:%i') AS quarter_hour,
                 CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(human_clicks) AS SIGNED) AS human_clicks,
                 CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
-                CAST(SUM(amount) * 1000000 AS SIGNED) AS amount
-             FROM counters WHERE campaign_id > 0 GROUP BY affiliate_id, campaign_id, currency, quarter_hour",
+                CAST(SUM(amount) * 1000000 AS SIGNED) AS amount,
+                CAST(CAST(SUM(payout) * 1000000000000 AS DECIMAL(50, 0)) AS CHAR) AS payout
+             FROM counters WHERE campaign_id > 0 GROUP BY affiliate_id, campaign_id, currency, status, quarter_hour",
         );
         let counters = counters.fetch_all(&mut connection).await.unwrap();
         let totals = raw_sql(
-            "SELECT affiliate_id, 0 AS campaign_id, currency, '' AS quarter_hour,
+            "SELECT affiliate_id, 0 AS campaign_id, currency, status, '' AS quarter_hour,
                 CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(human_clicks) AS SIGNED) AS human_clicks,
                 CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
-                CAST(SUM(amount) * 1000000 AS SIGNED) AS amount
-             FROM counters WHERE campaign_id = 0 GROUP BY affiliate_id, currency",
+                CAST(SUM(amount) * 1000000 AS SIGNED) AS amount,
+                CAST(CAST(SUM(payout) * 1000000000000 AS DECIMAL(50, 0)) AS CHAR) AS payout
+             FROM counters WHERE campaign_id = 0 GROUP BY affiliate_id, currency, status",
         );
         let totals = totals.fetch_all(&mut connection).await.unwrap();
         connection.close().await.unwrap();
@@ -338,7 +455,7 @@ impl Rows {
             is_unique: row.get::<i64, _>("is_unique") != 0,
             is_recovered: row.get::<i64, _>("is_recovered") != 0,
         };
-        let conversion = |row: &MySqlRow| Conversion {
+        let mut conversion = |row: &MySqlRow| Conversion {
             id: row.get("id"),
             affiliate: row.get("affiliate_id"),
             campaign: row.get("campaign_id"),
@@ -348,10 +465,15 @@ impl Rows {
             amount: row.get("amount"),
             currency: row.get("currency"),
             timestamp: row.get("timestamp"),
+            status: row.get("status"),
+            payout: row
+                .get::<Option<String>, _>("payout")
+                .map(|amount| Payout { amount: amount.parse().unwrap(), currency: row.get("payout_currency") }),
+            history: histories.remove(&row.get("id")).unwrap_or_default(),
         };
         Self {
             clicks: clicks.iter().map(click).collect(),
-            conversions: conversions.iter().map(conversion).collect(),
+            conversions: conversions.iter().map(&mut conversion).collect(),
             counters: counters.iter().map(count).collect(),
             totals: totals.iter().map(count).collect(),
         }
@@ -377,6 +499,7 @@ impl Rows {
             total.unique_clicks += count.unique_clicks;
             total.conversions += count.conversions;
             total.amount += count.amount;
+            total.payout += count.payout;
         }
         totals
     }
@@ -384,19 +507,29 @@ impl Rows {
     fn recount(&self, period: impl Fn(&str) -> String) -> Counts {
         let mut counts = Counts::new();
         for Click { affiliate, campaign, timestamp, is_human, is_unique, .. } in &self.clicks {
-            let (currency, quarter_hour) = (String::new(), period(timestamp));
-            let key = CountKey { affiliate: *affiliate, campaign: *campaign, currency, quarter_hour };
+            let (currency, status) = (String::new(), "approved".to_owned());
+            let quarter_hour = period(timestamp);
+            let key = CountKey { affiliate: *affiliate, campaign: *campaign, currency, status, quarter_hour };
             let count = counts.entry(key).or_default();
             count.clicks += 1;
             count.human_clicks += i64::from(*is_human);
             count.unique_clicks += i64::from(*is_unique);
         }
-        for Conversion { affiliate, campaign, currency, timestamp, amount, .. } in &self.conversions {
-            let (currency, quarter_hour) = (currency.clone(), period(timestamp));
-            let key = CountKey { affiliate: *affiliate, campaign: *campaign, currency, quarter_hour };
-            let count = counts.entry(key).or_default();
+        for conversion in &self.conversions {
+            let key = |currency: &String| CountKey {
+                affiliate: conversion.affiliate,
+                campaign: conversion.campaign,
+                currency: currency.clone(),
+                status: conversion.status.clone(),
+                quarter_hour: period(&conversion.timestamp),
+            };
+            let count = counts.entry(key(&conversion.currency)).or_default();
             count.conversions += 1;
-            count.amount += amount;
+            count.amount += conversion.amount;
+            // In whatever currency it is.
+            if let Some(payout) = &conversion.payout {
+                counts.entry(key(&payout.currency)).or_default().payout += payout.amount;
+            }
         }
         counts
     }
@@ -407,6 +540,7 @@ fn count(row: &MySqlRow) -> (CountKey, Count) {
         affiliate: row.get("affiliate_id"),
         campaign: row.get("campaign_id"),
         currency: row.get("currency"),
+        status: row.get("status"),
         quarter_hour: row.get("quarter_hour"),
     };
     let count = Count {
@@ -415,6 +549,7 @@ fn count(row: &MySqlRow) -> (CountKey, Count) {
         unique_clicks: row.get("unique_clicks"),
         conversions: row.get("conversions"),
         amount: row.get("amount"),
+        payout: row.get::<String, _>("payout").parse().unwrap(),
     };
     (key, count)
 }
@@ -448,6 +583,8 @@ mod tests {
             is_recovered: false,
         };
         let (event, currency, transaction_id, amount) = ("sale", "EUR", String::new, 7_000_000);
+        let (status, payout) =
+            ("approved".to_owned(), || Some(Payout { amount: 5_000_000_000_000, currency: "USD".to_owned() }));
         let conversion = Conversion {
             id: 6,
             affiliate,
@@ -458,6 +595,9 @@ mod tests {
             amount,
             currency: currency.to_owned(),
             timestamp: timestamp(),
+            status: "approved".to_owned(),
+            payout: payout(),
+            history: vec![["pending".to_owned(), "approved".to_owned()]],
         };
         let (clicks, conversions) = (vec![click], vec![conversion]);
         let mut rows = Rows { clicks, conversions, counters: Counts::new(), totals: Counts::new() };
@@ -469,7 +609,8 @@ mod tests {
             ClickTold { is_new: false, timestamp: timestamp() },
         ];
         let clicks = vec![ClickNote { affiliate, campaign, click_id: click_id(), told }];
-        let told = vec![ConversionTold { is_new: false, id: 6, campaign, timestamp: timestamp() }];
+        let told = ConversionTold { is_new: false, id: 6, campaign, timestamp: timestamp(), status, payout: payout() };
+        let told = vec![told];
         let (click_id, transaction_id) = (click_id(), transaction_id());
         let conversion = ConversionNote { affiliate, click_id, event, transaction_id, amount, currency, told };
         (rows, Notes { clicks, conversions: vec![conversion], oddities: Vec::new() })
@@ -514,7 +655,7 @@ mod tests {
             recount(rows);
         };
         assert_eq!(found(of_conversion), (1, 0, 0, 0));
-        assert_eq!(found(|rows, _| rows.totals.clear()), (2, 0, 0, 2));
+        assert_eq!(found(|rows, _| rows.totals.clear()), (2, 0, 0, 3));
     }
 
     #[test]
@@ -548,7 +689,18 @@ mod tests {
         assert_eq!(found(|_, notes| notes.conversions[0].amount += 1), (0, 0, 0, 1));
         assert_eq!(found(|_, notes| notes.oddities.push("odd".to_owned())), (0, 0, 0, 1));
         let other_amount = |rows: &mut Rows, _: &mut Notes| rows.totals.values_mut().for_each(|c| c.amount += 1);
-        assert_eq!(found(other_amount), (0, 0, 0, 2));
+        assert_eq!(found(other_amount), (0, 0, 0, 3));
+        let other_payout = |rows: &mut Rows, _: &mut Notes| rows.totals.values_mut().for_each(|c| c.payout += 1);
+        assert_eq!(found(other_payout), (0, 0, 0, 3));
+        let other_status = |rows: &mut Rows, _: &mut Notes| rows.conversions[0].status = "rejected".to_owned();
+        // Told and gone otherwise, and not counted so.
+        assert_eq!(found(other_status), (2, 2, 0, 6));
+        let backwards = |rows: &mut Rows, _: &mut Notes| rows.conversions[0].history[0].reverse();
+        assert_eq!(found(backwards), (0, 0, 0, 1));
+        let broken = |rows: &mut Rows, _: &mut Notes| {
+            rows.conversions[0].history.push(["pending", "approved"].map(str::to_owned))
+        };
+        assert_eq!(found(broken), (0, 0, 0, 1));
         let not_human = |rows: &mut Rows, _: &mut Notes| rows.counters.values_mut().for_each(|c| c.human_clicks = 0);
         assert_eq!(found(not_human), (0, 0, 0, 1));
         let unique = |rows: &mut Rows, _: &mut Notes| rows.clicks[0].is_unique = true;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::check::Payout;
 use crate::http::{Answer, Connection, Request};
 use crate::random::Random;
 
@@ -60,6 +61,8 @@ pub(crate) struct ConversionTold {
     pub(crate) id: i64,
     pub(crate) campaign: i64,
     pub(crate) timestamp: String,
+    pub(crate) status: String,
+    pub(crate) payout: Option<Payout>,
 }
 
 #[derive(Debug, Default)]
@@ -133,9 +136,11 @@ impl Load {
             let request = Request::post("/affiliates", &json!({"name": format!("Affiliate {number}")}));
             affiliates.push(created(&mut connection, &request).await.0);
         }
-        let campaign = |number, auth: &str| {
-            let url = shop(number) + "{click_id}";
-            Request::post("/campaigns", &json!({"name": "Shop", "destination_url": url, "postback_auth": auth}))
+        let payouts = [json!({"percent": 12.5}), Value::Null, json!({"amount": 0.75, "currency": "EUR"})];
+        let campaign = |number: usize, auth: &str| {
+            let (url, rules) = (shop(number) + "{click_id}", json!({"payout": payouts[number]}));
+            let campaign = json!({"name": "Shop", "destination_url": url, "postback_auth": auth, "rules": rules});
+            Request::post("/campaigns", &campaign)
         };
         let one = created(&mut connection, &campaign(0, "open")).await.0;
         let open_campaigns = [one, created(&mut connection, &campaign(1, "open")).await.0];
@@ -323,6 +328,8 @@ impl Client {
                 id: data["conversion_id"].as_i64().unwrap(),
                 campaign: data["campaign_id"].as_i64().unwrap(),
                 timestamp: text(&data["timestamp"]),
+                status: text(&data["status"]),
+                payout: Payout::of_json(&data["payout"]),
             });
         }
         let click_id = click_id.to_owned();
@@ -350,31 +357,36 @@ impl Client {
 }
 
 /// One call at a time, on any of the servers.
-struct Lane {
+pub(crate) struct Lane {
     load: Arc<Load>,
     random: Random,
     /// One for each server.
     connections: Vec<Option<Connection>>,
-    oddities: Vec<String>,
+    pub(crate) oddities: Vec<String>,
 }
 
 impl Lane {
-    fn new(load: Arc<Load>, random: Random) -> Self {
+    pub(crate) fn new(load: Arc<Load>, random: Random) -> Self {
         let connections = load.servers.iter().map(|_| None).collect();
         Self { load, random, connections, oddities: Vec::new() }
     }
 
     /// What it was answered; nothing if it had to give up, which is an oddity.
     async fn until_acknowledged(&mut self, request: &Request) -> Option<Value> {
+        self.until(request, |answer| answer.status == 200).await.map(|answer| answer.body)
+    }
+
+    /// The first answer that is one.
+    pub(crate) async fn until(&mut self, request: &Request, is_answer: fn(&Answer) -> bool) -> Option<Answer> {
         let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
         let mut server = self.random.below(self.connections.len() as u64) as usize;
         let mut last = String::from("nothing");
         while started.elapsed() < LIMIT {
             let sent = Instant::now();
             match timeout(PATIENCE, self.attempt(server, request)).await {
-                Ok(Ok(Answer { status: 200, body, .. })) => {
+                Ok(Ok(answer)) if is_answer(&answer) => {
                     self.load.acknowledge(server, sent);
-                    return Some(body);
+                    return Some(answer);
                 }
                 Ok(Ok(answer)) => {
                     last = format!("{} {}", answer.status, answer.body);

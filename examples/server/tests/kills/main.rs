@@ -4,6 +4,9 @@
 //! or its database is killed by SIGKILL, and started again. Afterwards all that was acknowledged has to be there once,
 //! as it was acknowledged, and counted once, and nothing else may be there.
 //!
+//! `storm` has each postback come up to five times, in any order, while servers are killed, and `races` sends many at once
+//! that contradict each other: of each sale there has to be one conversion, with the status that its postbacks lead to.
+//!
 //! Visitors follow links meanwhile, and have no patience: `outage` looks whether each gets to his shop in time, and what
 //! becomes of his click.
 //!
@@ -21,8 +24,11 @@ mod load;
 mod outage;
 #[path = "../server/support/process.rs"]
 mod process;
+mod races;
 mod random;
+mod sales;
 mod servers;
+mod storm;
 mod visitors;
 
 use std::env;
@@ -91,6 +97,40 @@ fn stop_in_an_outage_on_warp() {
 #[test]
 fn stop_in_an_outage_on_rocket() {
     outage::run_stop(Kind::MariaDb, 1);
+}
+
+#[test]
+fn races_on_mariadb() {
+    races::run(Kind::MariaDb, 5);
+}
+
+#[test]
+fn races_on_mysql() {
+    races::run(Kind::MySql, 5);
+}
+
+#[test]
+fn storm_on_mariadb() {
+    storm::run(storm::Plan { kind: Kind::MariaDb, servers: 2, sales: 400, senders: 16, kills: 4 });
+}
+
+#[test]
+fn storm_on_mysql() {
+    storm::run(storm::Plan { kind: Kind::MySql, servers: 1, sales: 200, senders: 16, kills: 2 });
+}
+
+#[test]
+#[ignore = "takes minutes: scripts/kill-tests runs it"]
+fn long_races() {
+    races::run(kind(), number("KILLS_ROUNDS").unwrap_or(200) as usize);
+}
+
+#[test]
+#[ignore = "takes minutes: scripts/kill-tests runs it"]
+fn long_storm() {
+    let kills = number("KILLS_ROUNDS").unwrap_or(20) as usize;
+    let servers = number("KILLS_SERVERS").unwrap_or(2) as usize;
+    storm::run(storm::Plan { kind: kind(), servers, sales: 500 * kills, senders: 32, kills });
 }
 
 #[test]

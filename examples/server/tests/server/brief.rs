@@ -36,7 +36,8 @@ fn the_four_examples_answer_as_the_brief_prints_them(site: &Site) {
     let conversion_id = postback["data"]["conversion_id"].take();
     assert!(conversion_id.as_u64().is_some_and(|id| id > 0), "{conversion_id}");
     let converted_at = take_time(&mut postback["data"], "timestamp");
-    assert_added(&mut postback["data"], &[("campaign_id", json!(10)), ("event", json!("conversion"))]);
+    let added = [("campaign_id", json!(10)), ("event", json!("conversion")), ("status", json!("approved"))];
+    assert_added(&mut postback["data"], &added);
     let expected = json!({
         "success": true,
         "message": "Conversion tracked successfully",
@@ -61,7 +62,7 @@ fn the_four_examples_answer_as_the_brief_prints_them(site: &Site) {
 
     let mut conversions = ok(CONVERSIONS);
     assert_added(&mut conversions, &[("next_cursor", Value::Null)]);
-    assert_added(&mut conversions["data"][0], &[("campaign_id", json!(10)), ("event", json!("conversion"))]);
+    assert_added(&mut conversions["data"][0], &added);
     let expected = json!({
         "success": true,
         "data": [{

@@ -179,7 +179,7 @@ fn capabilities(profile: &TempDir) -> fantoccini::wd::Capabilities {
 }
 
 /// What the browser has reported since it was last asked: errors in scripts, and breaches of the content security policy.
-async fn complaints(browser: &Client) -> Vec<Value> {
+pub(crate) async fn complaints(browser: &Client) -> Vec<Value> {
     let log = browser.issue_cmd(Post { path: "se/log", body: json!({"type": "browser"}) }).await.unwrap();
     log.as_array().unwrap().clone()
 }

@@ -46,14 +46,18 @@ fn demo_data_is_there_once_however_often_it_is_asked_for() {
 
         let server = Server::start_with("warp", &[("TRACKING_STORE", &database.url)]);
         let affiliates = server.get("/affiliates").json();
-        let (mut clicks, mut conversions) = (0, 0);
+        let (mut clicks, mut tallies) = (0, [0; 3]);
         for affiliate in affiliates["data"].as_array().unwrap() {
             let summary = server.get(&format!("/affiliates/{}/summary", affiliate["id"])).json();
             assert!(summary["data"]["clicks"].as_u64().unwrap() > 0, "{affiliate} {summary}");
             clicks += summary["data"]["clicks"].as_u64().unwrap();
-            conversions += summary["data"]["conversions"].as_u64().unwrap();
+            for (tally, status) in tallies.iter_mut().zip(["pending", "approved", "rejected"]) {
+                *tally += summary["data"]["by_status"][status]["conversions"].as_u64().unwrap();
+            }
         }
         assert_eq!(clicks, 800);
+        assert!(tallies.iter().all(|conversions| *conversions > 0), "{tallies:?}");
+        let conversions: u64 = tallies.iter().sum();
         assert!(stdout(&more).contains(&format!("; {conversions} conversions")), "{conversions} {more:?}");
     });
 }

@@ -10,6 +10,7 @@ mod database;
 mod links;
 mod metrics;
 mod pages;
+mod reviews;
 mod samples;
 mod settings;
 mod shutdown;
