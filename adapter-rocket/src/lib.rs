@@ -9,7 +9,7 @@ use rocket::data::ToByteUnit;
 use rocket::http::{Method, Status};
 use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Response, Route, tokio};
-use tracking_http::http::header::{HOST, X_CONTENT_TYPE_OPTIONS};
+use tracking_http::http::header::{CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
 use tracking_http::http::{self, HeaderName, HeaderValue};
 use tracking_http::{Api, BodyError, Resolution};
 
@@ -54,7 +54,7 @@ impl Handler for Tracking {
         let response = match Resolution::of(&method, below) {
             Resolution::Found(matched) => {
                 let parts = parts(request, method);
-                let body = if matched.reads_body() { read(data).await } else { Ok(Bytes::new()) };
+                let body = if matched.reads_body() { read(request, data).await } else { Ok(Bytes::new()) };
                 // Not `client_ip`, which is whatever the client writes into `X-Real-IP`.
                 let peer = request.remote().map(|peer| peer.ip());
                 api.handle(matched, &parts, peer, body).await
@@ -90,11 +90,19 @@ fn parts(request: &Request<'_>, method: http::Method) -> http::request::Parts {
     parts
 }
 
-async fn read(data: Data<'_>) -> Result<Bytes, BodyError> {
+async fn read(request: &Request<'_>, mut data: Data<'_>) -> Result<Bytes, BodyError> {
+    let length: Option<usize> = request.headers().get_one(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+    // Rocket has looked at so many bytes of each body already, for a `_method`, and has told nobody if it could not read
+    // them. A body that it has not seen the end of has more than these.
+    const PEEKED: usize = "_method=delete".len();
+    if length.is_none() && !data.peek_complete() && data.peek(PEEKED).await.len() < PEEKED {
+        return Err(BodyError::Incomplete);
+    }
     let whole = data.open(Api::MAX_BODY_LEN.bytes()).into_bytes();
     match tokio::time::timeout(Api::BODY_TIMEOUT, whole).await {
-        Ok(Ok(body)) if body.is_complete() => Ok(body.into_inner().into()),
-        Ok(Ok(_)) => Err(BodyError::TooLarge),
+        Ok(Ok(body)) if !body.is_complete() => Err(BodyError::TooLarge),
+        Ok(Ok(body)) if length.is_some_and(|length| body.len() < length) => Err(BodyError::Incomplete),
+        Ok(Ok(body)) => Ok(body.into_inner().into()),
         Ok(Err(_)) | Err(_) => Err(BodyError::Incomplete),
     }
 }

@@ -13,6 +13,7 @@ use super::counters;
 use crate::{Api, postback_status};
 
 /// A call of the postback route.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Call {
     Whole(Request<String>),
     /// One that ends too early.
@@ -120,7 +121,7 @@ async fn leading_to(client: &Client, kind: OutcomeKind) -> Call {
         }
         BodyTooLarge => return Call::Whole(post_form("/postback", &"x".repeat(Api::MAX_BODY_LEN + 1))),
         BodyIncomplete => {
-            let head = "POST /postback HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 100";
+            let head = "POST /postback HTTP/1.1\r\nhost: x\r\ncontent-length: 100";
             return Call::Cut(format!("{head}\r\ncontent-type: application/json\r\n\r\n{{\"click_id\""));
         }
         InvalidBody => return Call::Whole(post_json("/postback", r#"{"click_id": {}}"#)),

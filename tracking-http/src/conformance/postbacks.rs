@@ -220,7 +220,7 @@ pub(super) async fn postback_log_is_filtered_and_paged(site: Site) {
         ("affiliate_id=2", 2),
         ("affiliate_id=2&problems=true", 1),
         ("campaign_id=10", 4),
-        ("click_id=abc123", 3),
+        ("click_id=abc123", 4),
         ("from=2023-08-23T15:30:45.123Z", 6),
         ("from=2023-08-23T15:30:45.124Z", 0),
         ("to=2023-08-23T15:30:45.123Z", 0),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracking_core::{Secret, Tracker};
 
 use super::broken::{BrokenStore, SECRET};
-use super::harness::{Site, post_json, request};
+use super::harness::{Site, post_json, request, with_header};
 use crate::Api;
 use crate::endpoint::{Endpoint, ROUTES};
 
@@ -220,8 +220,23 @@ pub(super) async fn openapi_document_is_whole(site: Site) {
 
 pub(super) async fn body_that_ends_early_is_refused(site: Site) {
     let client = site.open().await;
-    let reply = client.send_raw("POST /affiliates HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"name\": \"somebody\"").await;
-    assert!(reply.starts_with("HTTP/1.1 400"), "{reply}");
-    assert!(reply.contains("body_incomplete"), "{reply}");
+    let head = "POST /affiliates HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    for framing in [
+        "content-length: 100\r\n\r\n{\"name\": \"somebody\"",
+        "content-length: 100\r\n\r\n{\"name\"",
+        "content-length: 14\r\n\r\n{\"name\": \"x\"}",
+        "content-length: 14\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\n64\r\n{\"name\": \"somebody\"}",
+        "transfer-encoding: chunked\r\n\r\nd\r\n{\"name\": \"x\"}\r\n",
+        "transfer-encoding: chunked\r\n\r\n2\r\n{",
+    ] {
+        let reply = client.send_raw(&format!("{head}{framing}")).await;
+        assert!(reply.starts_with("HTTP/1.1 400") && reply.contains("body_incomplete"), "{framing}: {reply}");
+    }
+    // Short, and whole.
+    let chunked = with_header(post_json("/affiliates", "{}"), "transfer-encoding", "chunked");
+    for whole in [post_json("/affiliates", "{}"), chunked] {
+        assert_eq!(client.send(whole).await.error_code(), "invalid_parameter");
+    }
     assert_eq!(client.get("/affiliates").await.data().as_array().unwrap().len(), 2);
 }
