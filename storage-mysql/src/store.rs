@@ -220,7 +220,8 @@ impl MySqlStore {
     /// Records a conversion in the application's own transaction: it is there, and counted, if and when that commits.
     ///
     /// On a connection that is in no transaction it commits at once. Until the transaction ends, other calls about the
-    /// same conversion wait; so keep it short.
+    /// same conversion wait, and if it has a [daily cap](NewConversion::daily_cap), all of the campaign that have one; so
+    /// keep it short.
     ///
     /// # Errors
     /// As [`Store::insert_conversion`]. Nothing of the conversion is left in the transaction then, and the transaction can

@@ -139,7 +139,9 @@ async fn batch_that_is_too_long_goes_in_parts(kind: Kind) {
     };
     let url = create_database(server.url()).await;
     for (round, packet) in [(0, 1 << 20), (1, 64 << 10)] {
-        let store = store_on(pool_to(&url, packet).await, Options::default()).await;
+        // It is a lot of work for a machine that has other things to do.
+        let options = Options::default().timeout(Duration::from_secs(60));
+        let store = store_on(pool_to(&url, packet).await, options).await;
         let place = affiliate_and_campaign(&store).await;
         a_click(&store, place, "first").await;
         let calls = at_once((0..400_u32).map(|call| {
