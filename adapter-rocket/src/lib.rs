@@ -48,7 +48,7 @@ struct Tracking(Arc<Api>);
 impl Handler for Tracking {
     async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
         let Self(api) = self;
-        let method = request.method().as_str().parse().unwrap_or_default();
+        let method = method(request);
         let mount = request.route().map_or("", |route| route.uri.base().trim_end_matches('/'));
         let below = request.uri().path().as_str().strip_prefix(mount).unwrap_or_default();
         let response = match Resolution::of(&method, below) {
@@ -63,6 +63,17 @@ impl Handler for Tracking {
             Resolution::NotFound => return Outcome::Forward((data, Status::NotFound)),
         };
         Outcome::Success(convert(response))
+    }
+}
+
+/// The method that the client has sent: for Rocket a `POST` of a form may say another one, by a field `_method`, before anybody
+/// is asked. No other method has a form here.
+fn method(request: &Request<'_>) -> http::Method {
+    match request.method() {
+        Method::Put | Method::Patch | Method::Delete if request.content_type().is_some_and(|kind| kind.is_form()) => {
+            http::Method::POST
+        }
+        method => method.as_str().parse().unwrap_or_default(),
     }
 }
 

@@ -277,6 +277,7 @@ impl Outcome {
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
+            Self::Accepted(conversion) if !conversion.status.counts() => "Conversion tracked, as rejected".to_owned(),
             Self::Accepted(_) => "Conversion tracked successfully".to_owned(),
             Self::Duplicate(_) => "Conversion was tracked before".to_owned(),
             Self::StatusChanged { conversion, from } => {
@@ -320,7 +321,7 @@ impl Outcome {
                 format!("The time of the signature, for campaign {id}, is missing, or not within five minutes of now.")
             }
             Self::TooManyFailures { retry_after } => format!(
-                "Too many postbacks came from this address that could not prove who sent them; they are looked at again in {} seconds.",
+                "Too many postbacks from this address could not prove who sent them. One that can is taken at once; others are told again in {} seconds what is wrong.",
                 retry_after.as_secs()
             ),
             Self::AffiliatePaused { affiliate_id, paused_at } => {
@@ -340,7 +341,8 @@ impl Outcome {
             Self::OutsideWindow { campaign_id, window, elapsed } => format!(
                 "Campaign {campaign_id} takes conversions up to {} after the click, and this one came {} after it.",
                 Spoken(*window),
-                Spoken(*elapsed)
+                // Later than the window, also where it is by less than a second.
+                Spoken(*elapsed + Duration::from_millis(999))
             ),
             Self::TooFast { campaign_id, minimum, elapsed } => format!(
                 "Campaign {campaign_id} takes conversions from {} after the click on, and this one came {} after it.",
@@ -401,9 +403,10 @@ impl fmt::Display for Spoken {
         let greatest = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(units.len() - 1);
         let (unit, name) = units[greatest];
         write!(f, "{}", Counted(seconds / unit, name))?;
-        match units.get(greatest + 1) {
-            Some((next, name)) if seconds % unit >= *next => write!(f, " and {}", Counted(seconds % unit / next, name)),
-            _ => Ok(()),
+        let rest = seconds % unit;
+        match units.iter().find(|(unit, _)| rest >= *unit) {
+            Some((unit, name)) => write!(f, " and {}", Counted(rest / unit, name)),
+            None => Ok(()),
         }
     }
 }
@@ -508,7 +511,7 @@ kinds! {
         Some("Send the campaign's postback key as a bearer token, or as the parameter token, or sign the postback.");
     /// [`Outcome::WrongKey`]
     WrongKey = "wrong_postback_key", Credential, "The key is not a postback key of the campaign, or has expired.",
-        Some("Send the campaign's postback key as a bearer token, or as the parameter token; ask the operator for a new one if it was changed.");
+        Some("Send the campaign's postback key as a bearer token, or as the parameter token; one that begins with whsec_ is never sent, but signs. Ask the operator for a new one if it was changed.");
     /// [`Outcome::WrongSignature`]
     WrongSignature = "wrong_signature", Credential,
         "The signature is not that of what was sent, by a signing key of the campaign.",

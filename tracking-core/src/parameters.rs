@@ -86,27 +86,28 @@ impl<'a> Parameters<'a> {
     #[must_use]
     pub fn redacted(&self, max_len: usize) -> String {
         const CUT: &str = "&…";
-        let push = |query: &mut String, text: &str, is_secret: bool| match is_secret {
-            true => query.push('…'),
+        let push = |pair: &mut String, text: &str, is_secret: bool| match is_secret {
+            true => pair.push('…'),
             // Nobody needs more of one that is as long as all of them may be.
-            false => query.extend(utf8_percent_encode(&text[..text.floor_char_boundary(max_len)], RESERVED)),
+            false => pair.extend(utf8_percent_encode(&text[..text.floor_char_boundary(max_len)], RESERVED)),
         };
-        let mut query = String::new();
+        let (mut query, mut is_cut) = (String::new(), false);
         for (name, value) in self.iter() {
-            let start = query.len();
-            if start > 0 {
+            let mut pair = String::new();
+            push(&mut pair, name, is_key(name));
+            pair.push('=');
+            push(&mut pair, value, is_secret(name, value));
+            if query.len() + "&".len() + pair.len() + CUT.len() > max_len {
+                is_cut = true;
+                continue;
+            }
+            if !query.is_empty() {
                 query.push('&');
             }
-            push(&mut query, name, is_key(name));
-            query.push('=');
-            push(&mut query, value, is_secret(name, value));
-            if query.len() + CUT.len() > max_len {
-                query.truncate(start);
-                if start + CUT.len() <= max_len {
-                    query.push_str(CUT);
-                }
-                break;
-            }
+            query.push_str(&pair);
+        }
+        if is_cut && query.len() + CUT.len() <= max_len {
+            query.push_str(CUT);
         }
         query
     }

@@ -278,11 +278,11 @@ impl FromStr for SaleTime {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().map(Self);
-        }
         let expected = "an RFC 3339 time such as 2023-08-23T15:30:45Z, or seconds or milliseconds since 1970";
         let refused = ParseError::new("a time", Problem::Form { expected });
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().map(Self).map_err(|_| refused);
+        }
         let number: i64 = text.parse().map_err(|_| refused.clone())?;
         // Twelve digits of seconds would be beyond the year 5000, and eleven of milliseconds before the year 1974.
         let millis = if text.len() < 12 { number * 1000 } else { number };

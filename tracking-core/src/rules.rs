@@ -107,7 +107,7 @@ choice! {
     /// As many as there are transaction ids.
     #[default]
     ByTransaction = "by_transaction",
-    /// One, whatever its transaction id.
+    /// One, whatever its transaction id, and also if it was rejected.
     Once = "once",
 }
 
@@ -191,11 +191,7 @@ impl Candidate<'_> {
     }
 
     fn check_event(&self) -> Option<Outcome> {
-        let events = &self.campaign.rules.events;
-        if events.is_empty() || events.contains_key(self.event) {
-            return None;
-        }
-        Some(Outcome::EventNotAllowed { campaign_id: self.campaign.id, event: self.event.clone() })
+        refused_event(self.campaign, self.event)
     }
 
     fn check_window(&self) -> Option<Outcome> {
@@ -225,11 +221,20 @@ impl Candidate<'_> {
     fn since_click(&self) -> Result<Duration, Duration> {
         let clicked_at = self.click.created_at;
         // Of our own clocks one may be behind another.
-        let happened_at = self.occurred_at.unwrap_or(self.now.max(clicked_at));
+        let happened_at = self.occurred_at.map_or(self.now.max(clicked_at), |time| time.min(self.now));
         let millis = happened_at.as_millis() - clicked_at.as_millis();
         let duration = Duration::from_millis(millis.unsigned_abs());
         if millis < 0 { Err(duration) } else { Ok(duration) }
     }
+}
+
+/// Why a campaign does not take an event, if it does not.
+pub(crate) fn refused_event(campaign: &Campaign, event: &EventName) -> Option<Outcome> {
+    let events = &campaign.rules.events;
+    if events.is_empty() || events.contains_key(event) {
+        return None;
+    }
+    Some(Outcome::EventNotAllowed { campaign_id: campaign.id, event: event.clone() })
 }
 
 /// What is asked of a postback, in the order in which it is asked.

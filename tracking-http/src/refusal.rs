@@ -55,9 +55,11 @@ impl From<MalformedQuery> for Refusal {
 
 impl From<ParameterError> for Refusal {
     fn from(error: ParameterError) -> Self {
-        let status =
-            if error.problem.is_well_formed() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-        Self::new(status, "invalid_parameter", format!("{error}.")).parameter(error.name)
+        let kind = match error.problem.is_well_formed() {
+            true => OutcomeKind::ParameterOutOfRange,
+            false => OutcomeKind::InvalidParameter,
+        };
+        Self::new(postback_status(kind), kind.code(), format!("{error}.")).parameter(error.name)
     }
 }
 
@@ -128,7 +130,8 @@ impl Refusal {
 
     /// For a field that has the right form, and says what can't be.
     pub(crate) fn unfit(parameter: &'static str, problem: impl std::fmt::Display) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, ..Self::malformed(parameter, problem) }
+        let kind = OutcomeKind::ParameterOutOfRange;
+        Self { status: postback_status(kind), code: kind.code(), ..Self::malformed(parameter, problem) }
     }
 
     pub(crate) fn unknown_caller() -> Self {
@@ -176,11 +179,8 @@ impl Refusal {
     }
 }
 
-/// The status that a postback with this outcome is answered with.
-///
-/// Two outcomes have another one now and then: an [`InvalidParameter`](OutcomeKind::InvalidParameter) that has the right
-/// form, and is refused for what it says, such as an amount with too many digits, is answered with 422; and
-/// [`Failed`](OutcomeKind::Failed) with 500 if to try again does not help.
+/// The status that a postback with this outcome is answered with. One whose sender has [hung
+/// up](OutcomeKind::Abandoned) is answered with none, and counted with those that the store has failed.
 #[must_use]
 pub const fn postback_status(kind: OutcomeKind) -> StatusCode {
     match kind {
@@ -193,14 +193,16 @@ pub const fn postback_status(kind: OutcomeKind) -> StatusCode {
             StatusCode::UNAUTHORIZED
         }
         OutcomeKind::AddressNotAllowed => StatusCode::FORBIDDEN,
-        OutcomeKind::UnknownAffiliate | OutcomeKind::UnknownCampaign | OutcomeKind::UnknownClick => {
-            StatusCode::NOT_FOUND
-        }
+        OutcomeKind::UnknownAffiliate
+        | OutcomeKind::UnknownCampaign
+        | OutcomeKind::UnknownClick
+        | OutcomeKind::UnknownConversion => StatusCode::NOT_FOUND,
         OutcomeKind::Conflict | OutcomeKind::StatusConflict | OutcomeKind::AlreadyConverted => StatusCode::CONFLICT,
         OutcomeKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         OutcomeKind::QueryTooLong => StatusCode::URI_TOO_LONG,
         OutcomeKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        OutcomeKind::ForgedClickId
+        OutcomeKind::ParameterOutOfRange
+        | OutcomeKind::ForgedClickId
         | OutcomeKind::AffiliatePaused
         | OutcomeKind::CampaignPaused
         | OutcomeKind::WrongCurrency
@@ -210,7 +212,10 @@ pub const fn postback_status(kind: OutcomeKind) -> StatusCode {
         | OutcomeKind::BeforeClick
         | OutcomeKind::DailyCapReached => StatusCode::UNPROCESSABLE_ENTITY,
         OutcomeKind::TooManyFailures => StatusCode::TOO_MANY_REQUESTS,
-        OutcomeKind::Failed => StatusCode::SERVICE_UNAVAILABLE,
+        OutcomeKind::StoreUnavailable | OutcomeKind::StoreFull | OutcomeKind::Abandoned => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        OutcomeKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         // An outcome that is not in this table, which a test would have noticed.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -241,6 +246,7 @@ fn refuse_postback(outcome: Outcome, message: String) -> Refusal {
         Outcome::UnknownClick { .. } | Outcome::ForgedClickId(_) => Some("click_id"),
         Outcome::MissingKey(_) | Outcome::WrongKey(_) => Some("token"),
         Outcome::StatusConflict { .. } => Some("status"),
+        Outcome::UnknownConversion { .. } => Some("transaction_id"),
         Outcome::WrongCurrency { .. } => Some("currency"),
         Outcome::EventNotAllowed { .. } => Some("event"),
         Outcome::BeforeClick { .. } => Some("timestamp"),
@@ -266,9 +272,6 @@ fn refuse_postback(outcome: Outcome, message: String) -> Refusal {
         Outcome::TooManyFailures { retry_after } => {
             refusal.header = Some(Header::RetryAfterSeconds(retry_after.as_secs()));
         }
-        Outcome::InvalidParameter(error) if error.problem.is_well_formed() => {
-            refusal.status = StatusCode::UNPROCESSABLE_ENTITY;
-        }
         _ if refusal.status == StatusCode::UNAUTHORIZED => {
             refusal.header = Some(Header::Challenge(r#"Bearer realm="Postbacks""#));
         }
@@ -286,7 +289,7 @@ mod tests {
     fn each_outcome_has_a_status() {
         for kind in OutcomeKind::ALL {
             let status = postback_status(*kind);
-            assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{kind}");
+            assert_eq!(status == StatusCode::INTERNAL_SERVER_ERROR, *kind == OutcomeKind::Internal, "{kind}");
             assert_eq!(status.is_success(), kind.is_success(), "{kind}");
         }
     }

@@ -38,10 +38,9 @@ fn outcomes() -> String {
     let mut table = "| status | `error.code` | what it means | what to do |\n|---|---|---|---|\n".to_owned();
     for kind in OutcomeKind::ALL {
         let (status, code) = match kind {
-            OutcomeKind::InvalidParameter => ("400, 422".to_owned(), "`invalid_parameter`".to_owned()),
-            OutcomeKind::Failed => ("500, 503".to_owned(), "`internal`, `store_unavailable`, `store_full`".to_owned()),
-            kind if kind.is_success() => (postback_status(*kind).as_u16().to_string(), String::new()),
-            kind => (postback_status(*kind).as_u16().to_string(), format!("`{kind}`")),
+            OutcomeKind::Abandoned => continue,
+            kind if kind.is_success() => (postback_status(*kind).as_u16(), String::new()),
+            kind => (postback_status(*kind).as_u16(), format!("`{kind}`")),
         };
         let remedy = kind.remedy().unwrap_or("Nothing.");
         writeln!(table, "| {status} | {code} | {} | {remedy} |", kind.meaning()).unwrap();
@@ -49,13 +48,20 @@ fn outcomes() -> String {
     format!("\n{table}\n")
 }
 
+/// Whether it is no rule that decides.
+const fn is_of_store(kind: OutcomeKind) -> bool {
+    matches!(
+        kind,
+        OutcomeKind::StoreUnavailable | OutcomeKind::StoreFull | OutcomeKind::Internal | OutcomeKind::Abandoned
+    )
+}
+
 #[test]
 fn rules_of_postbacks() {
     let mut table = "| `rule` | what it asks | outcomes if it is broken |\n|---|---|---|\n".to_owned();
     for rule in Rule::ALL {
-        let outcomes = OutcomeKind::ALL
-            .iter()
-            .filter(|kind| kind.rule() == rule && !kind.is_success() && **kind != OutcomeKind::Failed);
+        let outcomes =
+            OutcomeKind::ALL.iter().filter(|kind| kind.rule() == rule && !kind.is_success() && !is_of_store(**kind));
         let outcomes: Vec<String> = outcomes.map(|kind| format!("`{kind}`")).collect();
         writeln!(table, "| `{}` | {} | {} |", rule.as_str(), rule.description(), outcomes.join(", ")).unwrap();
     }

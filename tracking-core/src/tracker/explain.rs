@@ -192,13 +192,13 @@ impl Said {
     }
 
     fn settle(&mut self, outcome: Outcome) -> &mut Self {
-        self.outcome.get_or_insert_with(|| (outcome.kind(), outcome.summary()));
+        self.outcome.get_or_insert_with(|| (outcome.kind(), foretold(&outcome)));
         self
     }
 
     fn finish(&mut self) -> Explanation {
         let Self { rules, outcome, click, recorded, conversion } = std::mem::take(self);
-        let accepted = || (OutcomeKind::Accepted, OutcomeKind::Accepted.meaning().to_owned());
+        let accepted = || (OutcomeKind::Accepted, "A new conversion would be recorded.".to_owned());
         let (outcome, summary) = outcome.unwrap_or_else(accepted);
         let explained = Rule::ALL.into_iter().map(|rule| match rules.get(&rule) {
             Some(Ok(())) => ExplainedRule { rule, verdict: Verdict::Passed, problem: None },
@@ -206,6 +206,19 @@ impl Said {
             None => ExplainedRule { rule, verdict: Verdict::Skipped, problem: None },
         });
         Explanation { rules: explained.collect(), outcome, summary, click, recorded, conversion }
+    }
+}
+
+/// What would happen, as a sentence: nothing has.
+fn foretold(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Duplicate(recorded) => {
+            format!("Conversion {} is recorded already, and would stay as it is.", recorded.id)
+        }
+        Outcome::StatusChanged { conversion, from } => {
+            format!("Conversion {} would become {}; it is {from}.", conversion.id, conversion.status)
+        }
+        refused => refused.summary(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::access::{Proof, Unproven};
 use crate::parameters::{TOKEN, is_secret};
-use crate::rules::Candidate;
+use crate::rules::{Candidate, refused_event};
 use crate::signature::Signed;
 use crate::{
     Affiliate, AffiliateId, Amount, Campaign, CampaignId, ChangedBy, Claims, Click, ClickId, ClickIdOrigin, Conversion,
@@ -100,7 +100,7 @@ impl Tracker {
                 result.map(|outcome| self.limit(outcome, call))
             }
             Err(error) => {
-                unanswered.about = About::of_refused(call);
+                unanswered.about = self.about_refused(call);
                 Ok(Outcome::InvalidParameter(error))
             }
         };
@@ -114,7 +114,7 @@ impl Tracker {
         self.recorder.keep_house();
         let outcome = Outcome::Unreadable(reason);
         self.announce(&outcome);
-        self.log(call, About::of_refused(call), outcome.kind(), Some(&outcome));
+        self.log(call, self.about_refused(call), outcome.kind(), Some(&outcome));
         outcome
     }
 
@@ -280,6 +280,27 @@ impl Tracker {
         Ok(Attribution::Refused(recorded.map_or(refused, |recorded| repetition(recorded, request))))
     }
 
+    /// What a call that is not valid, or not whole, is about, as far as that stands in it: by its click id it is found when that
+    /// is erased.
+    fn about_refused(&self, call: &PostbackCall<'_>) -> About {
+        let parameters = &call.parameters;
+        let mut click_ids = parameters.iter().filter(|(name, _)| *name == "click_id");
+        let click_id: Option<ClickId> = click_ids.find_map(|(_, value)| value.parse().ok());
+        let claims = click_id.as_ref().and_then(|click_id| match self.recorder.secrets.origin(click_id) {
+            ClickIdOrigin::Minted(claims) => Some(claims),
+            _ => None,
+        });
+        let (affiliate_id, campaign_id) = (
+            parameters.optional("affiliate_id").unwrap_or_default(),
+            parameters.optional("campaign_id").unwrap_or_default(),
+        );
+        About {
+            affiliate_id: affiliate_id.or(claims.map(|claims| claims.affiliate_id)),
+            campaign_id: campaign_id.or(claims.map(|claims| claims.campaign_id)),
+            click_id,
+        }
+    }
+
     /// Takes note of what a call is about whose sender is not proven: the outcome names the campaign, and a minted click id
     /// the affiliate. So whoever looks for what is wrong with a campaign finds it.
     fn note_unproven(&self, request: &ConversionRequest, outcome: &Outcome, about: &mut About) {
@@ -318,7 +339,11 @@ impl Tracker {
         let (amount, currency) = match (worth, request.currency.or(rules.currency)) {
             (Some(amount), Some(currency)) => (amount, currency),
             _ if request.amount.is_none() && request.status.is_some() => return Ok(Err(unknown_conversion(request))),
-            (None, _) => return Ok(Err(missing("amount"))),
+            // What an event is worth that is not known, or misspelled, nobody has said.
+            (None, _) => {
+                let refused = refused_event(&campaign, &request.event);
+                return Ok(Err(refused.unwrap_or_else(|| missing("amount"))));
+            }
             (_, None) => return Ok(Err(missing("currency"))),
         };
         if request.occurred_at.is_some_and(|time| time > now.plus(FUTURE)) {
@@ -520,22 +545,6 @@ struct About {
     affiliate_id: Option<AffiliateId>,
     campaign_id: Option<CampaignId>,
     click_id: Option<ClickId>,
-}
-
-impl About {
-    /// What a call that is not valid, or not whole, is about, as far as that stands in it: by its click id it is found when that
-    /// is erased.
-    fn of_refused(call: &PostbackCall<'_>) -> Self {
-        Self {
-            affiliate_id: call.parameters.optional("affiliate_id").unwrap_or_default(),
-            campaign_id: call.parameters.optional("campaign_id").unwrap_or_default(),
-            click_id: call.parameters.iter().find_map(
-                |(name, value)| {
-                    if name == "click_id" { value.parse().ok() } else { None }
-                },
-            ),
-        }
-    }
 }
 
 /// A call until its answer is known. If its sender hangs up before, it is logged, too.

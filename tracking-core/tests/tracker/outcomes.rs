@@ -72,8 +72,8 @@ async fn all() -> Vec<(Outcome, &'static str)> {
         ),
         (
             Outcome::TooManyFailures { retry_after: Duration::from_secs(42) },
-            "Too many postbacks came from this address that could not prove who sent them; they are looked at again in 42 \
-             seconds.",
+            "Too many postbacks from this address could not prove who sent them. One that can is taken at once; others \
+             are told again in 42 seconds what is wrong.",
         ),
         (
             Outcome::AffiliatePaused { affiliate_id, paused_at },

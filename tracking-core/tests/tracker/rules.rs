@@ -59,6 +59,7 @@ async fn events_that_are_not_listed_are_refused() {
     .await;
     assert_eq!(outcome(&world, &[]).await, OutcomeKind::EventNotAllowed);
     assert_eq!(outcome(&world, &[("event", "Sale")]).await, OutcomeKind::EventNotAllowed);
+    assert_eq!(outcome(&world, &[("event", "Sale"), ("amount", "")]).await, OutcomeKind::EventNotAllowed);
     assert_eq!(accepted(world.postback(&[("event", "sale")]).await).payout, None);
 }
 

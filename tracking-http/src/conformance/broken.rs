@@ -8,8 +8,7 @@ use tracking_core::{
 /// A store that does nothing but fail.
 #[derive(Debug)]
 pub(super) struct BrokenStore {
-    /// Whether it says that trying again may help.
-    for_now: bool,
+    error: fn() -> StoreError,
     /// What keeps the postback log, if that is not broken.
     log: Option<Box<dyn Store>>,
 }
@@ -18,8 +17,18 @@ pub(super) struct BrokenStore {
 pub(super) const SECRET: &str = "password=hunter2 at db.internal:3306";
 
 impl BrokenStore {
+    /// One that says that trying again may help, or that it does not.
     pub(super) fn new(for_now: bool) -> Self {
-        Self { for_now, log: None }
+        Self::failing(if for_now {
+            || StoreError::unavailable("test", SECRET)
+        } else {
+            || StoreError::backend("test", SECRET)
+        })
+    }
+
+    /// One that fails with this error.
+    pub(super) fn failing(error: fn() -> StoreError) -> Self {
+        Self { error, log: None }
     }
 
     /// The same whose postback log works.
@@ -28,7 +37,7 @@ impl BrokenStore {
     }
 
     fn fail<T>(&self) -> Result<T, StoreError> {
-        Err(if self.for_now { StoreError::unavailable("test", SECRET) } else { StoreError::backend("test", SECRET) })
+        Err((self.error)())
     }
 }
 

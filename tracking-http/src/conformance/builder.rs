@@ -50,7 +50,7 @@ pub(super) async fn link_that_would_not_work_is_refused(site: Site) {
             ("affiliate_id=1&", "affiliate_id=99&", 404, "unknown_affiliate", "affiliate_id"),
             ("campaign_id=10", "campaign_id=99", 404, "unknown_campaign", "campaign_id"),
             ("affiliate_id=1&", "", 400, "invalid_parameter", "affiliate_id"),
-            ("campaign_id=10", "campaign_id=0", 422, "invalid_parameter", "campaign_id"),
+            ("campaign_id=10", "campaign_id=0", 422, "parameter_out_of_range", "campaign_id"),
             ("campaign_id=10", "campaign_id=10&sub2=%01", 400, "invalid_parameter", "sub2"),
             ("campaign_id=10", "campaign_id=10&source=a&source=b", 400, "invalid_parameter", "source"),
         ] {

@@ -1,12 +1,13 @@
 //! What becomes of postbacks: answer, log, metrics and explanation are of one mind.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{Method, Request};
 use serde_json::{Value, json};
-use tracking_core::{OutcomeKind, Rule, Secret, Tracker};
+use tracking_core::{OutcomeKind, Rule, Secret, StoreError, Tracker};
 
-use super::broken::BrokenStore;
+use super::broken::{BrokenStore, SECRET};
 use super::client::Client;
 use super::harness::{Site, post_form, post_json, request, send_json, with_header};
 use super::counters;
@@ -101,6 +102,7 @@ async fn leading_to(client: &Client, kind: OutcomeKind) -> Call {
         Accepted | Duplicate | AddressNotAllowed | MissingKey | AffiliatePaused | CampaignPaused | WrongCurrency
         | EventNotAllowed | TooFast => sale,
         StatusChanged | StatusConflict => format!("{sale}&status=approved"),
+        UnknownConversion => sale.replace("&amount=10", "&status=rejected"),
         AlreadyConverted | DailyCapReached => format!("{sale}&transaction_id=second"),
         Conflict => sale.replace("amount=10", "amount=11"),
         UnknownAffiliate => sale.replace("affiliate_id=1", "affiliate_id=99"),
@@ -113,6 +115,7 @@ async fn leading_to(client: &Client, kind: OutcomeKind) -> Call {
         OutsideWindow => format!("{sale}&timestamp=2023-08-23T15:31:45Z"),
         BeforeClick => format!("{sale}&timestamp=2023-08-23T14:30:45Z"),
         InvalidParameter => sale.replace("amount=10", "amount=ten"),
+        ParameterOutOfRange => sale.replace("amount=10", "amount=0.0000001"),
         MalformedQuery => format!("{sale}&sub1=%zz"),
         QueryTooLong => format!("{sale}&x={}", "y".repeat(Api::MAX_QUERY_LEN)),
         UnsupportedMediaType => {
@@ -142,15 +145,24 @@ async fn logged(client: &Client, kind: OutcomeKind) -> (Vec<Value>, u64) {
 pub(super) async fn every_outcome_is_answered_logged_and_counted(site: Site) {
     counters::install();
     let client = site.open_behind_proxy().await;
-    let broken = BrokenStore::new(true).with_log(site.store());
-    let broken = site.open_tracker(Arc::new(Tracker::new(broken, Secret::random()))).await;
-    for kind in OutcomeKind::ALL.iter().copied() {
-        let (client, call, code) = match kind {
-            OutcomeKind::Failed => {
+    let errors: [(OutcomeKind, fn() -> StoreError); 3] = [
+        (OutcomeKind::StoreUnavailable, || StoreError::unavailable("test", SECRET)),
+        (OutcomeKind::StoreFull, || StoreError::Full { capacity: 1 }),
+        (OutcomeKind::Internal, || StoreError::backend("test", SECRET)),
+    ];
+    let mut broken = HashMap::new();
+    for (kind, error) in errors {
+        let store = BrokenStore::failing(error).with_log(site.store());
+        broken.insert(kind, site.open_tracker(Arc::new(Tracker::new(store, Secret::random()))).await);
+    }
+    // One whose sender has hung up is answered by nobody.
+    for kind in OutcomeKind::ALL.iter().copied().filter(|kind| *kind != OutcomeKind::Abandoned) {
+        let (client, call) = match broken.get(&kind) {
+            Some(broken) => {
                 let sale = "/postback?affiliate_id=1&click_id=c&amount=1&currency=USD";
-                (&broken, Call::Whole(request(Method::GET, sale)), "store_unavailable")
+                (broken, Call::Whole(request(Method::GET, sale)))
             }
-            kind => (&client, leading_to(&client, kind).await, kind.code()),
+            None => (&client, leading_to(&client, kind).await),
         };
         let is_post = !matches!(&call, Call::Whole(call) if call.method() == Method::GET);
         let (_, calls) = logged(client, kind).await;
@@ -166,10 +178,10 @@ pub(super) async fn every_outcome_is_answered_logged_and_counted(site: Site) {
             assert_eq!(answer.get("duplicate").is_some(), kind == OutcomeKind::Duplicate, "{kind}: {answer}");
             assert_eq!(answer.get("previous_status").is_some(), kind == OutcomeKind::StatusChanged, "{kind}: {answer}");
         } else {
-            assert_eq!(answer["error"]["code"], code, "{kind}: {answer}");
-            let rule = if kind == OutcomeKind::Failed { None } else { Some(kind.rule().as_str()) };
+            assert_eq!(answer["error"]["code"], kind.code(), "{kind}: {answer}");
+            let rule = if broken.contains_key(&kind) { None } else { Some(kind.rule().as_str()) };
             assert_eq!(answer["error"]["rule"].as_str(), rule, "{kind}: {answer}");
-            if kind != OutcomeKind::Failed {
+            if !broken.contains_key(&kind) {
                 assert!(message.ends_with(kind.remedy().unwrap()), "{kind}: {answer}");
             }
         }
@@ -195,7 +207,10 @@ pub(super) async fn explanations_foretell_and_write_nothing(site: Site) {
                 | OutcomeKind::QueryTooLong
                 | OutcomeKind::BodyIncomplete
                 | OutcomeKind::TooManyFailures
-                | OutcomeKind::Failed
+                | OutcomeKind::StoreUnavailable
+                | OutcomeKind::StoreFull
+                | OutcomeKind::Internal
+                | OutcomeKind::Abandoned
         ) {
             continue;
         }

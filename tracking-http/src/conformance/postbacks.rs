@@ -304,7 +304,7 @@ pub(super) async fn status_changes_and_figures_follow(site: Site) {
 
     for (id, body, status, code) in [
         ("99", r#"{"status": "approved"}"#, 404, "unknown_conversion"),
-        ("0", r#"{"status": "approved"}"#, 422, "invalid_parameter"),
+        ("0", r#"{"status": "approved"}"#, 422, "parameter_out_of_range"),
         ("x", r#"{"status": "approved"}"#, 400, "invalid_parameter"),
         ("3", "{}", 400, "invalid_parameter"),
         ("3", r#"{"status": "paid"}"#, 400, "invalid_parameter"),

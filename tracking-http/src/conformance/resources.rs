@@ -185,7 +185,7 @@ pub(super) async fn every_affiliate_report_answers_for_unknown_ones(site: Site) 
     for report in ["", "/summary", "/clicks", "/conversions"] {
         for (id, status, code) in [
             ("99", 404, "unknown_affiliate"),
-            ("0", 422, "invalid_parameter"),
+            ("0", 422, "parameter_out_of_range"),
             ("one", 400, "invalid_parameter"),
             ("%31", 400, "invalid_parameter"),
         ] {

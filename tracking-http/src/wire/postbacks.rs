@@ -42,8 +42,7 @@ pub(crate) struct PostbackListed {
     /// What became of it.
     #[schema(example = "wrong_postback_key")]
     pub(crate) outcome: &'static str,
-    /// The status that goes with this outcome. An `invalid_parameter` of the right form was answered with 422, and one
-    /// that `failed` perhaps with 500.
+    /// The status that it was answered with; of an `abandoned` one, the status that it would have been answered with.
     #[schema(example = 401)]
     pub(crate) status: u16,
     /// What was wrong; null if it was taken.
