@@ -224,7 +224,7 @@ impl<K: Kind> Inserts<K> {
             let place = row.place;
             let verdict = match &in_the_way {
                 Some(error) => Verdict::Failed(error.clone()),
-                None if K::goes_alone(&row.new) => self.insert_alone(row, writer.slot, patience).await,
+                None if K::goes_alone(&row.new) => self.insert_alone(row, patience).await,
                 None => self.insert_single(row, writer, patience).await,
             };
             if let Verdict::Failed(error) = &verdict

@@ -99,6 +99,7 @@ struct NoSequence(&'static str);
 pub(crate) mod slots {
     const PROCESSES: u64 = 16;
     const APPLICATION: u64 = 16;
+    const SINGLES: u64 = 4;
 
     /// The slot of the process that is the `writer`th.
     pub(crate) fn of_process(writer: u64) -> u8 {
@@ -108,5 +109,10 @@ pub(crate) mod slots {
     /// The slot of an application's transaction about this number.
     pub(crate) fn of_application(number: u64) -> u8 {
         (PROCESSES + number % APPLICATION) as u8
+    }
+
+    /// The slot of a short transaction about this number alone, of which a few are under way at once.
+    pub(crate) fn of_single(number: u64) -> u8 {
+        (PROCESSES + APPLICATION + number % SINGLES) as u8
     }
 }

@@ -16,7 +16,7 @@ use crate::attempt::{Failure, Lease, Reader, Sending, store_error, within};
 use crate::clicks::Clicks;
 use crate::conversions::Conversions;
 use crate::directory::KnownIds;
-use crate::inserts::Inserts;
+use crate::inserts::{Inserts, Kind};
 use crate::lookups::{FindCampaigns, FindClicks, SeenClicks, Sought};
 use crate::migrate::{self, MigrateError, Migrated};
 use crate::numbers::{Sequence, slots};
@@ -32,6 +32,8 @@ pub struct MySqlStore {
     database: Arc<Database>,
     clicks: Batcher<Inserts<Clicks>>,
     conversions: Batcher<Inserts<Conversions>>,
+    /// Those that go alone, so that nobody else waits for them.
+    single_conversions: Batcher<Inserts<Conversions>>,
     find_clicks: Batcher<FindClicks>,
     find_campaigns: Batcher<FindCampaigns>,
 }
@@ -42,8 +44,8 @@ pub struct MySqlStore {
 pub struct Options {
     /// What the names of all tables start with; nothing if nothing else is said.
     pub table_prefix: TablePrefix,
-    /// How many clicks, and how many conversions, may wait to be recorded; 10,000 each if nothing else is said. Beyond
-    /// that a call fails at once, as unavailable.
+    /// How many clicks, how many conversions, and how many conversions with conditions, may wait to be recorded; 10,000
+    /// each if nothing else is said. Beyond that a call fails at once, as unavailable.
     pub capacity: usize,
     /// How long the database may take, and how long a call may wait before that; 5 s each if nothing else is said. Then
     /// it fails as unavailable.
@@ -123,13 +125,13 @@ impl Database {
 
 impl MySqlStore {
     /// How many connections the pool of [`connect`](Self::connect) has at the most: two for what is written, two for
-    /// what postbacks look up, and six for reports.
+    /// what postbacks look up, and six for reports and for conversions with conditions.
     pub const POOL_SIZE: u32 = 10;
 
     /// A store on the application's own pool.
     ///
-    /// It takes a connection at a time for clicks, one for conversions, one or two for what postbacks look up, and one
-    /// for each report. Its tables have to be there: see [`migrate`](Self::migrate).
+    /// It takes a connection at a time for clicks, one for conversions, up to four for those with conditions, one or two for
+    /// what postbacks look up, and one for each report. Its tables have to be there: see [`migrate`](Self::migrate).
     #[must_use]
     pub fn new(pool: MySqlPool) -> Self {
         Self::with_options(pool, Options::default())
@@ -156,10 +158,14 @@ impl MySqlStore {
         let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };
         let share = || Arc::clone(&database);
         let clicks = Clicks { database: share(), numbers: Sequence::new("clicks", 10_000) };
-        let conversions = Conversions { database: share(), numbers: Sequence::new("conversions", 1_000) };
+        let conversions = || {
+            let kind = Conversions { database: share(), numbers: Sequence::new("conversions", 1_000) };
+            Batcher::new("insert conversion", Inserts { kind, database: share() }, limits)
+        };
         Self {
             clicks: Batcher::new("insert click", Inserts { kind: clicks, database: share() }, limits),
-            conversions: Batcher::new("insert conversion", Inserts { kind: conversions, database: share() }, limits),
+            conversions: conversions(),
+            single_conversions: conversions(),
             find_clicks: Batcher::new("find clicks", FindClicks(share()), limits),
             find_campaigns: Batcher::new("find campaign", FindCampaigns(share()), limits),
             database,
@@ -240,6 +246,7 @@ impl MySqlStore {
     pub async fn close(&self) {
         self.clicks.close().await;
         self.conversions.close().await;
+        self.single_conversions.close().await;
     }
 
     /// Inserts a record with an id of the caller's or of the database's, and tells which, unless the id is taken.
@@ -361,7 +368,11 @@ impl Store for MySqlStore {
     }
 
     async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
-        self.conversions.call(conversion).await
+        let conversions = match Conversions::goes_alone(&conversion) {
+            true => &self.single_conversions,
+            false => &self.conversions,
+        };
+        conversions.call(conversion).await
     }
 
     async fn find_conversion(

@@ -66,14 +66,9 @@ impl<K: Kind> Inserts<K> {
     }
 
     /// Inserts a record that goes alone.
-    pub(crate) async fn insert_alone(
-        &self,
-        mut row: Row<K::New>,
-        slot: u8,
-        mut patience: Patience,
-    ) -> Verdict<K::Record> {
+    pub(crate) async fn insert_alone(&self, mut row: Row<K::New>, mut patience: Patience) -> Verdict<K::Record> {
         loop {
-            let error = match self.try_alone(&mut row, slot, &patience).await {
+            let error = match self.try_alone(&mut row, &patience).await {
                 Ok(verdict) => return verdict,
                 Err(error) => error,
             };
@@ -83,13 +78,10 @@ impl<K: Kind> Inserts<K> {
         }
     }
 
-    async fn try_alone(
-        &self,
-        row: &mut Row<K::New>,
-        slot: u8,
-        patience: &Patience,
-    ) -> Result<Verdict<K::Record>, Error> {
+    async fn try_alone(&self, row: &mut Row<K::New>, patience: &Patience) -> Result<Verdict<K::Record>, Error> {
         let (database, deadline) = (&self.database, patience.deadline());
+        // Neither the batches nor those beside it wait for the counters that it changes.
+        let slot = slots::of_single(row.number);
         let mut lease = Lease::take(&database.pool, deadline).await?;
         let transaction = async {
             let to_lock = self.kind.to_lock(&mut Reader::Transaction(lease.connection()), &row.new).await?;
