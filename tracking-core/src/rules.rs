@@ -196,7 +196,7 @@ impl Candidate<'_> {
 
     fn check_window(&self) -> Option<Outcome> {
         let window = self.campaign.rules.attribution_window?;
-        let elapsed = self.since_click().unwrap_or_default();
+        let elapsed = self.since_click(self.happened_at()).unwrap_or_default();
         if elapsed <= window {
             return None;
         }
@@ -205,7 +205,8 @@ impl Candidate<'_> {
 
     fn check_min_time(&self) -> Option<Outcome> {
         let minimum = self.campaign.rules.min_time_to_convert.unwrap_or_default();
-        let elapsed = match self.since_click() {
+        // A clock that is ahead makes nobody faster.
+        let elapsed = match self.since_click(self.happened_at().min(self.now.max(self.click.created_at))) {
             Ok(elapsed) => elapsed,
             // Nobody buys before he comes, but clocks differ.
             Err(before) if before <= SKEW => Duration::ZERO,
@@ -217,12 +218,14 @@ impl Candidate<'_> {
         Some(Outcome::TooFast { campaign_id: self.campaign.id, minimum, elapsed })
     }
 
-    /// The time from the click to the conversion; as an error, how long before the click it is said to have happened.
-    fn since_click(&self) -> Result<Duration, Duration> {
-        let clicked_at = self.click.created_at;
-        // Of our own clocks one may be behind another.
-        let happened_at = self.occurred_at.map_or(self.now.max(clicked_at), |time| time.min(self.now));
-        let millis = happened_at.as_millis() - clicked_at.as_millis();
+    /// When it happened: as the advertiser says, or now. Of our own clocks one may be behind another.
+    fn happened_at(&self) -> Timestamp {
+        self.occurred_at.unwrap_or(self.now.max(self.click.created_at))
+    }
+
+    /// The time from the click to this one; as an error, how long before the click it is.
+    fn since_click(&self, time: Timestamp) -> Result<Duration, Duration> {
+        let millis = time.as_millis() - self.click.created_at.as_millis();
         let duration = Duration::from_millis(millis.unsigned_abs());
         if millis < 0 { Err(duration) } else { Ok(duration) }
     }

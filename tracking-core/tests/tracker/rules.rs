@@ -92,6 +92,8 @@ async fn nobody_buys_too_soon_or_before_he_comes() {
     let world = with_rules(|campaign| campaign.rules.min_time_to_convert = Some(Duration::from_secs(10))).await;
     world.clock.set(after(9));
     assert_eq!(outcome(&world, &[]).await, OutcomeKind::TooFast);
+    let ahead = [("timestamp", "2024-05-01T12:04:00Z")];
+    assert_eq!(outcome(&world, &ahead).await, OutcomeKind::TooFast, "a clock that is ahead makes nobody faster");
     world.clock.set(after(10));
     accepted(world.postback(&[]).await);
 

@@ -142,7 +142,7 @@ pub(super) async fn bad_changes_are_refused(site: Site) {
         (
             json!({"rules": {"attribution_window_seconds": 60, "min_seconds_to_convert": 61}}),
             422,
-            "invalid_parameter",
+            "parameter_out_of_range",
             Some("min_seconds_to_convert"),
         ),
         (json!({"rules": {"currency": "ZZZ"}}), 400, "invalid_parameter", Some("currency")),

@@ -213,7 +213,7 @@ pub(super) async fn postback_log_is_filtered_and_paged(site: Site) {
         ("outcome=accepted", 2),
         ("outcome=duplicate", 1),
         ("outcome=status_changed", 1),
-        ("outcome=failed", 0),
+        ("outcome=abandoned", 0),
         ("problems=true", 2),
         ("problems=false", 6),
         ("problems=&outcome=&affiliate_id=&campaign_id=&click_id=&from=&to=", 6),
@@ -248,7 +248,7 @@ pub(super) async fn postback_log_is_filtered_and_paged(site: Site) {
         ("from=yesterday", "from"),
         ("to=1", "to"),
         ("limit=x", "limit"),
-        ("outcome=accepted&outcome=failed", "outcome"),
+        ("outcome=accepted&outcome=abandoned", "outcome"),
     ] {
         let reply = client.get(&format!("/postbacks?{query}")).await;
         assert_eq!((reply.status.as_u16(), &reply.json()["error"]["parameter"]), (400, &json!(parameter)), "{query}");
