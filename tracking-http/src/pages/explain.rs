@@ -37,6 +37,11 @@ impl ExplainPage<'_> {
         self.call.contains("=…") || self.call.contains("=%E2%80%A6")
     }
 
+    /// Whether it is the sender's proof that the call lacks.
+    fn is_unproven(&self, explanation: &Explanation) -> bool {
+        explanation.outcome.rule() == Rule::Credential
+    }
+
     /// The conversion that would be recorded, if the call came now.
     fn would_be_recorded(&self, explanation: &Explanation) -> bool {
         explanation.outcome == OutcomeKind::Accepted
