@@ -223,7 +223,7 @@ pub(super) async fn keys_are_rotated_and_revoked(site: Site) {
         ("", "invalid_body"),
         (r#"{"kind": "password"}"#, "invalid_parameter"),
         (r#"{"expire_others_after_seconds": -1}"#, "invalid_body"),
-        (r#"{"expire_others_after_seconds": 9999999999}"#, "invalid_parameter"),
+        (r#"{"expire_others_after_seconds": 9999999999}"#, "parameter_out_of_range"),
     ] {
         assert_eq!(issue(body).await.error_code(), code, "{body}");
     }
