@@ -48,6 +48,11 @@ pub struct CampaignRules {
     pub while_paused: WhilePaused,
 }
 
+impl CampaignRules {
+    /// The most events that a campaign should have. Whoever takes rules from elsewhere has to see to it.
+    pub const MAX_EVENTS: usize = 100;
+}
+
 /// What a campaign says of an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -5,6 +5,7 @@ mod explain;
 mod links;
 mod postbacks;
 mod privacy;
+mod statuses;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};

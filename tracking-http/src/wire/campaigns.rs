@@ -425,9 +425,6 @@ pub(crate) struct NewEventRule {
 /// A hundred years, beyond which nobody wants to wait.
 const MAX_SECONDS: u64 = 100 * 365 * 24 * 60 * 60;
 
-/// The most events that a campaign can name.
-const MAX_EVENTS: usize = 100;
-
 impl RulesChange {
     /// Changes the rules, or leaves them in any state.
     fn apply(&self, rules: &mut CampaignRules) -> Result<(), Refusal> {
@@ -454,8 +451,11 @@ impl RulesChange {
             for (name, Object(event)) in events.iter().flatten() {
                 rules.events.insert(parse("events", name)?, event.read()?);
             }
-            if rules.events.len() > MAX_EVENTS {
-                return Err(Refusal::unfit("events", format_args!("a campaign has at most {MAX_EVENTS} events")));
+            if rules.events.len() > CampaignRules::MAX_EVENTS {
+                return Err(Refusal::unfit(
+                    "events",
+                    format_args!("a campaign has at most {CampaignRules::MAX_EVENTS} events"),
+                ));
             }
         }
         if let Some(status) = &self.default_status {

@@ -95,9 +95,6 @@ const CHANGES: [&str; 16] = [
     "keyed",
 ];
 
-/// The most events that a campaign can name, as over HTTP.
-const MAX_EVENTS: usize = 100;
-
 /// Which conversions a campaign takes, what they pay, and who may send them.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RuleArguments {
@@ -216,8 +213,9 @@ fn check_rules(rules: &CampaignRules) -> Result<(), AdminError> {
              could be taken",
         );
     }
-    if rules.events.len() > MAX_EVENTS {
-        return Err(AdminError::Refused(format!("a campaign has at most {MAX_EVENTS} events (--event)")));
+    let max = CampaignRules::MAX_EVENTS;
+    if rules.events.len() > max {
+        return Err(AdminError::Refused(format!("a campaign has at most {max} events (--event)")));
     }
     Ok(())
 }
