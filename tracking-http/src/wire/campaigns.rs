@@ -451,11 +451,9 @@ impl RulesChange {
             for (name, Object(event)) in events.iter().flatten() {
                 rules.events.insert(parse("events", name)?, event.read()?);
             }
-            if rules.events.len() > CampaignRules::MAX_EVENTS {
-                return Err(Refusal::unfit(
-                    "events",
-                    format_args!("a campaign has at most {CampaignRules::MAX_EVENTS} events"),
-                ));
+            let most = CampaignRules::MAX_EVENTS;
+            if rules.events.len() > most {
+                return Err(Refusal::unfit("events", format_args!("a campaign has at most {most} events")));
             }
         }
         if let Some(status) = &self.default_status {
