@@ -50,7 +50,7 @@ pub use self::postbacks::Attribution;
 /// let sale = ConversionRequest::new(affiliate.id, click.click_id, "99.95".parse()?, "USD".parse()?);
 /// assert!(matches!(tracker.record_conversion(sale.clone()).await?, Outcome::Accepted(_)));
 /// assert!(matches!(tracker.record_conversion(sale).await?, Outcome::Duplicate(_)));
-/// assert_eq!(tracker.summary(affiliate.id).await?.conversions, 1);
+/// assert_eq!(tracker.summary(affiliate.id).await?.conversions(), 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -62,7 +62,7 @@ pub use self::postbacks::Attribution;
 /// - `tracking_clicks_total{result}`: `new`, `duplicate`, `failed`, or `recovered`;
 /// - `tracking_links_total{click}`: visitors who were sent on while their click was `recorded`, `queued` or `unrecorded`;
 /// - `tracking_queued_clicks`: how many clicks wait to be recorded;
-/// - `tracking_postbacks_total{outcome}`: the [code](crate::Outcome::code) of each outcome, or `failed`. Conversions that the
+/// - `tracking_postbacks_total{outcome}`: the [code](crate::OutcomeKind::code) of what became of each. Conversions that the
 ///   application records itself count too.
 #[derive(Debug)]
 pub struct Tracker {

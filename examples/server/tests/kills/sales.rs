@@ -154,7 +154,8 @@ impl Told {
                         data["status"] == *status.unwrap_or_default()
                             && self.change().is_some_and(|change| recorded.history.contains(&change))
                     }
-                    _ => status.is_none_or(had),
+                    // Who says that it is pending says no more than that there is one.
+                    _ => status.is_none_or(|status| status == "pending" || had(status)),
                 };
         }
         let is_same = self.answer["error"]["recorded"]["conversion_id"].as_i64() == Some(recorded.id);
@@ -162,7 +163,8 @@ impl Told {
             && match kind {
                 "conflict" => !is_amount_right,
                 "status_conflict" => {
-                    let is_behind = |status: &str| !had(status) && rank(status) < rank(&recorded.status);
+                    let is_behind =
+                        |status: &str| status != "pending" && !had(status) && rank(status) < rank(&recorded.status);
                     is_amount_right && status.is_some_and(is_behind)
                 }
                 _ => false,
