@@ -82,6 +82,8 @@ CREATE TABLE {prefix}capped_campaigns (
 ) ENGINE = InnoDB;
 
 -- The postback log. Without foreign keys, because it is of what was sent, whether or not there is anything of that name.
+-- The outcome stands before the time in each key, because what is looked for is mostly rare: it is read outcome by outcome.
+-- A click may be named by many, if somebody sends a macro that nothing was put in place of: so its key has what else is asked.
 CREATE TABLE {prefix}postbacks (
     received_at DATETIME(3) NOT NULL,
     id BIGINT NOT NULL,
@@ -97,7 +99,8 @@ CREATE TABLE {prefix}postbacks (
     calls BIGINT NOT NULL,
     PRIMARY KEY (received_at, id),
     KEY outcome (outcome, received_at, id),
-    KEY affiliate (affiliate_id, received_at, id),
-    KEY campaign (campaign_id, received_at, id),
-    KEY click (click_id, received_at, id)
+    KEY affiliate (affiliate_id, outcome, received_at, id),
+    KEY campaign (campaign_id, outcome, received_at, id),
+    KEY pair (campaign_id, affiliate_id, outcome, received_at, id),
+    KEY click (click_id, outcome, received_at, id, campaign_id, affiliate_id)
 ) ENGINE = InnoDB;

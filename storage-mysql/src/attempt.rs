@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlDatabaseError, MySqlRow};
 use sqlx::pool::PoolConnection;
-use sqlx::{Error, MySql, MySqlConnection, MySqlPool, Row, raw_sql};
+use sqlx::{ConnectOptions, Connection, Error, MySql, MySqlConnection, MySqlPool, Row, raw_sql};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tracking_core::StoreError;
 
 use crate::rows;
-use crate::sql::{LockWait, Sql};
+use crate::sql::{CAUSAL_READS, LockWait, Sql};
 use crate::store::Database;
 
 /// Why an attempt failed.
@@ -147,6 +147,16 @@ struct Late;
 #[derive(Debug, Error)]
 #[error("the connections of the pool have autocommit off, which the store needs to be on")]
 struct NoAutocommit;
+
+/// What was there a moment ago is not, or the other way round: it is to be looked at again.
+#[derive(Debug, Error)]
+#[error("what is referred to has changed meanwhile")]
+struct Moved;
+
+/// The error of an attempt that has met something which was about to change.
+pub(crate) fn moved() -> Error {
+    Error::Io(io::Error::other(Moved))
+}
 
 /// A connection of the pool that goes back there only in a known state: unless it is [given back](Self::give_back) it is
 /// closed, and with it ends whatever was under way.
@@ -317,9 +327,12 @@ pub(crate) async fn change(database: &Database, statements: Vec<Sql>, deadline: 
 pub(crate) enum Reader<'a> {
     /// From what has been committed.
     Pool(&'a MySqlPool, Instant),
+    /// From what has been committed, without waiting for a connection: where all of the pool's are taken, on one beyond it.
+    /// They may all be held by transactions of the application, each of which waits for this.
+    Beside(&'a MySqlPool, Instant),
     /// From what this connection sees, in its transaction if it is in one.
     Transaction(&'a mut MySqlConnection),
-    /// From both: rows that are in both come twice, what has been committed last.
+    /// From both, as from `Beside`: rows that are in both come twice, what has been committed last.
     Both(&'a mut MySqlConnection, &'a MySqlPool, Instant),
 }
 
@@ -327,25 +340,23 @@ impl Reader<'_> {
     /// Reads these rows. From the pool on another connection if one turns out to be broken: after the server was
     /// restarted, all that were idle are.
     pub(crate) async fn rows(&mut self, query: impl Fn(&mut Sql)) -> Result<Vec<MySqlRow>, Error> {
-        let mut found = Vec::new();
         let (pool, deadline) = match self {
             Self::Pool(pool, deadline) => (*pool, *deadline),
+            Self::Beside(pool, deadline) => return rows_beside(pool, *deadline, &query).await,
             Self::Transaction(connection) => return rows_of(connection, &query).await,
             Self::Both(connection, pool, deadline) => {
-                found = rows_of(connection, &query).await?;
-                (*pool, *deadline)
+                let mut found = rows_of(connection, &query).await?;
+                found.extend(rows_beside(pool, *deadline, &query).await?);
+                return Ok(found);
             }
         };
         let mut broken = 0;
         loop {
-            let mut sql = Sql::default();
-            query(&mut sql);
             let mut lease = Lease::take(pool, deadline).await?;
-            match within(deadline, raw_sql(sql).fetch_all(lease.connection())).await {
+            match within(deadline, rows_of(lease.connection(), &query)).await {
                 Ok(rows) => {
                     lease.give_back();
-                    found.extend(rows);
-                    return Ok(found);
+                    return Ok(rows);
                 }
                 Err(error) => {
                     lease.give_back_after(&error);
@@ -357,6 +368,44 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+}
+
+/// Reads these rows without waiting for a connection of the pool.
+async fn rows_beside(pool: &MySqlPool, deadline: Instant, query: &impl Fn(&mut Sql)) -> Result<Vec<MySqlRow>, Error> {
+    if let Some(connection) = pool.try_acquire() {
+        let mut lease = Lease::of(connection);
+        match within(deadline, rows_of(lease.connection(), query)).await {
+            // It may have been idle for too long.
+            Err(error) if Failure::of(&error) == Failure::Unavailable => {}
+            done => {
+                lease.give_back();
+                return done;
+            }
+        }
+    }
+    within(deadline, async {
+        let mut connection = connect_beside(pool).await?;
+        let found = rows_of(&mut connection, query).await?;
+        _ = connection.close().await;
+        Ok(found)
+    })
+    .await
+}
+
+/// A connection beyond those of the pool.
+pub(crate) async fn connect_beside(pool: &MySqlPool) -> Result<MySqlConnection, Error> {
+    let mut connection = pool.connect_options().connect().await?;
+    causal_reads(&mut connection).await?;
+    Ok(connection)
+}
+
+/// Sees to it that what is read here was committed on any node of a cluster before.
+pub(crate) async fn causal_reads(connection: &mut MySqlConnection) -> Result<(), Error> {
+    match raw_sql(CAUSAL_READS).execute(connection).await {
+        // A server that can't be a node of such a cluster does not know the setting.
+        Ok(_) | Err(Error::Database(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

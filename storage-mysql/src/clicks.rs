@@ -125,6 +125,10 @@ impl Kind for Clicks {
         false
     }
 
+    async fn foresee(&self, _: &mut Reader<'_>, _: &[Row<Visit>]) -> Result<Vec<Option<Verdict<Click>>>, Error> {
+        Ok(Vec::new())
+    }
+
     async fn to_lock(&self, _: &mut Reader<'_>, _: &Visit) -> Result<Vec<u64>, Error> {
         Ok(Vec::new())
     }

@@ -1,5 +1,6 @@
 //! New conversions.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tracking_core::{
     NewConversion, ParseError, Payout, Timestamp, TransactionId, async_trait,
 };
 
-use crate::attempt::{Failure, Reader};
+use crate::attempt::{Failure, Reader, moved};
 use crate::clicks;
 use crate::columns::{Column, Columns, Value};
 use crate::counters::Changes;
@@ -179,19 +180,57 @@ impl Kind for Conversions {
         !new.alternatives.is_empty() || Demands::of(new) != Demands::NONE
     }
 
-    async fn to_lock(&self, reader: &mut Reader<'_>, new: &NewConversion) -> Result<Vec<u64>, Error> {
-        let click = [(new.click.affiliate_id, &new.click.click_id)];
-        let query = |sql: &mut Sql| {
-            if !new.alternatives.is_empty() {
-                clicks::select(sql, &self.database.prefix, click.into_iter());
-                sql.push(" UNION ");
+    /// A cap that is reached: that stays so for the day, for conversions are never deleted. What is a duplicate is one all
+    /// the same, and what has other reasons to be refused has them first.
+    async fn foresee(
+        &self,
+        reader: &mut Reader<'_>,
+        rows: &[Row<NewConversion>],
+    ) -> Result<Vec<Option<Verdict<Conversion>>>, Error> {
+        let mut verdicts: Vec<_> = rows.iter().map(|_| None).collect();
+        let mut asked = HashMap::new();
+        let mut refused = Vec::new();
+        for (place, Row { number, new, .. }) in rows.iter().enumerate() {
+            let Some(cap) = new.daily_cap else { continue };
+            let is_reached = match asked.entry((new.click.campaign_id, start_of_day(new.created_at), cap)) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(self.is_seen_reached(reader, new, cap).await?),
+            };
+            if is_reached {
+                refused.push((cap, Row { place, number: *number, new: new.clone() }));
             }
-            // It may have another id by now. Then that is for whoever has locked it to see.
-            clicks::select_numbers(sql, &self.database.prefix, [new.click.id.as_u64()].into_iter());
-        };
-        let found: Vec<Click> = reader.rows(query).await?.iter().map(rows::click).collect::<Result<_, _>>()?;
-        let is_meant = |click: &&Click| click.id == new.click.id || new.alternatives.contains(&click.campaign_id);
-        Ok(found.iter().filter(is_meant).map(|click| click.id.as_u64()).collect())
+        }
+        if refused.is_empty() {
+            return Ok(verdicts);
+        }
+        let (caps, mut refused): (Vec<u32>, Vec<_>) = refused.into_iter().unzip();
+        // With a look at conversions, too, as after an attempt that has failed.
+        let findings = self.look(reader, &mut refused, Some(Failure::Duplicate)).await?;
+        for ((cap, row), found) in caps.into_iter().zip(refused).zip(findings.verdicts) {
+            let verdict = match found {
+                None | Some(Verdict::Duplicate(_)) if !row.new.alternatives.is_empty() => {
+                    let clicks = self.clicks_meant(reader, &row.new).await?;
+                    let meant = meant(clicks, &row.new);
+                    let found = reader.rows(|sql| same(sql, &self.database.prefix, &meant)).await?;
+                    earliest(&found, &row.new)?.map(Verdict::Duplicate)
+                }
+                found => found,
+            };
+            let verdict = match verdict {
+                None if row.new.is_only_one => {
+                    let found = reader.rows(|sql| of_event(sql, &self.database.prefix, &row.new)).await?;
+                    earliest(&found, &row.new)?.map(|found| already_converted(found))
+                }
+                verdict => verdict,
+            };
+            let cap_is_reached = || Verdict::Refused(Refusal::DailyCapReached { cap });
+            verdicts[row.place] = Some(verdict.unwrap_or_else(cap_is_reached));
+        }
+        Ok(verdicts)
+    }
+
+    async fn to_lock(&self, reader: &mut Reader<'_>, new: &NewConversion) -> Result<Vec<u64>, Error> {
+        Ok(self.clicks_meant(reader, new).await?.iter().map(|click| click.id.as_u64()).collect())
     }
 
     /// Two calls that name each other's campaigns, or that demand the same, lock the same rows in the same order: first
@@ -204,35 +243,32 @@ impl Kind for Conversions {
         row: &Row<NewConversion>,
     ) -> Result<Option<Verdict<Conversion>>, Error> {
         let (prefix, new) = (&self.database.prefix, &row.new);
-        let mut sql = Sql::default();
-        clicks::select_numbers(&mut sql, prefix, numbers.iter().copied());
-        sql.push(" ORDER BY id FOR UPDATE");
-        let clicks = raw_sql(sql).fetch_all(&mut *connection).await?;
-        let clicks: Vec<Click> = clicks.iter().map(rows::click).collect::<Result<_, _>>()?;
+        let mut clicks = Vec::new();
+        if !numbers.is_empty() {
+            let mut sql = Sql::default();
+            clicks::select_numbers(&mut sql, prefix, numbers.iter().copied());
+            sql.push(" ORDER BY id FOR UPDATE");
+            let found = raw_sql(sql).fetch_all(&mut *connection).await?;
+            clicks = found.iter().map(rows::click).collect::<Result<Vec<Click>, _>>()?;
+        }
         if !clicks.iter().any(|found| is_same(found, &new.click)) {
-            return self.what_is_missing(connection, committed, row).await;
+            let verdict = self.what_is_missing(connection, committed, row).await?;
+            // If it is there by now, then it is not locked.
+            return verdict.map(Some).ok_or_else(moved);
         }
         for turn in take_turns(prefix, new, &clicks) {
             raw_sql(turn).execute(&mut *connection).await?;
         }
         // In a transaction that has just begun these are its first looks, so they see all that was there before the locks.
-        let meant: Vec<NewConversion> =
-            clicks.into_iter().map(|click| NewConversion { click, ..new.clone() }).collect();
-        let of_identity = |sql: &mut Sql| {
-            select(sql, prefix, meant.iter());
-            sql.push(" ORDER BY v.timestamp, v.id LIMIT 1");
-        };
-        if let Some(found) = self.earliest(connection, committed.as_deref_mut(), new, of_identity).await? {
+        let meant = meant(clicks, new);
+        let query = |sql: &mut Sql| same(sql, prefix, &meant);
+        if let Some(found) = earliest(&seen(connection, committed.as_deref_mut(), query).await?, new)? {
             return Ok(Some(row.meets(found.id.as_u64(), found)));
         }
         if new.is_only_one {
-            let of_event = |sql: &mut Sql| {
-                sql.push("SELECT ").push(rows::CONVERSION).push(" FROM ").table(prefix, "conversions");
-                sql.push(" v WHERE v.click_id = ").number(new.click.id.as_u64());
-                sql.push(" AND v.event = ").ascii(new.event.as_str()).push(" ORDER BY v.timestamp, v.id LIMIT 1");
-            };
-            if let Some(found) = self.earliest(connection, committed.as_deref_mut(), new, of_event).await? {
-                return Ok(Some(Verdict::Refused(Refusal::AlreadyConverted(Box::new(found)))));
+            let query = |sql: &mut Sql| of_event(sql, prefix, new);
+            if let Some(found) = earliest(&seen(connection, committed.as_deref_mut(), query).await?, new)? {
+                return Ok(Some(already_converted(found)));
             }
         }
         if let Some(cap) = new.daily_cap
@@ -262,21 +298,20 @@ impl Conversions {
         Ok(findings.verdicts.into_iter().next().flatten())
     }
 
-    /// The earliest of the conversions that this query finds, each time one at the most.
-    async fn earliest(
-        &self,
-        connection: &mut MySqlConnection,
-        committed: Option<&mut Reader<'_>>,
-        new: &NewConversion,
-        query: impl Fn(&mut Sql),
-    ) -> Result<Option<Conversion>, Error> {
-        let mut found = Reader::Transaction(connection).rows(&query).await?;
-        if let Some(committed) = committed {
-            found.extend(committed.rows(&query).await?);
-        }
-        let found: Result<Vec<_>, _> =
-            found.iter().map(|found| rows::conversion(found, new.click.click_id.clone())).collect();
-        Ok(found?.into_iter().min_by_key(|found| (found.created_at, found.id)))
+    /// The clicks that this one may be of.
+    async fn clicks_meant(&self, reader: &mut Reader<'_>, new: &NewConversion) -> Result<Vec<Click>, Error> {
+        let click = [(new.click.affiliate_id, &new.click.click_id)];
+        let query = |sql: &mut Sql| {
+            if !new.alternatives.is_empty() {
+                clicks::select(sql, &self.database.prefix, click.into_iter());
+                sql.push(" UNION ");
+            }
+            // It may have another id by now. Then that is for whoever has locked it to see.
+            clicks::select_numbers(sql, &self.database.prefix, [new.click.id.as_u64()].into_iter());
+        };
+        let found: Vec<Click> = reader.rows(query).await?.iter().map(rows::click).collect::<Result<_, _>>()?;
+        let is_meant = |click: &Click| click.id == new.click.id || new.alternatives.contains(&click.campaign_id);
+        Ok(found.into_iter().filter(is_meant).collect())
     }
 
     /// Whether the campaign has as many conversions of the day as it may have.
@@ -290,40 +325,92 @@ impl Conversions {
         new: &NewConversion,
         cap: u32,
     ) -> Result<bool, Error> {
-        let Some(last) = cap.checked_sub(1) else { return Ok(true) };
-        let (prefix, campaign) = (&self.database.prefix, new.click.campaign_id);
-        let of_day = |sql: &mut Sql| {
-            of_day(sql.push("SELECT id FROM "), prefix, campaign, new.created_at);
-        };
-        let Some(committed) = committed else {
-            let last = |sql: &mut Sql| {
-                of_day(sql);
-                sql.push(" LIMIT 1 OFFSET ").number(last.into());
-            };
-            return Ok(!Reader::Transaction(connection).rows(last).await?.is_empty());
-        };
+        if committed.is_none() {
+            return self.is_seen_reached(&mut Reader::Transaction(connection), new, cap).await;
+        }
         // What the application's transaction has inserted nobody else sees, and what others have committed since it began
         // it may not see.
         let all = |sql: &mut Sql| {
-            of_day(sql);
+            self.of_day(sql, new);
             sql.push(" LIMIT ").number(cap.into());
         };
-        let mut found = Reader::Transaction(connection).rows(all).await?;
-        found.extend(committed.rows(all).await?);
+        let found = seen(connection, committed, all).await?;
         let found: HashSet<u64> = found.iter().map(|row| rows::number(row, "id")).collect::<Result<_, _>>()?;
-        Ok(found.len() > last as usize)
+        Ok(found.len() as u64 >= u64::from(cap))
+    }
+
+    /// The same by what is seen in one place.
+    async fn is_seen_reached(&self, reader: &mut Reader<'_>, new: &NewConversion, cap: u32) -> Result<bool, Error> {
+        let Some(last) = cap.checked_sub(1) else { return Ok(true) };
+        let last = |sql: &mut Sql| {
+            self.of_day(sql, new);
+            sql.push(" LIMIT 1 OFFSET ").number(last.into());
+        };
+        Ok(!reader.rows(last).await?.is_empty())
+    }
+
+    /// Writes the query for the conversions that are counted for this one's cap.
+    fn of_day(&self, sql: &mut Sql, new: &NewConversion) {
+        of_day(sql.push("SELECT id FROM "), &self.database.prefix, new.click.campaign_id, new.created_at);
     }
 }
 
 /// Writes the conversions of a campaign that were recorded on the same day in UTC as this, as a table with a condition.
 pub(crate) fn of_day(sql: &mut Sql, prefix: &TablePrefix, campaign: CampaignId, time: Timestamp) {
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let into_day = time.as_millis() % DAY.as_millis() as i64;
-    let start = time.minus(Duration::from_millis(into_day.unsigned_abs()));
+    let start = start_of_day(time);
     sql.table(prefix, "conversions").push(" FORCE INDEX (daily) WHERE campaign_id = ").number(campaign.as_u64());
     // The last day ends where time does.
     let last = start.plus(DAY - Duration::from_millis(1));
     sql.push(" AND timestamp >= ").time(start).push(" AND timestamp <= ").time(last);
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn start_of_day(time: Timestamp) -> Timestamp {
+    let into_day = time.as_millis() % DAY.as_millis() as i64;
+    time.minus(Duration::from_millis(into_day.unsigned_abs()))
+}
+
+/// This conversion as one of each of these clicks.
+fn meant(clicks: Vec<Click>, new: &NewConversion) -> Vec<NewConversion> {
+    clicks.into_iter().map(|click| NewConversion { click, ..new.clone() }).collect()
+}
+
+/// What a transaction sees, and what others have committed.
+async fn seen(
+    connection: &mut MySqlConnection,
+    committed: Option<&mut Reader<'_>>,
+    query: impl Fn(&mut Sql),
+) -> Result<Vec<MySqlRow>, Error> {
+    let mut found = Reader::Transaction(connection).rows(&query).await?;
+    if let Some(committed) = committed {
+        found.extend(committed.rows(&query).await?);
+    }
+    Ok(found)
+}
+
+/// The earliest of these, as a conversion of this one's click id.
+fn earliest(found: &[MySqlRow], new: &NewConversion) -> Result<Option<Conversion>, Error> {
+    let found: Result<Vec<_>, _> =
+        found.iter().map(|found| rows::conversion(found, new.click.click_id.clone())).collect();
+    Ok(found?.into_iter().min_by_key(|found| (found.created_at, found.id)))
+}
+
+fn already_converted(found: Conversion) -> Verdict<Conversion> {
+    Verdict::Refused(Refusal::AlreadyConverted(Box::new(found)))
+}
+
+/// Writes the query for the earliest conversion with one of these identities.
+fn same(sql: &mut Sql, prefix: &TablePrefix, news: &[NewConversion]) {
+    select(sql, prefix, news.iter());
+    sql.push(" ORDER BY v.timestamp, v.id LIMIT 1");
+}
+
+/// Writes the query for the earliest conversion of this one's click and event.
+fn of_event(sql: &mut Sql, prefix: &TablePrefix, new: &NewConversion) {
+    sql.push("SELECT ").push(rows::CONVERSION).push(" FROM ").table(prefix, "conversions");
+    sql.push(" v WHERE v.click_id = ").number(new.click.id.as_u64());
+    sql.push(" AND v.event = ").ascii(new.event.as_str()).push(" ORDER BY v.timestamp, v.id LIMIT 1");
 }
 
 /// The statements after which nobody else does what he would have to do them for, too, until the transaction ends: insert a

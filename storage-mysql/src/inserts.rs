@@ -49,6 +49,14 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     /// Whether this one needs a transaction of its own, in which others are kept away while it looks.
     fn goes_alone(new: &Self::New) -> bool;
 
+    /// Looks which of these rows that go alone will not be inserted, as far as that is known for good before anything is
+    /// locked.
+    async fn foresee(
+        &self,
+        reader: &mut Reader<'_>,
+        rows: &[Row<Self::New>],
+    ) -> Result<Vec<Option<Verdict<Self::Record>>>, Error>;
+
     /// The numbers of the clicks that one which goes alone has to lock.
     async fn to_lock(&self, reader: &mut Reader<'_>, new: &Self::New) -> Result<Vec<u64>, Error>;
 
@@ -211,7 +219,8 @@ impl<K: Kind> Inserts<K> {
         work.verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(forgotten)).collect()
     }
 
-    /// Inserts these one after the other. If one has waited for a lock in vain, the others don't try.
+    /// Inserts these one after the other. If one has waited for a lock in vain, or the server is not there, the others don't
+    /// try.
     async fn insert_queue(
         &self,
         rows: Vec<Row<K::New>>,
@@ -220,21 +229,62 @@ impl<K: Kind> Inserts<K> {
     ) -> Vec<(usize, Verdict<K::Record>)> {
         let mut verdicts = Vec::with_capacity(rows.len());
         let mut in_the_way: Option<SharedError> = None;
-        for row in rows {
+        let mut rows = self.foresee(rows, &mut verdicts).await.into_iter();
+        while let Some(row) = rows.next() {
             let place = row.place;
             let verdict = match &in_the_way {
                 Some(error) => Verdict::Failed(error.clone()),
-                None if K::goes_alone(&row.new) => self.insert_alone(row, patience).await,
+                // The others of its queue are no reason to give it less time.
+                None if K::goes_alone(&row.new) => self.insert_alone(row, Patience::new(self.database.timeout)).await,
                 None => self.insert_single(row, writer, patience).await,
             };
-            if let Verdict::Failed(error) = &verdict
-                && error.failure() == Failure::LockWait
-            {
-                in_the_way = Some(error.clone());
+            match &verdict {
+                Verdict::Failed(error) if matches!(error.failure(), Failure::LockWait | Failure::Unavailable) => {
+                    in_the_way = Some(error.clone());
+                }
+                // So it is for most of those behind it.
+                Verdict::Refused(Refusal::DailyCapReached { .. }) => {
+                    rows = self.foresee(rows.collect(), &mut verdicts).await.into_iter();
+                }
+                _ => {}
             }
             verdicts.push((place, verdict));
         }
         verdicts
+    }
+
+    /// Adds what is known of these before anything is locked, and returns the others.
+    async fn foresee(
+        &self,
+        mut rows: Vec<Row<K::New>>,
+        verdicts: &mut Vec<(usize, Verdict<K::Record>)>,
+    ) -> Vec<Row<K::New>> {
+        if !rows.iter().any(|row| K::goes_alone(&row.new)) {
+            return rows;
+        }
+        let mut patience = Patience::new(self.database.timeout);
+        loop {
+            let mut reader = Reader::Pool(&self.database.pool, patience.deadline());
+            match self.kind.foresee(&mut reader, &rows).await {
+                Ok(foreseen) => {
+                    let mut foreseen = foreseen.into_iter();
+                    rows.retain(|row| match foreseen.next().flatten() {
+                        Some(verdict) => {
+                            verdicts.push((row.place, verdict));
+                            false
+                        }
+                        None => true,
+                    });
+                    return rows;
+                }
+                Err(error) if is_unavailable(&error) && patience.pause().await => {}
+                Err(error) => {
+                    let error = SharedError::from(error);
+                    verdicts.extend(rows.iter().map(|row| (row.place, Verdict::Failed(error.clone()))));
+                    return Vec::new();
+                }
+            }
+        }
     }
 
     async fn insert_single(&self, row: Row<K::New>, writer: Writer, mut patience: Patience) -> Verdict<K::Record> {

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use parking_lot::Mutex;
-use sqlx::{ConnectOptions, Connection, Error, MySqlConnection, raw_sql};
+use sqlx::{Connection, Error, MySqlConnection, raw_sql};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::attempt::{Failure, Lease, within};
+use crate::attempt::{Failure, Lease, connect_beside, within};
 use crate::sql::Sql;
 use crate::store::Database;
 
@@ -60,7 +60,7 @@ impl Sequence {
             // It may have been idle for too long.
             Err(error) if Failure::of(&error) == Failure::Unavailable => {
                 within(deadline, async {
-                    let mut connection = database.pool.connect_options().connect().await?;
+                    let mut connection = connect_beside(&database.pool).await?;
                     let done = self.update(database, &mut connection, count).await?;
                     _ = connection.close().await;
                     Ok(done)

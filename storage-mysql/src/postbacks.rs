@@ -24,6 +24,21 @@ const COLUMNS: &str = "l.received_at, l.id, l.method, l.source, CAST(l.parameter
 /// How many are removed, or made anonymous, in one transaction.
 const AT_ONCE: u64 = 2_000;
 
+/// How many rows a look for the end of those that are too many goes over, and how many looks there are in a call.
+const AT_ONE_LOOK: u64 = 50_000;
+const LOOKS: u32 = 10;
+
+/// How many times as long as anything else it may take to count the log.
+const PATIENCE_TO_COUNT: u32 = 12;
+
+/// What becomes of the rows that are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Excess {
+    Removed,
+    /// Some are for the next call.
+    IsLeft,
+}
+
 /// When the log was counted last.
 #[derive(Debug, Default)]
 pub(crate) struct LogSize {
@@ -56,6 +71,10 @@ impl LogSize {
 
     fn note(&self, keep: u64) {
         *self.counted.lock() = Some(Counted { keep, at: Instant::now() });
+    }
+
+    fn forget(&self) {
+        *self.counted.lock() = None;
     }
 }
 
@@ -101,6 +120,9 @@ impl Database {
         filter: &PostbackFilter,
         request: PageRequest,
     ) -> Result<Page<Postback>, StoreError> {
+        if outcomes(filter).next().is_none() {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
         let query = |sql: &mut Sql| {
             sql.push("SELECT ").push(COLUMNS).push(" FROM (");
             self.places(sql, filter, request);
@@ -111,31 +133,36 @@ impl Database {
         Ok(Page::from_one_more(found, request.limit, Postback::cursor))
     }
 
-    /// Writes the query for the places of one page. Goes by the key that leaves the fewest; what else is asked is looked up
-    /// in the rows.
+    /// Writes the query for the places of one page. Each outcome is read by itself, the latest of each, because few postbacks
+    /// may have one that is asked for, and because that is how they stand in the keys.
     fn places(&self, sql: &mut Sql, filter: &PostbackFilter, request: PageRequest) {
-        let index = match filter {
+        let key = match filter {
             PostbackFilter { click_id: Some(_), .. } => "click",
+            PostbackFilter { campaign_id: Some(_), affiliate_id: Some(_), .. } => "pair",
             PostbackFilter { campaign_id: Some(_), .. } => "campaign",
             PostbackFilter { affiliate_id: Some(_), .. } => "affiliate",
-            PostbackFilter { outcome: Some(_), .. } => "outcome",
-            // Most postbacks are none, and those that are may lie far apart.
-            PostbackFilter { problems_only: true, .. } => {
-                let problems = OutcomeKind::ALL.iter().filter(|kind| !kind.is_success());
-                sql.separated(" UNION ALL ", problems, |sql, kind| {
-                    let mut filter = filter.clone();
-                    (filter.outcome, filter.problems_only) = (Some(*kind), false);
-                    sql.push("(");
-                    self.places(sql, &filter, request);
-                    sql.push(")");
-                });
-                sql.push(" ORDER BY received_at DESC, id DESC LIMIT ").number(request.limit.as_usize() as u64 + 1);
-                return;
-            }
-            _ => "PRIMARY",
+            PostbackFilter { outcome: Some(_), .. } | PostbackFilter { problems_only: true, .. } => "outcome",
+            _ => return self.places_by(sql, "PRIMARY", None, filter, request),
         };
+        sql.separated(" UNION ALL ", outcomes(filter), |sql, outcome| {
+            sql.push("(");
+            self.places_by(sql, key, Some(outcome), filter, request);
+            sql.push(")");
+        });
+        sql.push(" ORDER BY received_at DESC, id DESC LIMIT ").number(request.limit.as_usize() as u64 + 1);
+    }
+
+    /// Writes the query for the places of one page, all of this outcome if there is one, by this key.
+    fn places_by(
+        &self,
+        sql: &mut Sql,
+        key: &'static str,
+        outcome: Option<OutcomeKind>,
+        filter: &PostbackFilter,
+        request: PageRequest,
+    ) {
         sql.push("SELECT received_at, id FROM ").table(&self.prefix, "postbacks");
-        sql.push(" FORCE INDEX (").push(index).push(") WHERE TRUE");
+        sql.push(" FORCE INDEX (").push(key).push(") WHERE TRUE");
         if let Some(click_id) = &filter.click_id {
             sql.push(" AND click_id = ").ascii(click_id.as_str());
         }
@@ -145,13 +172,8 @@ impl Database {
         if let Some(affiliate) = filter.affiliate_id {
             sql.push(" AND affiliate_id = ").number(affiliate.as_u64());
         }
-        if let Some(outcome) = filter.outcome {
+        if let Some(outcome) = outcome {
             sql.push(" AND outcome = ").ascii(outcome.code());
-        }
-        if filter.problems_only {
-            let successes = OutcomeKind::ALL.iter().filter(|kind| kind.is_success());
-            sql.push(" AND outcome NOT IN (");
-            sql.separated(", ", successes, |sql, kind| _ = sql.ascii(kind.code())).push(")");
         }
         if let Some(from) = filter.from {
             sql.push(" AND received_at >= ").time(from);
@@ -170,26 +192,30 @@ impl Database {
         let added = self.log_size.added.swap(0, Ordering::Relaxed);
         let purged = self.remove_excess(keep).await;
         match &purged {
-            Ok(()) => self.log_size.note(keep),
+            Ok(Excess::Removed) => self.log_size.note(keep),
+            Ok(Excess::IsLeft) => self.log_size.forget(),
             Err(_) => _ = self.log_size.added.fetch_add(added, Ordering::Relaxed),
         }
-        purged
+        purged.map(drop)
     }
 
-    /// Removes the oldest until no more than `keep` are left.
-    async fn remove_excess(&self, keep: u64) -> Result<(), StoreError> {
-        let deadline = Instant::now() + self.timeout;
+    /// Removes the oldest until no more than `keep` are left, or until it has done enough for a call.
+    async fn remove_excess(&self, keep: u64) -> Result<Excess, StoreError> {
+        let deadline = Instant::now() + self.timeout * PATIENCE_TO_COUNT;
         let last = within(deadline, self.last_of_excess(keep, deadline)).await;
-        let Some((time, id)) = last.map_err(|error| store_error(PURGE, error))? else { return Ok(()) };
+        let Some(((time, id), excess)) = last.map_err(|error| store_error(PURGE, error))? else {
+            return Ok(Excess::Removed);
+        };
         let up_to_last = |sql: &mut Sql| {
             sql.push("received_at <= ").time(time);
             sql.push(" AND (received_at < ").time(time).push(" OR id <= ").number(id).push(")");
         };
-        self.remove_postbacks(up_to_last).await
+        self.remove_postbacks(up_to_last).await?;
+        Ok(excess)
     }
 
-    /// The newest of those that are too many, if there are any.
-    async fn last_of_excess(&self, keep: u64, deadline: Instant) -> Result<Option<(Timestamp, u64)>, Error> {
+    /// The newest of those that are too many, if there are any, as far as one call goes; and whether there are more.
+    async fn last_of_excess(&self, keep: u64, deadline: Instant) -> Result<Option<((Timestamp, u64), Excess)>, Error> {
         let mut lease = Lease::take(&self.pool, deadline).await?;
         // Counted and found at one moment, whatever another process is removing.
         let begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY";
@@ -197,26 +223,37 @@ impl Database {
         let count = |sql: &mut Sql| {
             // The narrowest key.
             sql.push("SELECT COUNT(*) AS number FROM ").table(&self.prefix, "postbacks");
-            sql.push(" FORCE INDEX (affiliate)");
+            sql.push(" FORCE INDEX (outcome)");
         };
         let mut reader = Reader::Transaction(lease.connection());
         let count = reader.rows(count).await?;
         let count: u64 = count.iter().map(|row| rows::number(row, "number")).sum::<Result<_, _>>()?;
-        let mut found = Vec::new();
-        if count > keep {
-            // And a few more, lest there be as much to do again in a minute.
-            let excess = count - (keep - keep / 20);
-            let last = |sql: &mut Sql| {
-                sql.push("SELECT received_at, id FROM ")
-                    .table(&self.prefix, "postbacks")
-                    .push(" FORCE INDEX (PRIMARY)");
-                sql.push(" ORDER BY received_at, id LIMIT 1 OFFSET ").number(excess - 1);
+        // And a few more, lest there be as much to do again in a minute.
+        let mut excess = if count > keep { count - (keep - keep / 20) } else { 0 };
+        let mut last: Option<(Timestamp, u64)> = None;
+        for _ in 0..LOOKS {
+            let looked_at = excess.min(AT_ONE_LOOK);
+            if looked_at == 0 {
+                break;
+            }
+            let next = |sql: &mut Sql| {
+                sql.push("SELECT received_at, id FROM ").table(&self.prefix, "postbacks");
+                sql.push(" FORCE INDEX (PRIMARY)");
+                if let Some((time, id)) = last {
+                    sql.push(" WHERE received_at >= ").time(time);
+                    sql.push(" AND (received_at > ").time(time).push(" OR id > ").number(id).push(")");
+                }
+                sql.push(" ORDER BY received_at, id LIMIT 1 OFFSET ").number(looked_at - 1);
             };
-            found = reader.rows(last).await?;
+            let found = reader.rows(next).await?;
+            let Some(row) = found.first() else { break };
+            last = Some((rows::time(row, "received_at")?, rows::number(row, "id")?));
+            excess -= looked_at;
         }
         raw_sql("COMMIT").execute(lease.connection()).await?;
         lease.give_back();
-        found.first().map(|row| Ok((rows::time(row, "received_at")?, rows::number(row, "id")?))).transpose()
+        let excess = if excess == 0 { Excess::Removed } else { Excess::IsLeft };
+        Ok(last.map(|last| (last, excess)))
     }
 
     /// Removes those to which this applies, the oldest first, a few at a time.
@@ -256,6 +293,14 @@ impl Database {
 }
 
 const PURGE: &str = "purge postbacks";
+
+/// The outcomes that this filter lets through.
+fn outcomes(filter: &PostbackFilter) -> impl Iterator<Item = OutcomeKind> {
+    let is_wanted = |kind: &OutcomeKind| {
+        filter.outcome.is_none_or(|wanted| wanted == *kind) && !(filter.problems_only && kind.is_success())
+    };
+    OutcomeKind::ALL.iter().copied().filter(is_wanted)
+}
 
 /// The statement that adds as many of the first ones as fit into so many bytes, at least one, and how many they are.
 fn insert(prefix: &TablePrefix, postbacks: &[Postback], most_bytes: usize) -> (Sql, usize) {

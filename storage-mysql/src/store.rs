@@ -12,7 +12,7 @@ use tracking_core::{
     PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp, TransactionId, async_trait,
 };
 
-use crate::attempt::{Failure, Lease, Reader, Sending, store_error, within};
+use crate::attempt::{Failure, Lease, Reader, Sending, causal_reads, store_error, within};
 use crate::clicks::Clicks;
 use crate::conversions::Conversions;
 use crate::directory::KnownIds;
@@ -21,7 +21,7 @@ use crate::lookups::{FindCampaigns, FindClicks, SeenClicks, Sought};
 use crate::migrate::{self, MigrateError, Migrated};
 use crate::numbers::{Sequence, slots};
 use crate::postbacks::LogSize;
-use crate::sql::{CAUSAL_READS, LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
+use crate::sql::{LockWait, SHORT_LOCK_WAIT, Sql, TablePrefix};
 use crate::updates;
 
 /// A [`Store`] on MySQL or MariaDB. See [the crate's documentation](crate) for what it promises.
@@ -131,7 +131,8 @@ impl MySqlStore {
     /// A store on the application's own pool.
     ///
     /// It takes a connection at a time for clicks, one for conversions, up to four for those with conditions, one or two for
-    /// what postbacks look up, and one for each report. Its tables have to be there: see [`migrate`](Self::migrate).
+    /// what postbacks look up, and one for each report. Beyond the pool it opens one for a moment where a transaction of the
+    /// application asks for something and all are taken. Its tables have to be there: see [`migrate`](Self::migrate).
     #[must_use]
     pub fn new(pool: MySqlPool) -> Self {
         Self::with_options(pool, Options::default())
@@ -272,11 +273,7 @@ impl MySqlStore {
 /// Sets up a connection of the store's own pool.
 async fn prepare(connection: &mut MySqlConnection) -> Result<(), Error> {
     raw_sql(SHORT_LOCK_WAIT).execute(&mut *connection).await?;
-    match raw_sql(CAUSAL_READS).execute(connection).await {
-        // A server that can't be a node of such a cluster does not know the setting.
-        Ok(_) | Err(Error::Database(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
+    causal_reads(connection).await
 }
 
 #[async_trait]

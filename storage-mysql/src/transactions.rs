@@ -41,8 +41,13 @@ impl<K: Kind> Inserts<K> {
         let is_in_transaction = is_in_transaction(connection).await?;
         let mut to_lock = Vec::new();
         if K::goes_alone(&row.new) {
-            to_lock = self.kind.to_lock(&mut Reader::Transaction(connection), &row.new).await?;
-            to_lock.extend(self.kind.to_lock(&mut Reader::Pool(committed.0, committed.1), &row.new).await?);
+            // Locks stay until the transaction ends, also those of a record that was refused.
+            let mut reader = Reader::Both(connection, committed.0, committed.1);
+            let foreseen = self.kind.foresee(&mut reader, std::slice::from_ref(row)).await?;
+            if let Some(verdict) = foreseen.into_iter().next().flatten() {
+                return Ok(verdict);
+            }
+            to_lock = self.kind.to_lock(&mut reader, &row.new).await?;
         }
         if !is_in_transaction {
             // It is rolled back when it is dropped.
@@ -113,9 +118,9 @@ impl<K: Kind> Inserts<K> {
         slot: u8,
         committed: Option<(&MySqlPool, Instant)>,
     ) -> Result<Verdict<K::Record>, Error> {
-        if !to_lock.is_empty()
+        if K::goes_alone(&row.new)
             && let Some(verdict) = {
-                let mut reader = committed.map(|(pool, deadline)| Reader::Pool(pool, deadline));
+                let mut reader = committed.map(|(pool, deadline)| Reader::Beside(pool, deadline));
                 self.kind.lock(connection, to_lock, reader.as_mut(), row).await?
             }
         {

@@ -1,10 +1,13 @@
 //! Conversions that have to be the only ones, or within a daily cap, and statuses that change once, whoever else is at work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Executor;
+use sqlx::mysql::MySqlPoolOptions;
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::Kind;
+use tokio::sync::Barrier;
 use tokio::time::timeout;
 use tracking_core::{
     Affiliate, Campaign, ChangedBy, Click, Conversion, ConversionStatus, NewConversion, PostbackAccess, Recorded,
@@ -22,6 +25,9 @@ on_both_servers! {
     two_stores_keep_only_one
     demands_cost_neighbours_nothing
     demands_are_kept_after_another_process_has_erased_the_click
+    those_that_wait_for_a_cap_hold_up_nobody_else
+    cap_that_is_reached_waits_for_nobody
+    transactions_that_have_all_connections_get_on
     cap_counts_what_the_transaction_does_not_see
     cap_counts_what_only_the_transaction_sees
     only_one_is_kept_in_a_transaction
@@ -189,6 +195,116 @@ async fn demands_are_kept_after_another_process_has_erased_the_click(kind: Kind)
         assert!(matches!(error, StoreError::UnknownClick(_)), "got {error:?}");
     }
     assert_eq!(recount(&one, place.0).await.conversions(), 0);
+}
+
+async fn those_that_wait_for_a_cap_hold_up_nobody_else(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let (_, other) = affiliate_and_campaign(&store).await;
+    let click = a_click(&store, place, "abc123").await;
+    let elsewhere = a_click(&store, (place.0, other), "abc123").await;
+    let mut transaction = store.pool().begin().await.unwrap();
+    store.insert_conversion_on(&mut transaction, capped(order(&click, 0), 10)).await.unwrap();
+    let late = a_click(&store, place, "late").await;
+    let waiting = tokio::spawn({
+        let (store, new) = (store.clone(), capped(new_conversion(&late), 10));
+        async move { store.insert_conversion(new).await }
+    });
+    // Less than it waits.
+    let quick = Duration::from_millis(1500);
+    let mut answered = 0;
+    while !waiting.is_finished() {
+        for click in [&elsewhere, &a_click(&store, place, &format!("plain-{answered}")).await] {
+            let plain = timeout(quick, store.insert_conversion(order(click, 1000 + answered))).await;
+            plain.expect("it waited, too").unwrap();
+        }
+        answered += 1;
+    }
+    assert!(answered > 2, "{answered} were answered meanwhile");
+    let result = waiting.await.unwrap();
+    assert!(matches!(result, Err(StoreError::Unavailable { .. })), "got {result:?}");
+    transaction.commit().await.unwrap();
+    recount(&store, place.0).await;
+}
+
+async fn cap_that_is_reached_waits_for_nobody(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    let place = affiliate_and_campaign(&store).await;
+    let (_, other) = affiliate_and_campaign(&store).await;
+    let click = a_click(&store, place, "abc123").await;
+    let elsewhere = a_click(&store, (place.0, other), "abc123").await;
+    let first = store.insert_conversion(order(&click, 0)).await.unwrap().into_record();
+    // It has the turn of the campaign, and the click.
+    let mut transaction = store.pool().begin().await.unwrap();
+    store.insert_conversion_on(&mut transaction, only_one(capped(new_conversion(&elsewhere), 10))).await.unwrap();
+    let of_another_event = NewConversion { event: parse("signup"), ..new_conversion(&click) };
+    store.insert_conversion_on(&mut transaction, only_one(capped(of_another_event, 10))).await.unwrap();
+
+    let quick = Duration::from_millis(1500);
+    let again = timeout(quick, store.insert_conversion(capped(order(&click, 0), 1))).await.unwrap().unwrap();
+    assert_eq!(again, Recorded::Duplicate(first.clone()));
+    let result = timeout(quick, store.insert_conversion(capped(order(&click, 1), 1))).await.unwrap();
+    assert!(is_cap(&result), "got {result:?}");
+    let both = only_one(capped(order(&click, 1), 1));
+    let error = timeout(quick, store.insert_conversion(both)).await.unwrap().unwrap_err();
+    assert!(matches!(&error, StoreError::AlreadyConverted(found) if **found == first), "got {error:?}");
+    let mut unknown = capped(order(&click, 1), 1);
+    unknown.click.click_id = parse("another");
+    let error = timeout(quick, store.insert_conversion(unknown)).await.unwrap().unwrap_err();
+    assert!(matches!(error, StoreError::UnknownClick(_)), "got {error:?}");
+    // Where the click may be another, too.
+    let of_either = |number| NewConversion { alternatives: vec![place.1], ..capped(order(&elsewhere, number), 0) };
+    let again = timeout(quick, store.insert_conversion(of_either(0))).await.unwrap().unwrap();
+    assert_eq!(again.record().id, first.id);
+    let result = timeout(quick, store.insert_conversion(of_either(1))).await.unwrap();
+    assert!(is_cap(&result), "got {result:?}");
+
+    // From another transaction, which holds up nobody after it was refused.
+    let mut another = store.pool().begin().await.unwrap();
+    let result = timeout(quick, store.insert_conversion_on(&mut another, capped(order(&click, 1), 1))).await.unwrap();
+    assert!(is_cap(&result), "got {result:?}");
+    let again = timeout(quick, store.insert_conversion_on(&mut another, capped(order(&click, 0), 1))).await.unwrap();
+    assert_eq!(again.unwrap(), Recorded::Duplicate(first));
+    transaction.rollback().await.unwrap();
+    timeout(quick, store.insert_conversion(capped(order(&click, 1), 2))).await.unwrap().unwrap();
+    another.commit().await.unwrap();
+    assert_eq!(recount(&store, place.0).await.conversions(), 2);
+}
+
+async fn transactions_that_have_all_connections_get_on(kind: Kind) {
+    const CONNECTIONS: usize = 4;
+    let Some(url) = database(kind).await else { return };
+    let pool = MySqlPoolOptions::new().max_connections(CONNECTIONS as u32).connect(&url).await.unwrap();
+    let store = store_on(pool, Options::default()).await;
+    let place = affiliate_and_campaign(&store).await;
+    let (_, other) = affiliate_and_campaign(&store).await;
+    let barrier = Arc::new(Barrier::new(CONNECTIONS));
+    let mut calls = Vec::new();
+    for number in 0..CONNECTIONS {
+        let click = a_click(&store, place, &format!("click-{number}")).await;
+        a_click(&store, (place.0, other), &format!("click-{number}")).await;
+        let first = store.insert_conversion(order(&click, 0)).await.unwrap().into_record();
+        let (store, barrier) = (store.clone(), Arc::clone(&barrier));
+        calls.push(tokio::spawn(async move {
+            let mut transaction = store.pool().begin().await.unwrap();
+            barrier.wait().await;
+            let again = store.insert_conversion_on(&mut transaction, capped(order(&click, 0), 1)).await.unwrap();
+            assert_eq!(again, Recorded::Duplicate(first));
+            let result = store.insert_conversion_on(&mut transaction, capped(order(&click, 1), 1)).await;
+            assert!(is_cap(&result), "got {result:?}");
+            let signup = NewConversion { event: parse("signup"), ..new_conversion(&click) };
+            let of_either = NewConversion { alternatives: vec![other], ..only_one(signup) };
+            store.insert_conversion_on(&mut transaction, of_either).await.unwrap();
+            barrier.wait().await;
+            // Those of one campaign go one after the other.
+            store.insert_conversion_on(&mut transaction, capped(order(&click, 2), 100)).await.unwrap();
+            transaction.commit().await.unwrap();
+        }));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(recount(&store, place.0).await.conversions() as usize, 3 * CONNECTIONS);
 }
 
 async fn cap_counts_what_the_transaction_does_not_see(kind: Kind) {

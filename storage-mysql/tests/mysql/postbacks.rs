@@ -16,7 +16,9 @@ on_both_servers! {
     flood_goes_in_parts
     log_is_added_once_when_an_answer_is_lost
     pages_read_no_more_than_they_need
+    filters_that_contradict_each_other_find_nothing
     excess_is_removed_in_steps
+    great_excess_is_found_step_by_step
     log_that_is_small_enough_is_not_read
     two_processes_purge_as_much_as_one
     everything_of_a_click_is_made_anonymous
@@ -110,13 +112,32 @@ async fn pages_read_no_more_than_they_need(kind: Kind) {
     let pool = MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
     let store = store_on(pool, Options::default()).await;
     fill(store.pool(), 20_000).await;
-    let mut filters = vec![(PostbackFilter::default(), 100, 5); 6];
-    filters[1].0.affiliate_id = Some(parse("8"));
-    filters[2].0.campaign_id = Some(parse("80"));
-    (filters[3].0.click_id, filters[3].1) = (Some(parse("click-7")), 20);
-    (filters[4].0.outcome, filters[4].1) = (Some(OutcomeKind::UnknownClick), 10);
-    // Of each kind of problem a page, and then those of all.
-    (filters[5].0.problems_only, filters[5].1, filters[5].2) = (true, 10, 20);
+    // A pair that is rare, of which each is not.
+    let rare = "UPDATE postbacks SET affiliate_id = 9 WHERE campaign_id = 80 AND id % 5000 = 8";
+    assert!(store.pool().execute(rare).await.unwrap().rows_affected() > 0);
+    let all = PostbackFilter::default;
+    let of_campaign = || all().campaign_id(parse("80"));
+    let of_both = || of_campaign().affiliate_id(parse("8"));
+    let of_click = || all().click_id(parse("click-7"));
+    // How many there are on a page, and how many are read for each of them.
+    let filters = [
+        (all(), 100, 5),
+        (all().affiliate_id(parse("8")), 100, 8),
+        (of_campaign(), 100, 8),
+        (of_both(), 100, 8),
+        (of_click(), 20, 8),
+        (all().outcome(OutcomeKind::UnknownClick), 10, 8),
+        // Of each kind of problem a page, and then those of all.
+        (all().problems_only(), 10, 20),
+        (all().affiliate_id(parse("8")).problems_only(), 10, 20),
+        (all().affiliate_id(parse("8")).outcome(OutcomeKind::UnknownClick), 10, 8),
+        (of_campaign().problems_only(), 10, 20),
+        (of_campaign().outcome(OutcomeKind::UnknownClick), 10, 8),
+        (of_both().problems_only(), 10, 20),
+        (of_campaign().affiliate_id(parse("9")), 2, 20),
+        (of_click().problems_only(), 10, 20),
+        (of_click().campaign_id(parse("80")).affiliate_id(parse("8")), 20, 8),
+    ];
     for (filter, of_page, factor) in filters {
         let mut filter = filter;
         (filter.from, filter.to) = (Some(time(1_000_000)), Some(time(19_000_000)));
@@ -132,6 +153,17 @@ async fn pages_read_no_more_than_they_need(kind: Kind) {
             let Some(next) = next else { break };
             request.after = Some(next);
         }
+    }
+}
+
+async fn filters_that_contradict_each_other_find_nothing(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    fill(store.pool(), 100).await;
+    let taken = PostbackFilter::default().outcome(OutcomeKind::Accepted);
+    assert_eq!(store.postbacks(&taken, request(10)).await.unwrap().items.len(), 10);
+    for filter in [taken.clone(), taken.campaign_id(parse("80"))] {
+        let page = store.postbacks(&filter.problems_only(), request(10)).await.unwrap();
+        assert_eq!(page, Page { items: Vec::new(), next: None });
     }
 }
 
@@ -153,6 +185,15 @@ async fn excess_is_removed_in_steps(kind: Kind) {
     assert_eq!(rows(store.pool()).await, 7);
     store.purge_postbacks(Timestamp::MIN, 0).await.unwrap();
     assert_eq!(rows(store.pool()).await, 0);
+}
+
+async fn great_excess_is_found_step_by_step(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    fill(store.pool(), 120_000).await;
+    store.purge_postbacks(Timestamp::MIN, 10_000).await.unwrap();
+    assert_eq!(rows(store.pool()).await, 9_500);
+    let oldest = "SELECT id FROM postbacks ORDER BY received_at, id LIMIT 1";
+    assert_eq!(store.pool().fetch_one(oldest).await.unwrap().get::<i64, _>("id"), 110_501, "the newest stay");
 }
 
 async fn log_that_is_small_enough_is_not_read(kind: Kind) {
