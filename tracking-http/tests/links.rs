@@ -65,7 +65,8 @@ fn links_lead_to_their_campaign_or_nowhere() {
     let Resolution::Found(matched) = Resolution::of(&Method::GET, "/go") else { panic!("no route") };
     let peer = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
-    let mut config = ProptestConfig::with_cases(20_000);
+    // More if somebody asks for them by PROPTEST_CASES.
+    let mut config = ProptestConfig::with_cases(ProptestConfig::default().cases.max(20_000));
     config.failure_persistence = None;
     let pairs = prop::collection::vec((prop::sample::select(&NAMES[..]), raw_values()), 0..10);
     let is_usual = (prop::bool::weighted(0.9), prop::bool::weighted(0.9));

@@ -215,7 +215,8 @@ fn whatever_is_sent_is_answered() {
     };
     let conversions = || runtime.block_on(tracker.summary(1.try_into().unwrap())).unwrap();
 
-    let mut config = ProptestConfig::with_cases(20_000);
+    // More if somebody asks for them by PROPTEST_CASES.
+    let mut config = ProptestConfig::with_cases(ProptestConfig::default().cases.max(20_000));
     config.failure_persistence = None;
     let (taken, unreadable) = (Cell::new(0), Cell::new(0));
     proptest!(config, |(call in call())| {
