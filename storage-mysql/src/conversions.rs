@@ -219,7 +219,7 @@ impl Kind for Conversions {
             let verdict = match verdict {
                 None if row.new.is_only_one => {
                     let found = reader.rows(|sql| of_event(sql, &self.database.prefix, &row.new)).await?;
-                    earliest(&found, &row.new)?.map(|found| already_converted(found))
+                    earliest(&found, &row.new)?.map(already_converted)
                 }
                 verdict => verdict,
             };
