@@ -24,8 +24,8 @@ def says_full(response):
 
 
 def says_failed(response):
-    """Why a link fails its test is what its test was to tell, so that it is no refusal."""
-    return field(response, "data", "passed") is False
+    """Why a link fails its test, or a postback would be refused, is what was to be told, so that it is no refusal."""
+    return field(response, "data", "passed") is False or field(response, "data", "outcome") is not None
 
 
 def field(response, outer, inner):

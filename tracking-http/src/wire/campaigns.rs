@@ -276,13 +276,13 @@ pub(crate) struct NewCampaign {
     #[schema(required = false)]
     postback_auth: PostbackAuth,
     /// What kind of key its advertiser gets: `token`, which is sent with each postback, if left out; or `signing`.
-    #[schema(nullable = false, example = "token")]
+    #[schema(example = "token")]
     key_kind: Option<String>,
     /// The networks that postbacks may come from, at most 100; any if left out.
-    #[schema(nullable = false, example = json!(["203.0.113.0/24"]), max_items = 100)]
+    #[schema(example = json!(["203.0.113.0/24"]), max_items = 100)]
     networks: Option<Vec<String>>,
     /// Which conversions it takes, and what they pay. Without rules it takes all, and pays nothing.
-    #[schema(value_type = Option<RulesChange>, nullable = false)]
+    #[schema(value_type = Option<RulesChange>)]
     rules: Option<Object<RulesChange>>,
 }
 
@@ -500,10 +500,10 @@ impl NewEventRule {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewKey {
     /// `token`, which is sent with each postback, if left out; or `signing`, which postbacks are signed with.
-    #[schema(nullable = false, example = "token")]
+    #[schema(example = "token")]
     kind: Option<String>,
     /// When all other keys of its kind expire, from now on; they stay as they are if left out.
-    #[schema(value_type = Option<i64>, nullable = false, example = 604_800, minimum = 0, maximum = 3_153_600_000_u64)]
+    #[schema(value_type = Option<i64>, example = 604_800, minimum = 0, maximum = 3_153_600_000_u64)]
     expire_others_after_seconds: Option<u64>,
 }
 

@@ -262,7 +262,7 @@ pub(crate) struct NewStatus {
     #[schema(value_type = ConversionStatus, required = true)]
     pub(crate) status: Option<String>,
     /// Why: 1 to 255 characters.
-    #[schema(nullable = false, example = "returned", min_length = 1, max_length = 255)]
+    #[schema(example = "returned", min_length = 1, max_length = 255)]
     pub(crate) reason: Option<String>,
 }
 
