@@ -432,11 +432,21 @@ fn postback_body(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
         &[Type::String, Type::Number, Type::Null],
     );
     let form = fields("PostbackForm", "The parameters of a query, as a form.", &[Type::String]);
-    either_body(json, form)
+    let mut body = either_body(json, form);
+    let example: serde_json::Map<String, Value> = PARAMETERS
+        .iter()
+        .filter_map(|parameter| Some((parameter.name.to_owned(), parameter.example?.into())))
+        .collect();
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content {
+            content.example = Some(example.clone().into());
+        }
+    }
+    body
 }
 
 fn described(parameter: &Described) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).examples([parameter.example])
+    ObjectBuilder::new().schema_type(Type::String).examples(parameter.example)
 }
 
 /// What the postback log can be asked for.

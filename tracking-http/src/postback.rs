@@ -19,10 +19,11 @@ use crate::{Api, BodyError, query};
 pub(crate) struct Described {
     pub(crate) name: &'static str,
     pub(crate) description: &'static str,
-    pub(crate) example: &'static str,
+    /// All of them together are a postback that is taken.
+    pub(crate) example: Option<&'static str>,
 }
 
-const fn described(name: &'static str, example: &'static str, description: &'static str) -> Described {
+const fn described(name: &'static str, example: Option<&'static str>, description: &'static str) -> Described {
     Described { name, description, example }
 }
 
@@ -30,41 +31,41 @@ const fn described(name: &'static str, example: &'static str, description: &'sta
 pub(crate) static PARAMETERS: [Described; 17] = [
     described(
         "click_id",
-        "abc123",
+        Some("abc123"),
         "The click that brought the buyer: what stood in the place of {click_id} in the destination.",
     ),
-    described("affiliate_id", "1", "Whose click it was. May be left out if the click_id was given out here."),
-    described("campaign_id", "10", "If left out, that of the latest click with this id."),
+    described("affiliate_id", Some("1"), "Whose click it was. May be left out if the click_id was given out here."),
+    described("campaign_id", None, "If left out, that of the latest click with this id."),
     described(
         "amount",
-        "99.95",
+        Some("99.95"),
         "A decimal from 0, with up to 12 and 6 digits. May be left out if the campaign knows it.",
     ),
-    described("currency", "USD", "ISO 4217. May be left out if the campaign has one."),
-    described("event", "sale", "What happened; `conversion` if left out."),
-    described("transaction_id", "order-1001", "Your number of it. Without one, one conversion per click and event."),
+    described("currency", Some("USD"), "ISO 4217. May be left out if the campaign has one."),
+    described("event", Some("sale"), "What happened; `conversion` if left out."),
+    described(
+        "transaction_id",
+        Some("order-1001"),
+        "Your number of it. Without one, one conversion per click and event.",
+    ),
     described(
         "status",
-        "approved",
+        Some("approved"),
         "`pending`, `approved` or `rejected`: of a new conversion, or the one that a recorded conversion is to get.",
     ),
-    described(
-        "timestamp",
-        "2023-08-23T15:30:45Z",
-        "When it happened: RFC 3339, or seconds or milliseconds since 1970; now if left out.",
-    ),
-    described("sub1", "store-7", SUB_ID),
-    described("sub2", "new", SUB_ID),
-    described("sub3", "web", SUB_ID),
-    described("sub4", "red", SUB_ID),
-    described("sub5", "42", SUB_ID),
-    described("token", "pbk_0123", "The campaign's postback key, if it is not sent as a bearer token."),
+    described("timestamp", None, "When it happened: RFC 3339, or seconds or milliseconds since 1970; now if left out."),
+    described("sub1", Some("store-7"), SUB_ID),
+    described("sub2", Some("new"), SUB_ID),
+    described("sub3", Some("web"), SUB_ID),
+    described("sub4", Some("red"), SUB_ID),
+    described("sub5", Some("42"), SUB_ID),
+    described("token", None, "The campaign's postback key, if it is not sent as a bearer token."),
     described(
         "signature",
-        "38ec8a00f968",
+        None,
         "HMAC-SHA256 over all other parameters in their canonical form, in hexadecimal digits.",
     ),
-    described("signed_at", "1735689600", "When it was signed, in seconds since 1970."),
+    described("signed_at", None, "When it was signed, in seconds since 1970."),
 ];
 
 const SUB_ID: &str = "A mark of your own: 1 to 255 characters.";

@@ -332,7 +332,7 @@ pub(crate) struct AffiliateChange {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EraseClicks {
     /// The id that the visitor brought to the advertiser.
-    #[schema(value_type = String, required = true, example = "abc123", min_length = 1, max_length = 100)]
+    #[schema(value_type = String, required = true, example = "abc126", min_length = 1, max_length = 100)]
     pub(crate) click_id: Option<String>,
 }
 
