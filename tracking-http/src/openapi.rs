@@ -429,7 +429,7 @@ fn postback_body(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
     let json = fields(
         "PostbackObject",
         "Null is as if a field was left out. Numbers are read exactly, as they are written. No field has an object or a list.",
-        &[Type::String, Type::Number, Type::Null],
+        &[Type::String, Type::Number, Type::Boolean, Type::Null],
     );
     let form = fields("PostbackForm", "The parameters of a query, as a form.", &[Type::String]);
     let mut body = either_body(json, form);
@@ -505,7 +505,7 @@ fn in_path(name: &str, schema: ObjectBuilder) -> Parameter {
         .name(name)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
-        .example(example(name))
+        .example(if name == "campaign_id" { Some(11.into()) } else { example(name) })
         .schema(Some(schema))
         .build()
 }
