@@ -632,7 +632,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError>;
 
     /// Removes postbacks from the log that were received before this time, and the oldest of the others until no more than
-    /// `keep` are left. How exact the store is about that number is its own affair, within a tenth.
+    /// `keep` are left. How exact the store is about that number is its own affair, within a tenth; and where there are very
+    /// many to remove, it may leave some of them to the next call.
     ///
     /// # Errors
     /// If the store fails. Some may have been removed then.
