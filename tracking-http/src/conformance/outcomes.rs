@@ -194,6 +194,12 @@ pub(super) async fn every_outcome_is_answered_logged_and_counted(site: Site) {
         assert_eq!(rows[0]["method"], if is_post { "POST" } else { "GET" }, "{kind}: {}", rows[0]);
         assert!(rows[0]["source"].is_string(), "{kind}: {}", rows[0]);
         assert!(counters::postbacks(kind.code()) > counted, "{kind} is counted");
+        if !broken.contains_key(&kind) {
+            let page = client.get(&format!("/dashboard/postbacks?outcome={kind}")).await;
+            let mark = if kind.is_success() { "✓" } else { "✕" };
+            let row = format!("{mark} {kind}</span><small>HTTP {status}</small>");
+            assert!(page.text().contains(&row), "{kind} is on the dashboard: {row}");
+        }
     }
 }
 
