@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use thiserror::Error;
 
+use crate::destination::RESERVED;
 use crate::signature::SIGNATURE;
 use crate::{ParseError, Problem};
-
-/// What is encoded: all but what [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3) calls unreserved.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The parameter that holds a campaign's postback key.
 pub(crate) const TOKEN: &str = "token";

@@ -127,7 +127,7 @@ choice! {
 }
 
 /// How far an advertiser's clock may be from ours.
-const SKEW: Duration = Duration::from_secs(5 * 60);
+pub(crate) const SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// A conversion that is to be judged by a campaign's rules.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What only somebody may do who may see and change everything.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -60,19 +59,9 @@ pub(crate) async fn create_campaign(tracker: &Tracker, at: &Location<'_>, new: N
 pub(crate) async fn change_campaign(tracker: &Tracker, at: &Location<'_>, change: CampaignChange) -> Answered {
     let now = tracker.now();
     // Whether a change fits depends on what the campaign is like in the moment in which it is changed.
-    let problem = Mutex::new(None);
-    let change = |campaign: &mut tracking_core::Campaign| {
-        let mut changed = campaign.clone();
-        match change.apply(&mut changed, now) {
-            Ok(()) => *campaign = changed,
-            Err(refusal) => *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal),
-        }
-    };
-    let campaign = tracker.update_campaign(campaign_id(at)?, change).await?;
-    match problem.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(refusal) => Err(refusal),
-        None => Ok(answer::found(CampaignData::whole(campaign))),
-    }
+    let apply = |campaign: &mut tracking_core::Campaign| change.apply(campaign, now);
+    let (campaign, ()) = tracker.try_update_campaign(campaign_id(at)?, apply).await?;
+    Ok(answer::found(CampaignData::whole(campaign)))
 }
 
 pub(crate) async fn issue_key(tracker: &Tracker, at: &Location<'_>, new: NewKey) -> Answered {

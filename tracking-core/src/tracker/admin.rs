@@ -107,12 +107,34 @@ impl Tracker {
     ) -> Result<Campaign, StoreError> {
         let change = |campaign: &mut Campaign| {
             change(campaign);
-            Ok(())
+            Ok::<_, StoreError>(())
         };
-        match self.try_update_campaign(id, change).await {
-            Ok((campaign, ())) => Ok(campaign),
-            Err(KeyError::Store(error)) => Err(error),
-            Err(error) => Err(StoreError::backend("update campaign", error)),
+        self.try_update_campaign(id, change).await.map(|(campaign, ())| campaign)
+    }
+
+    /// The same for a change that may refuse, by what the campaign is like then: nothing is changed if it does. Returns what the
+    /// closure has returned, too.
+    ///
+    /// # Errors
+    /// The closure's; or if there is no such campaign, or if the store fails.
+    pub async fn try_update_campaign<T, E: From<StoreError>>(
+        &self,
+        id: CampaignId,
+        change: impl Fn(&mut Campaign) -> Result<T, E>,
+    ) -> Result<(Campaign, T), E> {
+        loop {
+            let before = self.recorder.store.campaign(id).await?;
+            let mut wanted = before.clone();
+            let made = change(&mut wanted)?;
+            wanted = Campaign { id, created_at: before.created_at, version: before.version, ..wanted };
+            if wanted == before {
+                return Ok((before, made));
+            }
+            if let Some(campaign) = self.recorder.store.update_campaign(wanted).await? {
+                self.campaigns.note(id, campaign.clone());
+                self.recorder.events.send(|| Event::CampaignUpdated(campaign.clone()));
+                return Ok((campaign, made));
+            }
         }
     }
 
@@ -172,27 +194,6 @@ impl Tracker {
             if campaign.access.keys.len() == before { Err(KeyError::Unknown(key_id)) } else { Ok(()) }
         };
         self.try_update_campaign(id, revoke).await.map(|(campaign, ())| campaign)
-    }
-
-    async fn try_update_campaign<T>(
-        &self,
-        id: CampaignId,
-        change: impl Fn(&mut Campaign) -> Result<T, KeyError>,
-    ) -> Result<(Campaign, T), KeyError> {
-        loop {
-            let before = self.recorder.store.campaign(id).await?;
-            let mut wanted = before.clone();
-            let made = change(&mut wanted)?;
-            wanted = Campaign { id, created_at: before.created_at, version: before.version, ..wanted };
-            if wanted == before {
-                return Ok((before, made));
-            }
-            if let Some(campaign) = self.recorder.store.update_campaign(wanted).await? {
-                self.campaigns.note(id, campaign.clone());
-                self.recorder.events.send(|| Event::CampaignUpdated(campaign.clone()));
-                return Ok((campaign, made));
-            }
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::access::{Proof, Unproven};
 use crate::parameters::{TOKEN, is_secret};
-use crate::rules::{Candidate, refused_event};
+use crate::rules::{Candidate, SKEW, refused_event};
 use crate::signature::Signed;
 use crate::{
     Affiliate, AffiliateId, Amount, Campaign, CampaignId, ChangedBy, Claims, Click, ClickId, ClickIdOrigin, Conversion,
@@ -258,7 +258,7 @@ impl Tracker {
             }
             (_, None) => return Ok(Err(missing("currency"))),
         };
-        if request.occurred_at.is_some_and(|time| time > now.plus(FUTURE)) {
+        if request.occurred_at.is_some_and(|time| time > now.plus(SKEW)) {
             let problem = ParameterProblem::Invalid(ParseError::new("a time", Problem::Future));
             return Ok(Err(Outcome::InvalidParameter(ParameterError { name: "timestamp", problem })));
         }
@@ -438,9 +438,6 @@ impl Tracker {
         });
     }
 }
-
-/// How far ahead of ours a clock may be.
-const FUTURE: Duration = Duration::from_secs(5 * 60);
 
 /// What is to be recorded of a conversion, if anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
