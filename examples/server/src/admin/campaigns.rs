@@ -163,10 +163,9 @@ impl CampaignCommand {
             }
             Self::Show { id } => tracker.campaign(id).await?,
             Self::Update { id, name, destination_url, remove_event, rules } => {
-                let mut wanted = tracker.campaign(id).await?;
-                check_events(&wanted, &remove_event)?;
                 rules.check()?;
                 let change = |campaign: &mut Campaign| {
+                    check_events(campaign, &remove_event)?;
                     if let Some(name) = &name {
                         campaign.name = name.clone();
                     }
@@ -176,10 +175,9 @@ impl CampaignCommand {
                     campaign.rules.events.retain(|event, _| !remove_event.contains(event));
                     rules.apply(&mut campaign.rules);
                     rules.apply_to_access(&mut campaign.access);
+                    check_rules(&campaign.rules)
                 };
-                change(&mut wanted);
-                check_rules(&wanted.rules)?;
-                tracker.update_campaign(id, change).await?
+                tracker.try_update_campaign(id, change).await?.0
             }
             Self::Pause { id } => tracker.pause_campaign(id, Pause::Begin).await?,
             Self::Resume { id } => tracker.pause_campaign(id, Pause::End).await?,
