@@ -6,11 +6,12 @@ use std::fmt;
 
 use parking_lot::{Mutex, RwLock};
 use tracking_core::{
-    Affiliate, AffiliateId, CampaignId, Click, ClickDetails, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
-    EventName, NewClick, NewConversion, Page, PageRequest, PurgeRequest, Purged, Recorded, StatusChange, StoreError,
-    SubIds, Summary, Timestamp, TransactionId, VisitorHashes,
+    Affiliate, AffiliateId, Attribute, Breakdown, CampaignId, Click, ClickDetails, ClickFilter, ClickId, ClickRecordId,
+    Conversion, ConversionFilter, ConversionId, Cursor, EventName, NewClick, NewConversion, PageRequest, PurgeRequest,
+    Purged, Recorded, StatusChange, StoreError, SubIds, Summary, Timestamp, TransactionId, VisitorHashes,
 };
 
+use crate::counters::Counters;
 use crate::table::{Row, Table};
 use crate::user_agents::UserAgents;
 
@@ -29,8 +30,7 @@ struct Entries {
     firsts: HashMap<(CampaignId, ClickId, EventName), Cursor>,
     /// Of conversions whose status has changed.
     changes: HashMap<ConversionId, Vec<StatusChange>>,
-    /// Of all records that ever were.
-    summary: Summary,
+    counters: Counters,
     user_agents: UserAgents,
 }
 
@@ -67,6 +67,10 @@ impl Ledger {
         Self { id: affiliate.id, affiliate: RwLock::new(affiliate), entries: Mutex::default() }
     }
 
+    pub(crate) fn id(&self) -> AffiliateId {
+        self.id
+    }
+
     pub(crate) fn affiliate(&self) -> Affiliate {
         self.affiliate.read().clone()
     }
@@ -96,7 +100,7 @@ impl Ledger {
         let NewClick { campaign_id, click_id, created_at, mut details, visitor, .. } = new;
         let id = number()?;
         details.is_repeat = visitor.is_some_and(is_repeat);
-        entries.summary.count_click(&details);
+        entries.counters.count_click(campaign_id, created_at, &details);
         details.user_agent = details.user_agent.map(|text| entries.user_agents.share(text));
         let row = ClickRow { id, created_at, click_id, campaign_id, has_conversion: false, details: boxed(details) };
         let click = row.to_click(self.id);
@@ -141,7 +145,7 @@ impl Ledger {
             row.has_conversion = true;
         }
         let conversion = new.into_conversion(number);
-        entries.summary.count_conversion(&conversion);
+        entries.counters.count_conversion(&conversion);
         let place = conversion.place();
         let first = entries.firsts.entry(first_key(&conversion)).or_insert(place);
         *first = place.min(*first);
@@ -168,14 +172,14 @@ impl Ledger {
     }
 
     pub(crate) fn change_status(&self, place: Cursor, change: StatusChange) -> Option<Conversion> {
-        let Entries { conversions, summary, changes, .. } = &mut *self.entries.lock();
+        let Entries { conversions, counters, changes, .. } = &mut *self.entries.lock();
         let conversion = conversions.index_at(place).and_then(|index| conversions.row_mut(index))?;
         if conversion.status != change.from {
             return None;
         }
-        summary.discount_conversion(conversion);
+        counters.discount_conversion(conversion);
         conversion.status = change.to;
-        summary.count_conversion(conversion);
+        counters.count_conversion(conversion);
         changes.entry(conversion.id).or_default().push(change);
         Some(conversion.clone())
     }
@@ -184,16 +188,75 @@ impl Ledger {
         self.entries.lock().changes.get(&id).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn clicks(&self, request: PageRequest) -> Page<Click> {
-        self.entries.lock().clicks.page(request, |row| row.to_click(self.id))
+    /// As many of his clicks as a page of any list may need, newest first, and one more.
+    pub(crate) fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Vec<Click> {
+        let entries = self.entries.lock();
+        let rows = entries.clicks.newest_first(until(request.after, filter.to), filter.from);
+        let is_wanted = |row: &&ClickRow| filter.scope.admits(self.id, row.campaign_id);
+        rows.filter(is_wanted).take(request.limit.as_usize() + 1).map(|row| row.to_click(self.id)).collect()
     }
 
-    pub(crate) fn conversions(&self, request: PageRequest) -> Page<Conversion> {
-        self.entries.lock().conversions.page(request, Clone::clone)
+    /// The same of his conversions.
+    pub(crate) fn conversions(&self, filter: &ConversionFilter, request: PageRequest) -> Vec<Conversion> {
+        let entries = self.entries.lock();
+        let rows = entries.conversions.newest_first(until(request.after, filter.to), filter.from);
+        rows.filter(|row| filter.admits(row)).take(request.limit.as_usize() + 1).cloned().collect()
     }
 
     pub(crate) fn summary(&self) -> Summary {
-        self.entries.lock().summary.clone()
+        self.entries.lock().counters.all().clone()
+    }
+
+    pub(crate) fn visit_counters(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        visit: impl FnMut(Timestamp, CampaignId, &Summary),
+    ) {
+        self.entries.lock().counters.visit(from, to, visit);
+    }
+
+    /// Counts some more clicks for a breakdown, those before this place; returns the place of the last one, or `None` if there
+    /// are no more. Inserts wait for a few thousand rows at the most.
+    pub(crate) fn break_down_clicks(
+        &self,
+        breakdown: &Breakdown,
+        before: Cursor,
+        mut count: impl FnMut(Option<&str>, &ClickDetails),
+    ) -> Option<Cursor> {
+        let none = ClickDetails::default();
+        let entries = self.entries.lock();
+        let rows = entries.clicks.newest_first(Some(before), Some(breakdown.from)).take(AT_ONCE);
+        rows.fold(None, |_, row| {
+            if breakdown.scope.admits(self.id, row.campaign_id) {
+                let details = row.details.as_deref().unwrap_or(&none);
+                count(breakdown.by.of_click(details), details);
+            }
+            Some(row.place())
+        })
+    }
+
+    /// The same of conversions.
+    pub(crate) fn break_down_conversions(
+        &self,
+        breakdown: &Breakdown,
+        before: Cursor,
+        mut count: impl FnMut(Option<&str>, &Conversion),
+    ) -> Option<Cursor> {
+        let none = ClickDetails::default();
+        let entries = self.entries.lock();
+        let rows = entries.conversions.newest_first(Some(before), Some(breakdown.from)).take(AT_ONCE);
+        rows.fold(None, |_, row| {
+            if breakdown.scope.admits(self.id, row.campaign_id) {
+                let click = match breakdown.by {
+                    Attribute::Event => None,
+                    _ => entries.clicks.find_all(&row.click_id).find(|click| click.campaign_id == row.campaign_id),
+                };
+                let details = click.and_then(|click| click.details.as_deref()).unwrap_or(&none);
+                count(breakdown.by.of_conversion(row, details), row);
+            }
+            Some(row.place())
+        })
     }
 
     pub(crate) fn purge_clicks(&self, request: PurgeRequest) -> Purged {
@@ -239,7 +302,7 @@ impl Ledger {
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.entries.lock();
-        let (clicks, conversions) = (entries.summary.clicks, entries.conversions.len());
+        let (clicks, conversions) = (entries.counters.all().clicks, entries.conversions.len());
         f.debug_struct("Ledger").field("clicks", &clicks).field("conversions", &conversions).finish()
     }
 }
@@ -263,6 +326,15 @@ impl Entries {
         let place = self.firsts.get(&(click.campaign_id, click.click_id.clone(), event.clone()))?;
         self.conversions.find_at(*place)
     }
+}
+
+/// How many rows are looked at while others wait.
+const AT_ONCE: usize = 4096;
+
+/// The place that rows stand before which come after this one in a list, and were created before this time.
+fn until(after: Option<Cursor>, to: Option<Timestamp>) -> Option<Cursor> {
+    // No number is 0, so that this place is before all of its time.
+    after.into_iter().chain(to.map(|to| Cursor::after(to, 0_u64))).min()
 }
 
 fn first_key(row: &Conversion) -> (CampaignId, ClickId, EventName) {

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod counters;
+mod groups;
 mod ledger;
 mod log;
 mod register;

@@ -1,16 +1,19 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, Cursor,
-    EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter,
-    PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp, TransactionId, VisitorHash,
-    VisitorHashes, async_trait,
+    Affiliate, AffiliateId, Attribute, Breakdown, Campaign, CampaignId, Click, ClickFilter, ClickId, ClickRecordId,
+    Conversion, ConversionFilter, ConversionId, Cursor, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion,
+    Page, PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange, Store,
+    StoreError, Summary, Timestamp, TransactionId, VisitorHash, VisitorHashes, async_trait,
 };
 
+use crate::groups::Groups;
 use crate::ledger::Ledger;
 use crate::log::Log;
 use crate::register::Register;
@@ -51,6 +54,42 @@ impl MemoryStore {
 
     fn ledger(&self, id: AffiliateId) -> Result<Arc<Ledger>, StoreError> {
         self.affiliates.read().by_id.get(&id.as_u64()).cloned().ok_or(StoreError::UnknownAffiliate(id))
+    }
+
+    /// Those of all whom the scope admits, and of nobody if he is not there.
+    fn ledgers(&self, scope: Scope) -> Vec<Arc<Ledger>> {
+        let ledgers = &self.affiliates.read().by_id;
+        match scope.affiliate_id {
+            Some(id) => ledgers.get(&id.as_u64()).cloned().into_iter().collect(),
+            None => ledgers.values().cloned().collect(),
+        }
+    }
+
+    /// The same for a list, which there is not of what is not there.
+    fn ledgers_to_list(&self, scope: Scope) -> Result<Vec<Arc<Ledger>>, StoreError> {
+        if let Some(id) = scope.affiliate_id {
+            self.ledger(id)?;
+        }
+        if let Some(id) = scope.campaign_id {
+            self.check_campaign(id)?;
+        }
+        Ok(self.ledgers(scope))
+    }
+
+    fn visit_counters(
+        &self,
+        scope: Scope,
+        from: Timestamp,
+        to: Timestamp,
+        mut visit: impl FnMut(AffiliateId, CampaignId, Timestamp, &Summary),
+    ) {
+        for ledger in self.ledgers(scope) {
+            ledger.visit_counters(from, to, |at, campaign, counts| {
+                if scope.admits(ledger.id(), campaign) {
+                    visit(ledger.id(), campaign, at, counts);
+                }
+            });
+        }
     }
 
     fn check_campaign(&self, id: CampaignId) -> Result<(), StoreError> {
@@ -183,8 +222,10 @@ impl Store for MemoryStore {
         Ok(self.ledger(affiliate).map(|ledger| ledger.find_clicks(campaign, click_id)).unwrap_or_default())
     }
 
-    async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
-        Ok(self.ledger(affiliate)?.clicks(request))
+    async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
+        let ledgers = self.ledgers_to_list(filter.scope)?;
+        let found = ledgers.iter().flat_map(|ledger| ledger.clicks(filter, request));
+        Ok(merged(found, request, |click| Cursor::after(click.created_at, click.id)))
     }
 
     async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
@@ -228,12 +269,87 @@ impl Store for MemoryStore {
         Ok(ledger.status_changes(id))
     }
 
-    async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError> {
-        Ok(self.ledger(affiliate)?.conversions(request))
+    async fn conversions(
+        &self,
+        filter: &ConversionFilter,
+        request: PageRequest,
+    ) -> Result<Page<Conversion>, StoreError> {
+        let ledgers = self.ledgers_to_list(filter.scope)?;
+        let found = ledgers.iter().flat_map(|ledger| ledger.conversions(filter, request));
+        Ok(merged(found, request, |conversion| Cursor::after(conversion.created_at, conversion.id)))
     }
 
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
         Ok(self.ledger(affiliate)?.summary())
+    }
+
+    async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
+        let mut totals = vec![Summary::default(); bounds.len().saturating_sub(1)];
+        if let [from, .., to] = *bounds {
+            self.visit_counters(scope, from, to, |_, _, at, counts| {
+                // The last bound that is not later: of several that are the same, what was counted belongs to the last.
+                let bucket = bounds.partition_point(|bound| *bound <= at) - 1;
+                totals[bucket].add(counts);
+            });
+        }
+        Ok(totals)
+    }
+
+    async fn totals_by_affiliate(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+    ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
+        let mut groups = Groups::up_to(max);
+        let scope = Scope { affiliate_id: None, campaign_id: campaign };
+        self.visit_counters(scope, from, to, |affiliate, _, _, counts| {
+            groups.count(&affiliate, || affiliate, |group| group.add(counts));
+        });
+        groups.finish()
+    }
+
+    async fn totals_by_campaign(
+        &self,
+        affiliate: Option<AffiliateId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+    ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
+        let mut groups = Groups::up_to(max);
+        let scope = Scope { affiliate_id: affiliate, campaign_id: None };
+        self.visit_counters(scope, from, to, |_, campaign, _, counts| {
+            groups.count(&campaign, || campaign, |group| group.add(counts));
+        });
+        groups.finish()
+    }
+
+    async fn breakdown(&self, breakdown: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
+        let end = Instant::now() + breakdown.time_limit;
+        // What has no mark is counted under an empty one, which nothing has.
+        let mut groups: Groups<String> = Groups::up_to(breakdown.max_groups);
+        let start = Cursor::after(breakdown.to, 0_u64);
+        for ledger in self.ledgers(breakdown.scope) {
+            let mut place = (breakdown.by != Attribute::Event).then_some(start);
+            while let Some(before) = place {
+                place = ledger.break_down_clicks(breakdown, before, |mark, details| {
+                    let mark = mark.unwrap_or_default();
+                    groups.count(mark, || mark.to_owned(), |group| group.count_click(details));
+                });
+                groups.give_way(end).await?;
+            }
+            let mut place = Some(start);
+            while let Some(before) = place {
+                place = ledger.break_down_conversions(breakdown, before, |mark, conversion| {
+                    let mark = mark.unwrap_or_default();
+                    groups.count(mark, || mark.to_owned(), |group| group.count_conversion(conversion));
+                });
+                groups.give_way(end).await?;
+            }
+        }
+        let groups = groups.finish()?.into_iter();
+        Ok(groups.map(|(mark, counts)| (Some(mark).filter(|mark| !mark.is_empty()), counts)).collect())
     }
 
     async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
@@ -276,6 +392,13 @@ impl Store for MemoryStore {
         self.log.write().purge(before, keep);
         Ok(())
     }
+}
+
+/// A page of what was found of all affiliates, of each as much as the page may need.
+fn merged<T>(found: impl Iterator<Item = T>, request: PageRequest, place: impl Fn(&T) -> Cursor) -> Page<T> {
+    let mut found: Vec<T> = found.collect();
+    found.sort_unstable_by_key(|record| Reverse(place(record)));
+    Page::from_one_more(found, request.limit, place)
 }
 
 /// The affiliates, or the campaigns: few, seldom changed, looked up by every call.

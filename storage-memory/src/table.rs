@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use tracking_core::{Cursor, Page, PageRequest};
+use tracking_core::{Cursor, Timestamp};
 
 /// What can stand in a [`Table`].
 pub(crate) trait Row {
@@ -160,12 +160,11 @@ impl<R: Row> Table<R> {
         last
     }
 
-    pub(crate) fn page<T>(&self, request: PageRequest, to_item: impl Fn(&R) -> T) -> Page<T> {
-        let end = request.after.map_or(self.by_time.len(), |after| self.count_before(after));
-        let start = end.saturating_sub(request.limit.as_usize());
-        let rows = self.by_time.range(start..end).map(|&index| row(&self.rows, index));
-        let next = rows.clone().next().filter(|_| start > 0).map(Row::place);
-        Page { items: rows.rev().map(to_item).collect(), next }
+    /// The rows that stand before this place, back to this time.
+    pub(crate) fn newest_first(&self, before: Option<Cursor>, from: Option<Timestamp>) -> impl Iterator<Item = &R> {
+        let end = before.map_or(self.by_time.len(), |before| self.count_before(before));
+        let start = from.map_or(0, |from| self.count_before(Cursor::after(from, 0_u64)));
+        self.by_time.range(start.min(end)..end).rev().map(|&index| row(&self.rows, index))
     }
 
     fn index_by_key(&mut self, index: usize) {

@@ -89,8 +89,8 @@ async fn full_store_refuses_what_is_new_and_answers_the_rest() {
     assert_eq!(store.summary(affiliate.id).await.unwrap(), before);
     assert_eq!(store.find_clicks(affiliate.id, None, &click.click_id).await.unwrap(), vec![click.clone()]);
     assert_eq!(store.campaigns(page).await.unwrap().items, [campaign]);
-    assert_eq!(store.clicks(affiliate.id, page).await.unwrap().items, [click]);
-    assert_eq!(store.conversions(affiliate.id, page).await.unwrap().items, [conversion]);
+    assert_eq!(store.clicks(&affiliate.id.into(), page).await.unwrap().items, [click]);
+    assert_eq!(store.conversions(&affiliate.id.into(), page).await.unwrap().items, [conversion]);
     assert_eq!(store.affiliates(page).await.unwrap().items, [affiliate]);
     store.ping().await.unwrap();
 }
@@ -233,8 +233,8 @@ async fn parallel_inserters_fill_it_exactly() {
         let summary = store.summary(affiliate).await.unwrap();
         counted = [counted[0] + summary.clicks, counted[1] + summary.conversions()];
         let whole = PageRequest { limit: "1000".parse().unwrap(), after: None };
-        listed[0] += store.clicks(affiliate, whole).await.unwrap().items.len() as u64;
-        listed[1] += store.conversions(affiliate, whole).await.unwrap().items.len() as u64;
+        listed[0] += store.clicks(&affiliate.into(), whole).await.unwrap().items.len() as u64;
+        listed[1] += store.conversions(&affiliate.into(), whole).await.unwrap().items.len() as u64;
     }
     assert_eq!(counted, [clicks, conversions], "counters must equal what was recorded");
     assert_eq!(listed, [clicks, conversions], "lists must hold what was recorded");

@@ -13,6 +13,7 @@ mod destination;
 mod directory;
 mod event;
 mod failures;
+mod filter;
 mod id;
 mod log;
 mod model;
@@ -22,8 +23,10 @@ mod page;
 mod parameters;
 mod parse;
 mod payout;
+mod period;
 mod postback;
 mod recorder;
+mod report;
 mod request;
 mod rules;
 mod secret;
@@ -35,6 +38,7 @@ mod tracker;
 
 pub use async_trait::async_trait;
 pub use chrono;
+pub use chrono_tz;
 pub use ipnet;
 pub use rust_decimal;
 
@@ -49,6 +53,7 @@ pub use crate::click::{
 };
 pub use crate::destination::DestinationUrl;
 pub use crate::event::{Event, Events, Received};
+pub use crate::filter::{ClickFilter, ConversionFilter, Scope};
 pub use crate::id::{AffiliateId, CampaignId, ClickId, ClickRecordId, ConversionId, EventName, TransactionId};
 pub use crate::model::{Affiliate, Conversion, NewAffiliate, NewConversion, Recorded, Summary, Tally};
 pub use crate::money::{Amount, Currency, Totals};
@@ -57,7 +62,11 @@ pub use crate::page::{Cursor, Limit, Page, PageRequest, PurgeRequest, Purged};
 pub use crate::parameters::{ParameterError, ParameterProblem, Parameters};
 pub use crate::parse::{ParseError, Problem};
 pub use crate::payout::{Payout, PayoutRule, Percentage};
+pub use crate::period::{Period, Preset, TimeZone};
 pub use crate::postback::{Postback, PostbackCall, PostbackFilter, PostbackMethod};
+pub use crate::report::{
+    Attribute, Breakdown, Grouping, Order, Report, ReportError, ReportKey, ReportRequest, ReportRow, Sort, SortBy,
+};
 pub use crate::request::{CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, IssuedKey, Visitor};
 pub use crate::rules::{CampaignRules, EventRule, Repeats, Rule, WhilePaused};
 pub use crate::secret::{Claims, ClickIdOrigin, Secret, Secrets, WeakSecret};

@@ -129,7 +129,7 @@ impl NewConversion {
     }
 }
 
-/// What an affiliate has brought, from the beginning.
+/// What was counted of some clicks and conversions: those of an affiliate, of a day, of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// How many clicks were recorded.
@@ -221,6 +221,38 @@ impl Summary {
     #[must_use]
     pub fn payout(&self) -> Totals {
         self.pending.payout.plus(&self.approved.payout)
+    }
+
+    /// What is left of the revenue when affiliates have got their payout; where they get more than it, or another currency, that
+    /// is negative.
+    #[must_use]
+    pub fn profit(&self) -> Totals {
+        self.revenue().minus(&self.payout())
+    }
+
+    /// Earnings per click: the payout, divided by all clicks and [rounded](Totals::per).
+    #[must_use]
+    pub fn epc(&self) -> Totals {
+        self.payout().per(self.clicks)
+    }
+
+    /// Counts what the other one has counted, too.
+    pub fn add(&mut self, other: &Self) {
+        self.clicks += other.clicks;
+        self.human_clicks += other.human_clicks;
+        self.unique_clicks += other.unique_clicks;
+        for status in ConversionStatus::ALL {
+            let (tally, more) = (self.tally_mut(status), other.tally(status));
+            tally.conversions += more.conversions;
+            tally.revenue = tally.revenue.plus(&more.revenue);
+            tally.payout = tally.payout.plus(&more.payout);
+        }
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Conversions that count per click: 0.25 for one in four, 0 while there are no clicks. It exceeds 1 where clicks have

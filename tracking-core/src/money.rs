@@ -230,6 +230,31 @@ impl Totals {
         sums
     }
 
+    /// What is left of these sums when those are taken away: some may be negative.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        let mut sums = self.clone();
+        other.iter().for_each(|(currency, sum)| sums.add_sum(-sum, currency));
+        sums
+    }
+
+    /// These sums, each divided by a number of things and rounded to [`Amount::MAX_FRACTIONAL_DIGITS`], half to even. Of nothing it
+    /// is nothing.
+    #[must_use]
+    pub fn per(&self, count: u64) -> Self {
+        let mut shares = Self::default();
+        for (currency, sum) in self.iter().filter(|_| count > 0) {
+            shares.add_sum((sum / Decimal::from(count)).round_dp(Amount::MAX_FRACTIONAL_DIGITS), currency);
+        }
+        shares
+    }
+
+    /// The sum in this currency.
+    #[must_use]
+    pub fn of(&self, currency: Currency) -> Decimal {
+        self.0.get(&currency).copied().unwrap_or_default()
+    }
+
     /// Currencies with their sums, in the order of the codes.
     pub fn iter(&self) -> impl Iterator<Item = (Currency, Decimal)> {
         self.0.iter().map(|(currency, sum)| (*currency, *sum))

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionId, EventName, NewAffiliate,
-    NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Recorded,
-    StatusChange, Summary, Timestamp, TransactionId,
+    Affiliate, AffiliateId, Breakdown, Campaign, CampaignId, Click, ClickFilter, ClickId, Conversion, ConversionFilter,
+    ConversionId, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback,
+    PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange, Summary, Timestamp, TransactionId,
 };
 
 /// Keeps affiliates, campaigns, clicks and conversions.
@@ -31,13 +31,14 @@ use crate::{
 /// - **Values come back as they went in**: times to the millisecond, amounts to the last digit.
 /// - **Missing references.** A call that names an affiliate or a campaign that is not there fails with
 ///   [`StoreError::UnknownAffiliate`] or [`StoreError::UnknownCampaign`], the affiliate first where both are missing,
-///   and changes nothing. [`find_clicks`](Self::find_clicks) is the exception: it finds nothing.
+///   and changes nothing. [`find_clicks`](Self::find_clicks) and what counts in a [`Scope`] are the exceptions: they find nothing.
 /// - **Lists** are sorted by time of creation and then by number, both descending. A page holds up to
 ///   [`limit`](PageRequest::limit) records after its [cursor](crate::Cursor), and tells where the next one starts
 ///   unless the list ends. Records added or read meanwhile never make a later page repeat or miss another record.
-/// - **Counters.** [`summary`](Self::summary) always equals a recount of the affiliate's records, clicks included that have
-///   been [purged](Self::purge_clicks), and its cost does not grow with their number. A conversion counts under the status
-///   that it has now.
+/// - **Counters.** [`summary`](Self::summary), [`totals`](Self::totals), [`totals_by_affiliate`](Self::totals_by_affiliate) and
+///   [`totals_by_campaign`](Self::totals_by_campaign) always equal a recount of the records, clicks included that have been
+///   [purged](Self::purge_clicks), and their cost does not grow with the number of records. A record counts at the time of its
+///   creation, a conversion under the status that it has now.
 /// - **Repeats.** A click with a [visitor](NewClick::visitor) is a [repeat](crate::ClickDetails::is_repeat) if one that
 ///   was none has the same visitor, under either key, and was created less than 24 hours before it, or after it. Of
 ///   parallel clicks of one visitor exactly one is none.
@@ -52,7 +53,7 @@ use crate::{
 /// This one is correct and slow. Each call happens under one lock; that makes the atomicity easy to see.
 ///
 /// ```
-/// use std::collections::HashMap;
+/// use std::collections::BTreeMap;
 /// use std::sync::Mutex;
 ///
 /// use async_trait::async_trait;
@@ -71,8 +72,8 @@ use crate::{
 ///     postbacks: Vec<Postback>,
 ///     /// First clicks, with when they were.
 ///     visitors: Vec<(VisitorHash, Timestamp)>,
-///     /// By affiliate, of all clicks that ever were.
-///     counts: HashMap<AffiliateId, Summary>,
+///     /// By whose it is, of what, and when it was created: of all records that ever were.
+///     counts: BTreeMap<(AffiliateId, CampaignId, Timestamp), Summary>,
 ///     last_click: u64,
 /// }
 ///
@@ -83,6 +84,11 @@ use crate::{
 ///
 ///     fn campaign(&self, id: CampaignId) -> Result<&Campaign, StoreError> {
 ///         self.campaigns.iter().find(|campaign| campaign.id == id).ok_or(StoreError::UnknownCampaign(id))
+///     }
+///
+///     fn check(&self, scope: Scope) -> Result<(), StoreError> {
+///         scope.affiliate_id.map_or(Ok(()), |id| self.affiliate(id).map(drop))?;
+///         scope.campaign_id.map_or(Ok(()), |id| self.campaign(id).map(drop))
 ///     }
 ///
 ///     fn conversion(&self, id: ConversionId) -> Result<&Conversion, StoreError> {
@@ -105,6 +111,21 @@ use crate::{
 ///         rows.min_by_key(|row| (row.created_at, row.id))
 ///     }
 ///
+///     fn counts(&mut self, affiliate: AffiliateId, campaign: CampaignId, at: Timestamp) -> &mut Summary {
+///         self.counts.entry((affiliate, campaign, at)).or_default()
+///     }
+///
+///     fn counted(
+///         &self,
+///         scope: Scope,
+///         from: Timestamp,
+///         to: Timestamp,
+///     ) -> impl Iterator<Item = (&(AffiliateId, CampaignId, Timestamp), &Summary)> {
+///         self.counts.iter().filter(move |((affiliate, campaign, at), _)| {
+///             scope.admits(*affiliate, *campaign) && (from..to).contains(at)
+///         })
+///     }
+///
 ///     fn count_of_day(&self, campaign: CampaignId, at: Timestamp) -> u64 {
 ///         let day = |at: Timestamp| at.as_millis() / DAY;
 ///         let is_of_day = |row: &&Conversion| row.campaign_id == campaign && day(row.created_at) == day(at);
@@ -113,6 +134,23 @@ use crate::{
 /// }
 ///
 /// const DAY: i64 = 24 * 60 * 60 * 1000;
+///
+/// fn sum<'a>(all: impl Iterator<Item = &'a Summary>) -> Summary {
+///     all.fold(Summary::default(), |mut sum, counts| {
+///         sum.add(counts);
+///         sum
+///     })
+/// }
+///
+/// /// What was counted of each thing, if anything is left of it.
+/// fn grouped<'a, K: Ord>(
+///     counts: impl Iterator<Item = (K, &'a Summary)>,
+///     max: usize,
+/// ) -> Result<Vec<(K, Summary)>, StoreError> {
+///     let mut groups: BTreeMap<K, Summary> = BTreeMap::new();
+///     counts.for_each(|(key, counts)| groups.entry(key).or_default().add(counts));
+///     if groups.len() > max { Err(StoreError::TooManyGroups { max }) } else { Ok(groups.into_iter().collect()) }
+/// }
 ///
 /// /// Sorts a whole table for each page, which only an example may do.
 /// fn page<T: Clone>(rows: impl Iterator<Item = T>, place: impl Fn(&T) -> Cursor, request: PageRequest) -> Page<T> {
@@ -219,7 +257,7 @@ use crate::{
 ///         let id = ClickRecordId::new(tables.last_click)
 ///             .map_err(|error| StoreError::backend("insert click", error))?;
 ///         let click = new.into_click(id);
-///         tables.counts.entry(click.affiliate_id).or_default().count_click(&click.details);
+///         tables.counts(click.affiliate_id, click.campaign_id, click.created_at).count_click(&click.details);
 ///         tables.clicks.push(click.clone());
 ///         Ok(Recorded::New(click))
 ///     }
@@ -241,10 +279,10 @@ use crate::{
 ///         Ok(clicks)
 ///     }
 ///
-///     async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
+///     async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
 ///         let tables = self.0.lock().unwrap();
-///         tables.affiliate(affiliate)?;
-///         let rows = tables.clicks.iter().filter(|row| row.affiliate_id == affiliate).cloned();
+///         tables.check(filter.scope)?;
+///         let rows = tables.clicks.iter().filter(|row| filter.admits(row)).cloned();
 ///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
 ///     }
 ///
@@ -269,7 +307,9 @@ use crate::{
 ///             return Err(StoreError::DailyCapReached { cap });
 ///         }
 ///         let conversion = new.into_conversion(id);
-///         tables.counts.entry(conversion.affiliate_id).or_default().count_conversion(&conversion);
+///         tables
+///             .counts(conversion.affiliate_id, conversion.campaign_id, conversion.created_at)
+///             .count_conversion(&conversion);
 ///         tables.conversions.push(conversion.clone());
 ///         Ok(Recorded::New(conversion))
 ///     }
@@ -300,15 +340,17 @@ use crate::{
 ///     async fn change_status(&self, id: ConversionId, change: StatusChange) -> Result<Option<Conversion>, StoreError> {
 ///         let tables = &mut *self.0.lock().unwrap();
 ///         tables.conversion(id)?;
-///         let row = tables.conversions.iter_mut().find(|row| row.id == id && row.status == change.from);
-///         Ok(row.map(|row| {
-///             let counts = tables.counts.entry(row.affiliate_id).or_default();
-///             counts.discount_conversion(row);
-///             row.status = change.to;
-///             counts.count_conversion(row);
-///             tables.changes.push((id, change));
-///             row.clone()
-///         }))
+///         let Some(row) = tables.conversions.iter_mut().find(|row| row.id == id && row.status == change.from) else {
+///             return Ok(None);
+///         };
+///         let before = row.clone();
+///         row.status = change.to;
+///         let after = row.clone();
+///         let counts = tables.counts(after.affiliate_id, after.campaign_id, after.created_at);
+///         counts.discount_conversion(&before);
+///         counts.count_conversion(&after);
+///         tables.changes.push((id, change));
+///         Ok(Some(after))
 ///     }
 ///
 ///     async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError> {
@@ -319,19 +361,71 @@ use crate::{
 ///
 ///     async fn conversions(
 ///         &self,
-///         affiliate: AffiliateId,
+///         filter: &ConversionFilter,
 ///         request: PageRequest,
 ///     ) -> Result<Page<Conversion>, StoreError> {
 ///         let tables = self.0.lock().unwrap();
-///         tables.affiliate(affiliate)?;
-///         let rows = tables.conversions.iter().filter(|row| row.affiliate_id == affiliate).cloned();
+///         tables.check(filter.scope)?;
+///         let rows = tables.conversions.iter().filter(|row| filter.admits(row)).cloned();
 ///         Ok(page(rows, |row| Cursor::after(row.created_at, row.id), request))
 ///     }
 ///
 ///     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
 ///         let tables = self.0.lock().unwrap();
 ///         tables.affiliate(affiliate)?;
-///         Ok(tables.counts.get(&affiliate).cloned().unwrap_or_default())
+///         Ok(sum(tables.counts.iter().filter(|((of, ..), _)| *of == affiliate).map(|(_, counts)| counts)))
+///     }
+///
+///     async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         let within = |bounds: &[Timestamp]| sum(tables.counted(scope, bounds[0], bounds[1]).map(|(_, counts)| counts));
+///         Ok(bounds.windows(2).map(within).collect())
+///     }
+///
+///     async fn totals_by_affiliate(
+///         &self,
+///         campaign: Option<CampaignId>,
+///         from: Timestamp,
+///         to: Timestamp,
+///         max: usize,
+///     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
+///         let scope = Scope { affiliate_id: None, campaign_id: campaign };
+///         let tables = self.0.lock().unwrap();
+///         grouped(tables.counted(scope, from, to).map(|((affiliate, ..), counts)| (*affiliate, counts)), max)
+///     }
+///
+///     async fn totals_by_campaign(
+///         &self,
+///         affiliate: Option<AffiliateId>,
+///         from: Timestamp,
+///         to: Timestamp,
+///         max: usize,
+///     ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
+///         let scope = Scope { affiliate_id: affiliate, campaign_id: None };
+///         let tables = self.0.lock().unwrap();
+///         grouped(tables.counted(scope, from, to).map(|((_, campaign, _), counts)| (*campaign, counts)), max)
+///     }
+///
+///     async fn breakdown(&self, wanted: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
+///         let tables = self.0.lock().unwrap();
+///         let Breakdown { by, scope, from, to, max_groups, .. } = *wanted;
+///         let mut groups: Vec<(Option<String>, Summary)> = Vec::new();
+///         let clicks = ClickFilter::from(scope).from(from).to(to);
+///         for click in tables.clicks.iter().filter(|click| by != Attribute::Event && clicks.admits(click)) {
+///             let mut counts = Summary::default();
+///             counts.count_click(&click.details);
+///             groups.push((by.of_click(&click.details).map(str::to_owned), counts));
+///         }
+///         let conversions = ConversionFilter::from(scope).from(from).to(to);
+///         for row in tables.conversions.iter().filter(|row| conversions.admits(row)) {
+///             let identity = (row.affiliate_id, row.campaign_id, &row.click_id);
+///             let is_its = |click: &&Click| (click.affiliate_id, click.campaign_id, &click.click_id) == identity;
+///             let details = tables.clicks.iter().find(is_its).map(|click| click.details.clone()).unwrap_or_default();
+///             let mut counts = Summary::default();
+///             counts.count_conversion(row);
+///             groups.push((by.of_conversion(row, &details).map(str::to_owned), counts));
+///         }
+///         grouped(groups.iter().map(|(mark, counts)| (mark.clone(), counts)), max_groups)
 ///     }
 ///
 ///     async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
@@ -506,11 +600,11 @@ pub trait Store: Debug + Send + Sync + 'static {
         click_id: &ClickId,
     ) -> Result<Vec<Click>, StoreError>;
 
-    /// The clicks of an affiliate.
+    /// The clicks that the filter admits.
     ///
     /// # Errors
-    /// If there is no such affiliate, or if the store fails.
-    async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError>;
+    /// If there is no such affiliate or campaign, or if the store fails.
+    async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError>;
 
     /// Adds a conversion, and counts it, in one step. Its identity is (click, event, transaction id); no transaction
     /// id is equal to no transaction id.
@@ -580,17 +674,62 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// If there is no such conversion, or if the store fails.
     async fn status_changes(&self, id: ConversionId) -> Result<Vec<StatusChange>, StoreError>;
 
-    /// The conversions of an affiliate.
+    /// The conversions that the filter admits.
     ///
     /// # Errors
-    /// If there is no such affiliate, or if the store fails.
-    async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError>;
+    /// If there is no such affiliate or campaign, or if the store fails.
+    async fn conversions(
+        &self,
+        filter: &ConversionFilter,
+        request: PageRequest,
+    ) -> Result<Page<Conversion>, StoreError>;
 
-    /// What the affiliate has brought, from counters.
+    /// What the affiliate has brought, from the beginning, from counters.
     ///
     /// # Errors
     /// If there is no such affiliate, or if the store fails.
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError>;
+
+    /// What was counted between each of these bounds and the next one, the latter not included, from counters: one fewer than
+    /// there are bounds. The bounds are on quarters of an hour and none is before the one that it follows, of which the caller
+    /// takes care.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError>;
+
+    /// What was counted of each affiliate, of all campaigns or of this one, from the first time on and before the second, from
+    /// counters: in the order of their ids, without those of whom nothing was. The times are on quarters of an hour.
+    ///
+    /// # Errors
+    /// If there are more affiliates than `max` ([`StoreError::TooManyGroups`]), or if the store fails.
+    async fn totals_by_affiliate(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+    ) -> Result<Vec<(AffiliateId, Summary)>, StoreError>;
+
+    /// The same of each campaign, of all affiliates or of this one.
+    ///
+    /// # Errors
+    /// If there are more campaigns than `max` ([`StoreError::TooManyGroups`]), or if the store fails.
+    async fn totals_by_campaign(
+        &self,
+        affiliate: Option<AffiliateId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+    ) -> Result<Vec<(CampaignId, Summary)>, StoreError>;
+
+    /// What there is of records with each mark, by a look at each of them that the store still has: in the order of the marks'
+    /// bytes, what has none first. It takes no lock that an insert would wait for.
+    ///
+    /// # Errors
+    /// If there are more marks than there may be ([`StoreError::TooManyGroups`]), if the time is over
+    /// ([`StoreError::TooSlow`]), or if the store fails.
+    async fn breakdown(&self, breakdown: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError>;
 
     /// Forgets by which hashes visitors were known whose first click was created before this time.
     ///
@@ -694,8 +833,8 @@ macro_rules! forward_store {
                 (**self).find_clicks(affiliate, campaign, click_id).await
             }
 
-            async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
-                (**self).clicks(affiliate, request).await
+            async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
+                (**self).clicks(filter, request).await
             }
 
             async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
@@ -738,14 +877,42 @@ macro_rules! forward_store {
 
             async fn conversions(
                 &self,
-                affiliate: AffiliateId,
+                filter: &ConversionFilter,
                 request: PageRequest,
             ) -> Result<Page<Conversion>, StoreError> {
-                (**self).conversions(affiliate, request).await
+                (**self).conversions(filter, request).await
             }
 
             async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
                 (**self).summary(affiliate).await
+            }
+
+            async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
+                (**self).totals(scope, bounds).await
+            }
+
+            async fn totals_by_affiliate(
+                &self,
+                campaign: Option<CampaignId>,
+                from: Timestamp,
+                to: Timestamp,
+                max: usize,
+            ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
+                (**self).totals_by_affiliate(campaign, from, to, max).await
+            }
+
+            async fn totals_by_campaign(
+                &self,
+                affiliate: Option<AffiliateId>,
+                from: Timestamp,
+                to: Timestamp,
+                max: usize,
+            ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
+                (**self).totals_by_campaign(affiliate, from, to, max).await
+            }
+
+            async fn breakdown(&self, breakdown: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
+                (**self).breakdown(breakdown).await
             }
 
             async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {
@@ -805,6 +972,18 @@ pub enum StoreError {
     DailyCapReached {
         /// How many it may have.
         cap: u32,
+    },
+    /// What was asked for has too many parts.
+    #[error("there are more than {max} groups")]
+    TooManyGroups {
+        /// How many there may be.
+        max: usize,
+    },
+    /// What was asked for has taken as long as it may.
+    #[error("{operation} took too long, and was given up")]
+    TooSlow {
+        /// What was being done, such as `break down records`.
+        operation: &'static str,
     },
     /// The store was given a capacity, and has reached it.
     #[error("the store is full: it holds the {capacity} records that it may hold")]

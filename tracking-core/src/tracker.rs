@@ -5,11 +5,14 @@ mod explain;
 mod links;
 mod postbacks;
 mod privacy;
+mod reports;
 mod statuses;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::backlog::Backlog;
 use crate::directory::Directory;
@@ -19,8 +22,9 @@ use crate::log::PostbackLog;
 use crate::recorder::{Meters, Recorder};
 use crate::secret::VisitorKeys;
 use crate::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, Clock, Conversion, ConversionId, Events, Page, PageRequest,
-    Postback, PostbackFilter, Secrets, StatusChange, Store, StoreError, Summary, SystemClock, Timestamp,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickFilter, Clock, Conversion, ConversionFilter,
+    ConversionId, Events, Page, PageRequest, Postback, PostbackFilter, Secrets, StatusChange, Store, StoreError,
+    Summary, SystemClock, Timestamp,
 };
 
 pub use self::admin::{KeyError, Pause};
@@ -73,6 +77,8 @@ pub struct Tracker {
     link_deadline: Duration,
     stored_ip: StoredIp,
     failures: Failures,
+    /// Those who may have the store look at each record, one at a time.
+    scans: Semaphore,
 }
 
 /// What can be chosen about a [`Tracker`].
@@ -205,6 +211,7 @@ impl Tracker {
             link_deadline,
             stored_ip,
             failures: Failures::default(),
+            scans: Semaphore::new(1),
         };
         tracker.recorder.keep_house();
         tracker
@@ -248,24 +255,24 @@ impl Tracker {
         self.recorder.store.campaigns(request).await
     }
 
-    /// An affiliate's clicks, newest first.
+    /// The clicks that the filter admits, such as `&affiliate_id.into()`, newest first.
     ///
     /// # Errors
-    /// If there is no such affiliate, or if the store fails.
-    pub async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
-        self.recorder.store.clicks(affiliate, request).await
+    /// If there is no such affiliate or campaign, or if the store fails.
+    pub async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
+        self.recorder.store.clicks(filter, request).await
     }
 
-    /// An affiliate's conversions, newest first.
+    /// The conversions that the filter admits, such as `&affiliate_id.into()`, newest first.
     ///
     /// # Errors
-    /// If there is no such affiliate, or if the store fails.
+    /// If there is no such affiliate or campaign, or if the store fails.
     pub async fn conversions(
         &self,
-        affiliate: AffiliateId,
+        filter: &ConversionFilter,
         request: PageRequest,
     ) -> Result<Page<Conversion>, StoreError> {
-        self.recorder.store.conversions(affiliate, request).await
+        self.recorder.store.conversions(filter, request).await
     }
 
     /// The conversion with this number.

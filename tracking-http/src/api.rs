@@ -283,14 +283,14 @@ impl Api {
                 Ok(answer::found(SummaryData::new(id, &self.tracker.summary(id).await?)))
             }
             Guarded::AffiliateClicks => {
-                let mut page = self.tracker.clicks(affiliate()?, page_request(parameters)?).await?;
+                let mut page = self.tracker.clicks(&affiliate()?.into(), page_request(parameters)?).await?;
                 if only.is_some() {
                     page.items.iter_mut().for_each(hide_visitor);
                 }
                 Ok(answer::list::<ClickListed, _>(page))
             }
             Guarded::AffiliateConversions => {
-                let mut page = self.tracker.conversions(affiliate()?, page_request(parameters)?).await?;
+                let mut page = self.tracker.conversions(&affiliate()?.into(), page_request(parameters)?).await?;
                 if only.is_some() {
                     page.items.iter_mut().for_each(hide_marks);
                 }

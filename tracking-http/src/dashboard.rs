@@ -39,8 +39,8 @@ pub(crate) async fn show(
         Some(id) => Some((
             tracker.affiliate(id).await?,
             tracker.summary(id).await?,
-            tracker.clicks(id, first(RECENT)).await?.items,
-            tracker.conversions(id, first(RECENT)).await?.items,
+            tracker.clicks(&id.into(), first(RECENT)).await?.items,
+            tracker.conversions(&id.into(), first(RECENT)).await?.items,
         )),
     };
     // The command that reports a sale for the latest click depends on this campaign's key.

@@ -18,8 +18,8 @@ pub(crate) async fn time_reports(url: &str, calls: usize) -> Result<(), Box<dyn 
     let first_page = PageRequest { limit: Limit::new(50)?, after: None };
     let store = &store;
     report("summary", calls, || async { store.summary(affiliate).await.map(drop) }).await?;
-    report("clicks", calls, || async { store.clicks(affiliate, first_page).await.map(drop) }).await?;
-    report("conversions", calls, || async { store.conversions(affiliate, first_page).await.map(drop) }).await?;
+    report("clicks", calls, || async { store.clicks(&affiliate.into(), first_page).await.map(drop) }).await?;
+    report("conversions", calls, || async { store.conversions(&affiliate.into(), first_page).await.map(drop) }).await?;
     report("affiliates", calls, || async { store.affiliates(first_page).await.map(drop) }).await?;
     report("campaigns", calls, || async { store.campaigns(first_page).await.map(drop) }).await?;
     Ok(())

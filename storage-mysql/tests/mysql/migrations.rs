@@ -206,7 +206,7 @@ async fn version_3_is_upgraded_with_its_data(kind: Kind) {
     let Some(store) = store else { return };
     assert_keys_are_kept(&store).await;
     // What is there counts as approved, and can be rejected.
-    let conversions = store.conversions(parse("1"), PageRequest::default()).await.unwrap().items;
+    let conversions = store.conversions(&parse::<AffiliateId>("1").into(), PageRequest::default()).await.unwrap().items;
     let sale = conversions.iter().find(|row| row.currency == parse("EUR")).unwrap();
     assert_eq!((sale.status, sale.payout, &sale.sub_ids), (ConversionStatus::Approved, None, &SubIds::default()));
     let change = StatusChange {

@@ -108,10 +108,10 @@ async fn steps_and_pages_read_no_more_than_they_need(kind: Kind) {
     for row in [1_000, 3_000, 5_000, 7_000, 9_000_u64] {
         let after = Some(Cursor::after(time(row as i64 * 1000), row));
         let before = reads().await;
-        let page = store.clicks(place.0, PageRequest { limit, after }).await.unwrap();
+        let page = store.clicks(&place.0.into(), PageRequest { limit, after }).await.unwrap();
         assert_eq!(page.items[0].id.as_u64(), row - 1);
         let of_clicks = reads().await - before;
-        store.conversions(place.0, PageRequest { limit, after }).await.unwrap();
+        store.conversions(&place.0.into(), PageRequest { limit, after }).await.unwrap();
         let of_conversions = reads().await - before - of_clicks;
         let request = PurgeRequest { before: time(20_000_000), limit, after };
         assert!(store.purge_clicks(place.0, request).await.unwrap().next.is_some());
@@ -158,7 +158,7 @@ async fn purge_passes_over_what_is_about_to_be_converted(kind: Kind) {
     assert_eq!(purging.await.unwrap(), (9, 3), "nobody waits for the application's transaction");
     transaction.commit().await.unwrap();
     assert_eq!(purge(&store, place.0, time(100), 4).await, (0, 1));
-    assert_eq!(store.clicks(place.0, Default::default()).await.unwrap().items, [all.remove(3)]);
+    assert_eq!(store.clicks(&place.0.into(), Default::default()).await.unwrap().items, [all.remove(3)]);
 
     // One that was not converted in the end goes the next time.
     let click = a_click(&store, place, "rolled-back").await;
@@ -318,7 +318,7 @@ async fn click_that_another_process_has_erased_keeps_its_conversion(kind: Kind) 
     assert_eq!(two.erase_clicks(&click.click_id, &parse("erased-1")).await.unwrap(), 1);
     // As one that came just before.
     let recorded = one.insert_conversion(new_conversion(&click)).await;
-    let listed = one.conversions(place.0, Default::default()).await.unwrap().items;
+    let listed = one.conversions(&place.0.into(), Default::default()).await.unwrap().items;
     match recorded {
         Ok(_) => assert_eq!(listed[0].click_id, parse("erased-1"), "nobody has the id any more"),
         Err(error) => assert!(matches!(error, StoreError::UnknownClick(_)), "got {error:?}"),

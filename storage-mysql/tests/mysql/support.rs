@@ -131,7 +131,7 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
     let mut recount = Summary::default();
     let mut after: Option<Cursor> = None;
     loop {
-        let page = store.clicks(affiliate, PageRequest { limit, after }).await.unwrap();
+        let page = store.clicks(&affiliate.into(), PageRequest { limit, after }).await.unwrap();
         page.items.iter().for_each(|click| recount.count_click(&click.details));
         after = page.next;
         if after.is_none() {
@@ -139,7 +139,7 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
         }
     }
     loop {
-        let page = store.conversions(affiliate, PageRequest { limit, after }).await.unwrap();
+        let page = store.conversions(&affiliate.into(), PageRequest { limit, after }).await.unwrap();
         page.items.iter().for_each(|row| recount.count_conversion(row));
         after = page.next;
         if after.is_none() {

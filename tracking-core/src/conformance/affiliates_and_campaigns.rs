@@ -135,8 +135,8 @@ pub(super) async fn unknown_affiliate_is_refused(store: Arc<dyn Store>) {
     let page = PageRequest::default();
     let refusals = [
         ("affiliate", store.affiliate(unknown).await.err()),
-        ("clicks", store.clicks(unknown, page).await.err()),
-        ("conversions", store.conversions(unknown, page).await.err()),
+        ("clicks", store.clicks(&unknown.into(), page).await.err()),
+        ("conversions", store.conversions(&unknown.into(), page).await.err()),
         ("summary", store.summary(unknown).await.err()),
         ("insert_click", store.insert_click(new_click((unknown, click.campaign_id), "new", time(1))).await.err()),
         ("insert_conversion", store.insert_conversion(new_conversion(&of_unknown, time(1))).await.err()),

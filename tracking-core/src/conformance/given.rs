@@ -283,12 +283,13 @@ where
 }
 
 pub(super) async fn all_clicks(store: &Arc<dyn Store>, affiliate: AffiliateId) -> Vec<Click> {
-    read_all(50, |row: &Click| Cursor::after(row.created_at, row.id), |page| store.clicks(affiliate, page)).await
+    let filter = affiliate.into();
+    read_all(50, |row: &Click| Cursor::after(row.created_at, row.id), |page| store.clicks(&filter, page)).await
 }
 
 pub(super) async fn all_conversions(store: &Arc<dyn Store>, affiliate: AffiliateId) -> Vec<Conversion> {
-    let place = |row: &Conversion| Cursor::after(row.created_at, row.id);
-    read_all(50, place, |page| store.conversions(affiliate, page)).await
+    let (filter, place) = (affiliate.into(), |row: &Conversion| Cursor::after(row.created_at, row.id));
+    read_all(50, place, |page| store.conversions(&filter, page)).await
 }
 
 pub(super) async fn all_postbacks(store: &Arc<dyn Store>, filter: &PostbackFilter) -> Vec<Postback> {

@@ -37,10 +37,10 @@ impl List {
             Self::Affiliates => places(store.affiliates(request).await?, |row| Cursor::after(row.created_at, row.id)),
             Self::Campaigns => places(store.campaigns(request).await?, |row| Cursor::after(row.created_at, row.id)),
             Self::Clicks(of) => {
-                places(store.clicks(of.affiliate_id, request).await?, |row| Cursor::after(row.created_at, row.id))
+                places(store.clicks(&of.affiliate_id.into(), request).await?, |row| Cursor::after(row.created_at, row.id))
             }
             Self::Conversions(of) => {
-                places(store.conversions(of.affiliate_id, request).await?, |row| Cursor::after(row.created_at, row.id))
+                places(store.conversions(&of.affiliate_id.into(), request).await?, |row| Cursor::after(row.created_at, row.id))
             }
             Self::Postbacks => places(store.postbacks(&PostbackFilter::default(), request).await?, Postback::cursor),
         })
@@ -233,8 +233,8 @@ pub(super) async fn lists_show_what_was_recorded(store: Arc<dyn Store>) {
     let conversion: Conversion = a_conversion(&store, with_transaction(new_conversion(&click, time(2)), "order-1")).await;
     let request = PageRequest::default();
     assert_eq!(ok(store.campaigns(request).await, "campaigns").items, [campaign]);
-    assert_eq!(ok(store.clicks(affiliate.id, request).await, "clicks").items, [click]);
-    assert_eq!(ok(store.conversions(affiliate.id, request).await, "conversions").items, [conversion]);
+    assert_eq!(ok(store.clicks(&affiliate.id.into(), request).await, "clicks").items, [click]);
+    assert_eq!(ok(store.conversions(&affiliate.id.into(), request).await, "conversions").items, [conversion]);
     assert_eq!(ok(store.affiliates(request).await, "affiliates").items, [affiliate]);
 }
 

@@ -11,7 +11,7 @@ async fn supplied_id_is_kept_and_a_repeat_gets_the_first_click() {
     assert_eq!(first.click_id.as_str(), "abc123");
     world.clock.set(time("2025-05-01T12:00:00Z"));
     assert_eq!(world.tracker.record_click(request).await.unwrap(), Recorded::Duplicate(first.clone()));
-    let listed = world.tracker.clicks(world.affiliate, PageRequest::default()).await.unwrap();
+    let listed = world.tracker.clicks(&world.affiliate.into(), PageRequest::default()).await.unwrap();
     assert_eq!(listed.items, [first]);
 }
 

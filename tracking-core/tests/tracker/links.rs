@@ -41,7 +41,7 @@ async fn macros_are_filled_in_for_their_place() {
         "https://shop.example/p/x%2F..%2Fy%3Fz/%C3%A4%201.html?id=a%26b%3Dc&a=1&c=1&s=news%2Bletter#%23%26"
     );
     assert_eq!((redirect.click_id.as_str(), redirect.state), ("a&b=c", ClickState::Recorded));
-    let click = &tracker.clicks(request.affiliate_id, PageRequest::default()).await.unwrap().items[0];
+    let click = &tracker.clicks(&request.affiliate_id.into(), PageRequest::default()).await.unwrap().items[0];
     assert_eq!(click.click_id.as_str(), "a&b=c");
     let marks: Vec<_> = click.details.sub_ids.iter().map(|(name, mark)| (name, mark.to_string())).collect();
     assert_eq!(marks, [("sub1", "x/../y?z".into()), ("sub2", "ä 1".into()), ("sub5", "#&".into())]);

@@ -64,7 +64,7 @@ async fn click_that_was_lost_is_rebuilt() {
         (conversion.affiliate_id, conversion.campaign_id, &conversion.click_id),
         (world.affiliate, world.open, &id)
     );
-    let clicks = world.tracker.clicks(world.affiliate, PageRequest::default()).await.unwrap().items;
+    let clicks = world.tracker.clicks(&world.affiliate.into(), PageRequest::default()).await.unwrap().items;
     assert_eq!(clicks.len(), 1);
     assert_eq!((&clicks[0].click_id, clicks[0].created_at), (&id, time(NOON)), "the click is of its own time");
     assert!(clicks[0].details.is_recovered);

@@ -71,7 +71,7 @@ async fn visitors_are_sent_on_while_the_store_is_away() {
         site.store.set(Mode::Up);
         site.tracker.drained().await;
         assert_eq!(site.clicks().await, 51, "each click is recorded once");
-        let clicks = site.tracker.store().clicks(site.affiliate, Default::default()).await.unwrap().items;
+        let clicks = site.tracker.store().clicks(&site.affiliate.into(), Default::default()).await.unwrap().items;
         assert!(ids.iter().all(|id| clicks.iter().any(|click| click.click_id == *id && !click.details.is_recovered)));
         assert_eq!(site.follow().await.state, ClickState::Recorded, "and all is as before");
     }
@@ -135,7 +135,7 @@ async fn queued_click_can_be_erased() {
     site.store.set(Mode::Up);
     assert_eq!(erasing.await.unwrap(), 1);
     site.tracker.drained().await;
-    let clicks = site.tracker.clicks(site.affiliate, Default::default()).await.unwrap().items;
+    let clicks = site.tracker.clicks(&site.affiliate.into(), Default::default()).await.unwrap().items;
     assert!(clicks.iter().any(|click| click.click_id == waiting[0]));
     assert!(clicks.iter().all(|click| click.click_id != waiting[1]), "it must not be recorded after all");
 }
@@ -233,7 +233,7 @@ async fn postback_that_overtakes_its_click_brings_all_of_it() {
     let sale = ConversionRequest::new(site.affiliate, id.clone(), amount, currency);
     accepted(site.tracker.record_conversion(sale).await.unwrap());
     site.tracker.drained().await;
-    let clicks = site.tracker.clicks(site.affiliate, Default::default()).await.unwrap().items;
+    let clicks = site.tracker.clicks(&site.affiliate.into(), Default::default()).await.unwrap().items;
     let click = clicks.iter().find(|click| click.click_id == id).unwrap();
     assert_eq!(click.details.source.as_ref().unwrap().as_str(), "newsletter");
     assert_eq!((click.details.bot, click.details.is_recovered), (Some(BotReason::Crawler), false));
@@ -253,7 +253,7 @@ async fn erased_click_does_not_come_back_from_another_process() {
     let other = Tracker::new(Arc::clone(site.tracker.store()), secret());
     assert_eq!(other.erase(&id).await.unwrap(), 1);
     site.tracker.drained().await;
-    let clicks = site.tracker.clicks(site.affiliate, Default::default()).await.unwrap().items;
+    let clicks = site.tracker.clicks(&site.affiliate.into(), Default::default()).await.unwrap().items;
     assert!(clicks.iter().all(|click| click.click_id != id), "{clicks:?}");
     assert_eq!(site.clicks().await, 2);
 }

@@ -61,7 +61,7 @@ async fn old_clicks_are_purged_and_their_totals_stay() {
     assert_eq!(tracker.purge().await.unwrap(), 0, "30 days are not over yet");
     clock.set(time("2024-05-31T12:00:00.124Z"));
     assert_eq!(tracker.purge().await.unwrap(), 249);
-    let left = tracker.clicks(affiliate, PageRequest::default()).await.unwrap().items;
+    let left = tracker.clicks(&affiliate.into(), PageRequest::default()).await.unwrap().items;
     assert_eq!(left.len(), 1);
     assert_eq!((left[0].details.ip, &left[0].details.user_agent), (None, &None));
     assert_eq!(tracker.summary(affiliate).await.unwrap(), before);
@@ -91,7 +91,7 @@ async fn erased_click_does_not_come_back() {
 
     assert_eq!(world.tracker.erase(&id).await.unwrap(), 1);
     assert_eq!(world.tracker.erase(&id).await.unwrap(), 0, "there is nothing left");
-    let clicks = world.tracker.clicks(world.affiliate, PageRequest::default()).await.unwrap().items;
+    let clicks = world.tracker.clicks(&world.affiliate.into(), PageRequest::default()).await.unwrap().items;
     assert_eq!(clicks.len(), 1);
     assert!(clicks[0].click_id.as_str().starts_with("erased-"), "{}", clicks[0].click_id);
     assert_eq!((clicks[0].details.ip, &clicks[0].details.user_agent), (None, &None));

@@ -1,0 +1,176 @@
+//! Reports.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use crate::{
+    AffiliateId, Breakdown, CampaignId, Grouping, Name, Period, Report, ReportError, ReportKey, ReportRequest,
+    ReportRow, Scope, StoreError, Summary, Timestamp, Tracker,
+};
+
+/// How many days a report by hour may be of.
+const MAX_DAYS_BY_HOUR: u64 = 92;
+
+/// How many rows a report may have.
+const MAX_ROWS: usize = 20_000;
+
+/// How many records may be looked at for a report.
+const MAX_RECORDS: u64 = 1_000_000;
+
+/// How long that may take.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long somebody waits for others' reports for which each record is looked at.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Tracker {
+    /// What was counted in a period. Its total is the same whatever it is grouped by, but for records that were
+    /// [purged](Self::purge), and for clicks, which have no event.
+    ///
+    /// A grouping [for which there are no counters](Grouping::is_scanned) is bounded: it may look at a million records, for ten
+    /// seconds, and there is one such report at a time.
+    ///
+    /// ```
+    /// use tracking_core::{Grouping, Period, Preset, ReportRequest, Secret, TimeZone, Tracker};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tracker = Tracker::new(storage_memory::MemoryStore::new(), Secret::random());
+    /// let period = Period::preset(Preset::Last7Days, "Asia/Kathmandu".parse()?, tracker.now());
+    /// let report = tracker.report(&ReportRequest::new(period, Grouping::Day)).await?;
+    /// assert_eq!(report.rows.len(), 7);
+    /// assert_eq!(report.total.clicks, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such affiliate or campaign, if the report would be too large, take too long, or has to wait for too long, or
+    /// if the store fails.
+    pub async fn report(&self, request: &ReportRequest) -> Result<Report, ReportError> {
+        self.check(request.scope).await?;
+        let mut report = Report::new(request, self.rows(request).await?);
+        let names = join_all(report.rows.iter().map(|row| self.name(&row.key))).await;
+        for (row, name) in report.rows.iter_mut().zip(names) {
+            row.name = name?;
+        }
+        Ok(report)
+    }
+
+    /// What was counted in a period in all.
+    ///
+    /// # Errors
+    /// If there is no such affiliate or campaign, or if the store fails.
+    pub async fn figures(&self, scope: impl Into<Scope>, period: &Period) -> Result<Summary, StoreError> {
+        let scope = scope.into();
+        self.check(scope).await?;
+        let totals = self.recorder.store.totals(scope, &[period.start(), period.end()]).await?;
+        Ok(totals.into_iter().next().unwrap_or_default())
+    }
+
+    async fn rows(&self, request: &ReportRequest) -> Result<Vec<ReportRow>, ReportError> {
+        let (store, scope, period) = (&self.recorder.store, request.scope, &request.period);
+        let (from, to) = (period.start(), period.end());
+        let of_one = |key| async move {
+            let figures = self.figures(scope, period).await?;
+            let row = (!figures.is_empty()).then_some((key, figures));
+            Ok::<_, StoreError>(row.into_iter().collect::<Vec<_>>())
+        };
+        let rows = match (request.grouping, scope) {
+            (Grouping::Day, _) => {
+                let dates: Vec<_> = period.dates().collect();
+                let starts = dates.iter().map(|date| period.zone().start_of(*date));
+                let totals = store.totals(scope, &starts.chain([to]).collect::<Vec<_>>()).await?;
+                dates.into_iter().map(ReportKey::Day).zip(totals).collect()
+            }
+            (Grouping::Hour, _) if period.days() > MAX_DAYS_BY_HOUR => {
+                return Err(ReportError::TooManyHours { max: MAX_DAYS_BY_HOUR });
+            }
+            (Grouping::Hour, _) => {
+                let mut hours: Vec<Timestamp> = period.hours();
+                hours.push(to);
+                let totals = store.totals(scope, &hours).await?;
+                hours.into_iter().map(ReportKey::Hour).zip(totals).collect()
+            }
+            (Grouping::Affiliate, Scope { affiliate_id: Some(id), .. }) => of_one(ReportKey::Affiliate(id)).await?,
+            (Grouping::Campaign, Scope { campaign_id: Some(id), .. }) => of_one(ReportKey::Campaign(id)).await?,
+            (Grouping::Affiliate, _) => {
+                keyed(store.totals_by_affiliate(scope.campaign_id, from, to, MAX_ROWS).await, ReportKey::Affiliate)?
+            }
+            (Grouping::Campaign, _) => {
+                keyed(store.totals_by_campaign(scope.affiliate_id, from, to, MAX_ROWS).await, ReportKey::Campaign)?
+            }
+            (Grouping::By(by), _) => {
+                let breakdown = Breakdown { by, scope, from, to, max_groups: MAX_ROWS, time_limit: TIME_LIMIT };
+                keyed(self.break_down(&breakdown).await?, ReportKey::Mark)?
+            }
+        };
+        Ok(rows.into_iter().map(|(key, figures)| ReportRow { key, name: None, figures }).collect())
+    }
+
+    /// Has the store look at each record, unless there are too many, or others are doing the same.
+    async fn break_down(
+        &self,
+        breakdown: &Breakdown,
+    ) -> Result<Result<Vec<(Option<String>, Summary)>, StoreError>, ReportError> {
+        let store = &self.recorder.store;
+        let counted = store.totals(breakdown.scope, &[breakdown.from, breakdown.to]).await?;
+        let records = counted.iter().map(|all| all.clicks + all.conversions() + all.rejected.conversions).sum();
+        if records > MAX_RECORDS {
+            return Err(ReportError::TooManyRecords { records, max: MAX_RECORDS });
+        }
+        let turn = timeout(PATIENCE, self.scans.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return Err(ReportError::Busy) };
+        Ok(store.breakdown(breakdown).await)
+    }
+
+    /// A report of what is not there is an error, and not an empty one.
+    async fn check(&self, scope: Scope) -> Result<(), StoreError> {
+        if let Some(id) = scope.affiliate_id {
+            self.affiliates.current(id).await?;
+        }
+        if let Some(id) = scope.campaign_id {
+            self.campaigns.current(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn name(&self, key: &ReportKey) -> Result<Option<Name>, StoreError> {
+        match *key {
+            ReportKey::Affiliate(id) => self.affiliate_name(id).await.map(Some),
+            ReportKey::Campaign(id) => self.campaign_name(id).await.map(Some),
+            ReportKey::Day(_) | ReportKey::Hour(_) | ReportKey::Mark(_) => Ok(None),
+        }
+    }
+
+    /// The name of an affiliate, as it was at most ten seconds ago.
+    ///
+    /// # Errors
+    /// If there is none, or if the store fails.
+    pub async fn affiliate_name(&self, id: AffiliateId) -> Result<Name, StoreError> {
+        Ok(self.affiliates.current(id).await?.name.clone())
+    }
+
+    /// The name of a campaign, as it was at most ten seconds ago.
+    ///
+    /// # Errors
+    /// If there is none, or if the store fails.
+    pub async fn campaign_name(&self, id: CampaignId) -> Result<Name, StoreError> {
+        Ok(self.campaigns.current(id).await?.name.clone())
+    }
+}
+
+/// Rows of these groups; that there are too many is no failure of the store.
+fn keyed<K>(
+    groups: Result<Vec<(K, Summary)>, StoreError>,
+    key: impl Fn(K) -> ReportKey,
+) -> Result<Vec<(ReportKey, Summary)>, ReportError> {
+    match groups {
+        Ok(groups) => Ok(groups.into_iter().map(|(of, figures)| (key(of), figures)).collect()),
+        Err(StoreError::TooManyGroups { max }) => Err(ReportError::TooManyRows { max }),
+        Err(StoreError::TooSlow { .. }) => Err(ReportError::TooSlow { limit: TIME_LIMIT }),
+        Err(error) => Err(error.into()),
+    }
+}
