@@ -50,14 +50,14 @@ pub struct ClickFilter {
 impl ClickFilter {
     /// The same from this time on.
     #[must_use]
-    pub const fn from(mut self, from: Timestamp) -> Self {
+    pub const fn since(mut self, from: Timestamp) -> Self {
         self.from = Some(from);
         self
     }
 
     /// The same before this time.
     #[must_use]
-    pub const fn to(mut self, to: Timestamp) -> Self {
+    pub const fn until(mut self, to: Timestamp) -> Self {
         self.to = Some(to);
         self
     }
@@ -99,14 +99,14 @@ impl ConversionFilter {
 
     /// The same from this time on.
     #[must_use]
-    pub const fn from(mut self, from: Timestamp) -> Self {
+    pub const fn since(mut self, from: Timestamp) -> Self {
         self.from = Some(from);
         self
     }
 
     /// The same before this time.
     #[must_use]
-    pub const fn to(mut self, to: Timestamp) -> Self {
+    pub const fn until(mut self, to: Timestamp) -> Self {
         self.to = Some(to);
         self
     }

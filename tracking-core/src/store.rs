@@ -410,13 +410,13 @@ use crate::{
 ///         let tables = self.0.lock().unwrap();
 ///         let Breakdown { by, scope, from, to, max_groups, .. } = *wanted;
 ///         let mut groups: Vec<(Option<String>, Summary)> = Vec::new();
-///         let clicks = ClickFilter::from(scope).from(from).to(to);
+///         let clicks = ClickFilter::from(scope).since(from).until(to);
 ///         for click in tables.clicks.iter().filter(|click| by != Attribute::Event && clicks.admits(click)) {
 ///             let mut counts = Summary::default();
 ///             counts.count_click(&click.details);
 ///             groups.push((by.of_click(&click.details).map(str::to_owned), counts));
 ///         }
-///         let conversions = ConversionFilter::from(scope).from(from).to(to);
+///         let conversions = ConversionFilter::from(scope).since(from).until(to);
 ///         for row in tables.conversions.iter().filter(|row| conversions.admits(row)) {
 ///             let identity = (row.affiliate_id, row.campaign_id, &row.click_id);
 ///             let is_its = |click: &&Click| (click.affiliate_id, click.campaign_id, &click.click_id) == identity;

@@ -190,6 +190,14 @@ cases! { $
         abandoned_calls_happen_whole_or_not_at_all
         any_interleaving_is_counted_exactly
     }
+    reports {
+        totals_are_of_their_times
+        totals_are_of_their_scope
+        groups_are_bounded
+        purged_clicks_stay_in_totals
+        lists_are_filtered
+        any_report_equals_a_recount
+    }
     retention {
         purge_deletes_old_clicks
         purge_takes_the_oldest_first
