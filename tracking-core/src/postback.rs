@@ -83,15 +83,18 @@ pub enum PostbackMethod {
     Get,
     /// As a `POST`.
     Post,
+    /// As a line of a file that was [imported](crate::Tracker::import_conversion).
+    Import,
 }
 
 impl PostbackMethod {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `IMPORT`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Import => "IMPORT",
         }
     }
 }
@@ -109,7 +112,8 @@ impl FromStr for PostbackMethod {
         match text {
             "GET" => Ok(Self::Get),
             "POST" => Ok(Self::Post),
-            _ => Err(ParseError::new("a method", Problem::Form { expected: "GET or POST" })),
+            "IMPORT" => Ok(Self::Import),
+            _ => Err(ParseError::new("a method", Problem::Form { expected: "GET, POST or IMPORT" })),
         }
     }
 }

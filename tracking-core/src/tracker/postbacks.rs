@@ -10,8 +10,8 @@ use crate::signature::Signed;
 use crate::{
     Affiliate, AffiliateId, Amount, Campaign, CampaignId, ChangedBy, Claims, Click, ClickId, ClickIdOrigin, Conversion,
     ConversionRequest, ConversionStatus, Currency, Event, NewConversion, Outcome, OutcomeKind, ParameterError,
-    ParameterProblem, ParseError, Postback, PostbackAuth, PostbackCall, Problem, Recorded, Repeats, StoreError,
-    Timestamp, Tracker, Unreadable,
+    ParameterProblem, Parameters, ParseError, Postback, PostbackAuth, PostbackCall, PostbackMethod, Problem, Recorded,
+    Repeats, StoreError, Timestamp, Tracker, Unreadable,
 };
 
 impl Tracker {
@@ -89,14 +89,36 @@ impl Tracker {
     /// # Errors
     /// If the store fails or is full: the conversion may be recorded or not, and the same postback is safe to repeat.
     pub async fn postback(&self, call: &PostbackCall<'_>) -> Result<Outcome, StoreError> {
+        let read = self.read(call).map(|(request, proof)| (request, Sender::Advertiser(proof)));
+        self.take(call, read).await
+    }
+
+    /// Takes a line of a file of an advertiser's that somebody vouches for who may change everything: what the file's columns
+    /// are called, and what stands in them. It is judged, answered and logged as a postback is, but no key is asked for.
+    ///
+    /// The same line is safe to repeat, as a postback is.
+    ///
+    /// # Errors
+    /// If the store fails or is full: the conversion may be recorded or not, and the same line is safe to repeat.
+    pub async fn import_conversion(&self, parameters: &Parameters<'_>) -> Result<Outcome, StoreError> {
+        let call = PostbackCall::new(parameters.clone()).method(PostbackMethod::Import);
+        let read = ConversionRequest::from_parameters(parameters).map(|request| (request, Sender::Admin));
+        self.take(&call, read).await
+    }
+
+    async fn take(
+        &self,
+        call: &PostbackCall<'_>,
+        read: Result<(ConversionRequest, Sender<'_>), ParameterError>,
+    ) -> Result<Outcome, StoreError> {
         self.recorder.keep_house();
         let mut unanswered = Unanswered { tracker: self, call, about: About::default(), is_over: false };
-        let result = match self.read(call) {
-            Ok((request, proof)) => {
+        let result = match read {
+            Ok((request, sender)) => {
                 let about = &mut unanswered.about;
                 (about.affiliate_id, about.campaign_id) = (request.affiliate_id, request.campaign_id);
                 about.click_id = Some(request.click_id.clone());
-                let result = self.record(&request, &Sender::Advertiser(proof), about).await;
+                let result = self.record(&request, &sender, about).await;
                 result.map(|outcome| self.limit(outcome, call))
             }
             Err(error) => {
@@ -150,6 +172,7 @@ impl Tracker {
             (Outcome::Duplicate(conversion), Some(status)) if conversion.status != status => {
                 let by = match sender {
                     Sender::Application => ChangedBy::Application,
+                    Sender::Admin => ChangedBy::Admin,
                     Sender::Advertiser(_) => ChangedBy::Advertiser,
                 };
                 self.repeat_with_status(conversion, status, by).await?
@@ -346,7 +369,7 @@ impl Tracker {
     ) -> Result<Result<Vec<Click>, Outcome>, StoreError> {
         let clicks = self.recorder.store.find_clicks(affiliate_id, request.campaign_id, &request.click_id).await?;
         match sender {
-            Sender::Application => Ok(Ok(clicks)),
+            Sender::Application | Sender::Admin => Ok(Ok(clicks)),
             Sender::Advertiser(proof) => self.clicks_open_to(proof, clicks).await,
         }
     }
@@ -536,6 +559,8 @@ impl Terms {
 
 pub(super) enum Sender<'a> {
     Application,
+    /// Who vouches for what an advertiser says.
+    Admin,
     Advertiser(Proof<'a>),
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use storage_memory::MemoryStore;
 use tokio::sync::watch;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, CampaignRequest, Click, ClickId, Conversion, ConversionId,
-    DestinationUrl, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback,
-    PostbackAuth, PostbackFilter, PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp,
-    Tracker, TransactionId, async_trait,
+    Affiliate, AffiliateId, Breakdown, Campaign, CampaignId, CampaignRequest, Click, ClickFilter, ClickId, Conversion,
+    ConversionFilter, ConversionId, DestinationUrl, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion,
+    Page, PageRequest, Postback, PostbackAuth, PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange,
+    Store, StoreError, Summary, Timestamp, Tracker, TransactionId, async_trait,
 };
 
 /// What calls meet.
@@ -163,7 +163,7 @@ forward! {
     insert_campaign(new: NewCampaign) -> Recorded<Campaign>;
     campaigns(request: PageRequest) -> Page<Campaign>;
     find_clicks(affiliate: AffiliateId, campaign: Option<CampaignId>, click_id: &ClickId) -> Vec<Click>;
-    clicks(affiliate: AffiliateId, request: PageRequest) -> Page<Click>;
+    clicks(filter: &ClickFilter, request: PageRequest) -> Page<Click>;
     insert_conversion(new: NewConversion) -> Recorded<Conversion>;
     update_affiliate(affiliate: Affiliate) -> Option<Affiliate>;
     update_campaign(campaign: Campaign) -> Option<Campaign>;
@@ -178,8 +178,22 @@ forward! {
     conversion(id: ConversionId) -> Conversion;
     change_status(id: ConversionId, change: StatusChange) -> Option<Conversion>;
     status_changes(id: ConversionId) -> Vec<StatusChange>;
-    conversions(affiliate: AffiliateId, request: PageRequest) -> Page<Conversion>;
+    conversions(filter: &ConversionFilter, request: PageRequest) -> Page<Conversion>;
     summary(affiliate: AffiliateId) -> Summary;
+    totals(scope: Scope, bounds: &[Timestamp]) -> Vec<Summary>;
+    totals_by_affiliate(
+        campaign: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize
+    ) -> Vec<(AffiliateId, Summary)>;
+    totals_by_campaign(
+        affiliate: Option<AffiliateId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize
+    ) -> Vec<(CampaignId, Summary)>;
+    breakdown(breakdown: &Breakdown) -> Vec<(Option<String>, Summary)>;
     forget_visitors(before: Timestamp) -> ();
     purge_clicks(affiliate: AffiliateId, request: PurgeRequest) -> Purged;
     erase_clicks(click_id: &ClickId, replacement: &ClickId) -> u64;

@@ -6,6 +6,7 @@ mod admin;
 mod clicks;
 mod events;
 mod explain;
+mod imports;
 mod links;
 mod log;
 mod minted_ids;
@@ -14,6 +15,7 @@ mod outcomes;
 mod postbacks;
 mod privacy;
 mod proofs;
+mod reports;
 mod rules;
 mod statuses;
 #[path = "../support/mod.rs"]

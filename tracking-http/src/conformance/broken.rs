@@ -1,8 +1,9 @@
 use async_trait::async_trait;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionId, EventName, NewAffiliate,
-    NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Recorded,
-    StatusChange, Store, StoreError, Summary, Timestamp, TransactionId,
+    Affiliate, AffiliateId, Breakdown, Campaign, CampaignId, Click, ClickFilter, ClickId, Conversion, ConversionFilter,
+    ConversionId, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback,
+    PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange, Store, StoreError, Summary, Timestamp,
+    TransactionId,
 };
 
 /// A store that does nothing but fail.
@@ -79,7 +80,7 @@ impl Store for BrokenStore {
         self.fail()
     }
 
-    async fn clicks(&self, _: AffiliateId, _: PageRequest) -> Result<Page<Click>, StoreError> {
+    async fn clicks(&self, _: &ClickFilter, _: PageRequest) -> Result<Page<Click>, StoreError> {
         self.fail()
     }
 
@@ -87,11 +88,39 @@ impl Store for BrokenStore {
         self.fail()
     }
 
-    async fn conversions(&self, _: AffiliateId, _: PageRequest) -> Result<Page<Conversion>, StoreError> {
+    async fn conversions(&self, _: &ConversionFilter, _: PageRequest) -> Result<Page<Conversion>, StoreError> {
         self.fail()
     }
 
     async fn summary(&self, _: AffiliateId) -> Result<Summary, StoreError> {
+        self.fail()
+    }
+
+    async fn totals(&self, _: Scope, _: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
+        self.fail()
+    }
+
+    async fn totals_by_affiliate(
+        &self,
+        _: Option<CampaignId>,
+        _: Timestamp,
+        _: Timestamp,
+        _: usize,
+    ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
+        self.fail()
+    }
+
+    async fn totals_by_campaign(
+        &self,
+        _: Option<AffiliateId>,
+        _: Timestamp,
+        _: Timestamp,
+        _: usize,
+    ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
+        self.fail()
+    }
+
+    async fn breakdown(&self, _: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
         self.fail()
     }
 
