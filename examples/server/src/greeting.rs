@@ -3,12 +3,14 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
+use crate::demo::Played;
 use crate::sample::{AFFILIATE, CAMPAIGN};
 use crate::settings::{Framework, Settings, Store};
+use crate::traffic::DAYS;
 
-pub(crate) fn print(settings: &Settings, address: SocketAddr, base_url: &str) {
+pub(crate) fn print(settings: &Settings, address: SocketAddr, base_url: &str, demo: Option<Played>) {
     // Nobody may be listening; that is no reason to stop.
-    _ = io::stdout().lock().write_all(text(settings, address, base_url).as_bytes());
+    _ = io::stdout().lock().write_all(text(settings, address, base_url, demo).as_bytes());
     tracing::info!(%address, framework = %settings.framework, "listening");
     if settings.admin_token.is_none() {
         tracing::warn!("reports and pages are open to everybody on this machine; TRACKING_ADMIN_TOKEN closes them");
@@ -18,7 +20,7 @@ pub(crate) fn print(settings: &Settings, address: SocketAddr, base_url: &str) {
     }
 }
 
-fn text(settings: &Settings, address: SocketAddr, base_url: &str) -> String {
+fn text(settings: &Settings, address: SocketAddr, base_url: &str, demo: Option<Played>) -> String {
     let framework = match settings.framework {
         Framework::Warp => "warp",
         Framework::Rocket => "Rocket",
@@ -27,6 +29,9 @@ fn text(settings: &Settings, address: SocketAddr, base_url: &str) -> String {
         Store::Memory => "Records are in memory, and gone when the server stops.".to_owned(),
         Store::Database(database) => format!("Records are in the database {}.", database.url),
     };
+    let demo = demo.map_or_else(String::new, |Played { clicks, conversions }| {
+        format!("For demonstration: {clicks} clicks and {conversions} conversions of the last {DAYS} days, and more to come.\n")
+    });
     let log_in = match settings.admin_token {
         Some(_) => "Log in:    with any user name, and the admin token as the password\n",
         None => "",
@@ -39,6 +44,7 @@ fn text(settings: &Settings, address: SocketAddr, base_url: &str) -> String {
          {log_in}\
          \n\
          {store}\n\
+         {demo}\
          Try it: follow the tracking link of the sample affiliate, and buy something.\n\
          \n\
          \x20 {base_url}/go?affiliate_id={AFFILIATE}&campaign_id={CAMPAIGN}\n\

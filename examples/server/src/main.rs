@@ -5,6 +5,7 @@
 mod admin;
 mod database;
 mod database_url;
+mod demo;
 mod demo_data;
 mod dotenv;
 mod greeting;
@@ -20,9 +21,12 @@ mod shop;
 mod signals;
 mod site;
 mod start_error;
+mod traffic;
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Display;
+use std::future::pending;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -32,14 +36,16 @@ use std::time::Duration;
 
 use storage_memory::MemoryStore;
 use storage_mysql::{Migrated, MySqlStore};
-use tokio::runtime::Runtime;
+use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use tracking_core::{ClickId, Tracker};
+use tracing::subscriber::{NoSubscriber, with_default};
+use tracking_core::{ClickId, Clock, SystemClock, Tracker};
 use tracking_http::Api;
 use tracking_http::guard::{self, Guard};
 
 use crate::admin::{Administration, Format};
+use crate::demo::{Demonstration, Played, Traffic};
 use crate::metrics::Metrics;
 use crate::settings::{Database, Framework, Settings, Store, Task};
 use crate::signals::Signals;
@@ -69,13 +75,15 @@ fn run(task: Task, settings: Settings) -> Result<(), StartError> {
     let runtime = Runtime::new().map_err(StartError::Runtime)?;
     let done = match task {
         Task::Serve => {
+            // Before anything is counted: nobody has made these calls.
+            let demonstration = settings.is_demo.then(|| fill(&settings)).transpose()?;
             // Before the tracker and its routes are made: they ask for their counters once.
             let metrics = Metrics::install()?;
             let rocket = match settings.framework {
                 Framework::Warp => None,
                 Framework::Rocket => Some(Runtime::new().map_err(StartError::Runtime)?),
             };
-            let served = runtime.block_on(serve(settings, metrics, rocket.as_ref()));
+            let served = runtime.block_on(serve(settings, demonstration, metrics, rocket.as_ref()));
             rocket.into_iter().for_each(Runtime::shutdown_background);
             served
         }
@@ -94,15 +102,35 @@ fn run(task: Task, settings: Settings) -> Result<(), StartError> {
     done
 }
 
+/// On a runtime of its own, so that none of its tasks outlives it.
+fn fill(settings: &Settings) -> Result<Demonstration, StartError> {
+    let runtime = runtime::Builder::new_current_thread().enable_time().build().map_err(StartError::Runtime)?;
+    let (started, now) = (Instant::now(), SystemClock.now());
+    let base_url = settings.base_url(settings.listen);
+    let filling = demo::fill(settings.memory_capacity, &settings.secrets, &settings.tracker, &base_url, now);
+    // What happened then is no news.
+    let demonstration = with_default(NoSubscriber::new(), || runtime.block_on(filling))?;
+    let Played { clicks, conversions } = demonstration.traffic.played();
+    tracing::info!(clicks, conversions, milliseconds = started.elapsed().as_millis(), "the demonstration is there");
+    Ok(demonstration)
+}
+
 /// Serves on Rocket if there is a runtime for its connections, and otherwise on warp.
-async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -> Result<(), StartError> {
+async fn serve(
+    settings: Settings,
+    demonstration: Option<Demonstration>,
+    metrics: Metrics,
+    rocket: Option<&Runtime>,
+) -> Result<(), StartError> {
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
     let (secrets, options) = (settings.secrets.clone(), settings.tracker.clone());
-    let (tracker, database) = match &settings.store {
-        Store::Memory => {
+    let (filled, traffic) = demonstration.map(|Demonstration { store, traffic }| (store, traffic)).unzip();
+    let (tracker, database) = match (&settings.store, filled) {
+        (_, Some(filled)) => (Tracker::with_options(filled, secrets, options), None),
+        (Store::Memory, None) => {
             (Tracker::with_options(MemoryStore::bounded(settings.memory_capacity), secrets, options), None)
         }
-        Store::Database(database) => {
+        (Store::Database(database), None) => {
             let (store, _) = tokio::select! {
                 opened = database::open(database) => opened?,
                 signal = signals.next() => {
@@ -128,11 +156,14 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
     // The address is known once the port is, which may be left to the system.
     let listen = settings.listen;
     let ready = {
-        let (site, tracker) = (Arc::clone(&site), Arc::clone(&tracker));
+        let (site, tracker, played) = (Arc::clone(&site), Arc::clone(&tracker), traffic.as_ref().map(Traffic::played));
         move |address: SocketAddr| async move {
             let base_url = settings.base_url(address);
-            sample::insert(&tracker, &base_url).await?;
-            greeting::print(&settings, address, &base_url);
+            match played {
+                Some(_) => sample::relocate(&tracker, &base_url).await?,
+                None => sample::insert(&tracker, &base_url).await?,
+            }
+            greeting::print(&settings, address, &base_url, played);
             site.set_base_url(base_url);
             Ok(())
         }
@@ -149,6 +180,7 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
     tokio::select! {
         ended = &mut serving => return ended,
         never = metrics.keep_up() => match never {},
+        never = go_on(traffic, &tracker) => match never {},
         signal = signals.next() => tracing::info!(signal, "stopping, as soon as the requests under way are answered"),
     }
     drop(stop);
@@ -181,6 +213,14 @@ async fn serve(settings: Settings, metrics: Metrics, rocket: Option<&Runtime>) -
             Ok(())
         }
     }
+}
+
+/// Keeps a demonstration alive, if this is one.
+async fn go_on(traffic: Option<Traffic>, tracker: &Tracker) -> Infallible {
+    if let Some(traffic) = traffic {
+        traffic.go_on(tracker).await;
+    }
+    pending().await
 }
 
 /// Sees through what was begun, and takes leave of the database, which would otherwise note a broken connection.

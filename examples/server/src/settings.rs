@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) framework: Framework,
     pub(crate) store: Store,
+    /// Whether the memory is filled with something to look at.
+    pub(crate) is_demo: bool,
     pub(crate) memory_capacity: usize,
     pub(crate) secrets: Secrets,
     pub(crate) tracker: TrackerOptions,
@@ -99,6 +101,11 @@ const DATABASE_URL: &str = "DATABASE_URL";
 pub(crate) enum SettingsError {
     #[error(transparent)]
     Dotenv(#[from] DotenvError),
+    #[error(
+        "a demonstration (--demo, TRACKING_DEMO) is in memory, and {0} names a database; leave out one of them, or say \
+         --store memory. The command demo-data has something to look at for a database"
+    )]
+    DemoInDatabase(&'static str),
     #[error("the admin token (--admin-token, TRACKING_ADMIN_TOKEN) can't be used")]
     WeakToken(#[from] WeakToken),
     #[error(
@@ -173,6 +180,7 @@ impl Settings {
             listen,
             framework,
             store,
+            demo,
             secrets,
             link,
             visitors,
@@ -187,6 +195,9 @@ impl Settings {
         let (task, store, secrets, log) = match command {
             None => {
                 let store = store.read()?;
+                if let (true, Store::Database(database)) = (demo, &store) {
+                    return Err(SettingsError::DemoInDatabase(database.setting));
+                }
                 if admin_token.is_none() {
                     refuse_others(listen, public_url.as_ref())?;
                 }
@@ -220,6 +231,7 @@ impl Settings {
             listen,
             framework,
             store,
+            is_demo: demo,
             memory_capacity: memory_capacity.try_into().unwrap_or(usize::MAX),
             secrets,
             tracker: arguments::options(&link, &visitors, &postback_log),

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use storage_mysql::TablePrefix;
 use thiserror::Error;
@@ -44,6 +45,12 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     pub(super) store: StoreArguments,
+
+    /// Fills the memory with months of believable traffic, and goes on with it: a few visits a minute, and now and then a sale
+    ///
+    /// To look at, and to try things out with; gone when the server stops. It is refused together with a database.
+    #[arg(long, env = "TRACKING_DEMO", value_parser = FalseyValueParser::new())]
+    pub(super) demo: bool,
 
     #[command(flatten)]
     pub(super) secrets: SecretArguments,
@@ -95,7 +102,7 @@ pub(super) enum Command {
         log: LogArguments,
     },
 
-    /// Fills the database with believable records of the last 30 days, and ends; run again, it adds what is not there
+    /// Fills the database with believable records of the last 120 days, and ends; run again, it adds what is not there
     DemoData {
         /// How many clicks there are to be; a few of every hundred have a conversion
         #[arg(long, value_name = "NUMBER", default_value_t = 5_000)]
@@ -358,8 +365,8 @@ pub(super) struct LogArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  Try it on this machine, then open http://127.0.0.1:3001
-    tracking-server
+  Try it on this machine with something to look at, then open http://127.0.0.1:3001
+    tracking-server --demo
 
   On Rocket, on another port
     tracking-server --framework rocket --listen 127.0.0.1:8080
