@@ -17,9 +17,7 @@ use tracking_core::{
 
 use crate::demo_data::{self, DemoDataError};
 use crate::sample;
-use crate::traffic::{
-    self, AFFILIATES, CAMPAIGNS, Chance, DAY, DAYS, Decision, DemoCampaign, HOUR, MINUTE, Mishap, Visit,
-};
+use crate::traffic::{self, AFFILIATES, CAMPAIGNS, Chance, DAY, Decision, DemoCampaign, HOUR, MINUTE, Mishap, Visit};
 
 /// How long after its time something is still played: after a pause of the machine nobody makes up for what he has missed.
 const LATE: u64 = 5 * MINUTE;
@@ -33,8 +31,9 @@ pub(crate) struct Demonstration {
     pub(crate) traffic: Traffic,
 }
 
-/// Fills a store with what was until `now`.
+/// Fills a store with what was in so many days until `now`.
 pub(crate) async fn fill(
+    days: u64,
     capacity: usize,
     secrets: &Secrets,
     options: &TrackerOptions,
@@ -43,7 +42,7 @@ pub(crate) async fn fill(
 ) -> Result<Demonstration, DemoDataError> {
     let store = Arc::new(MemoryStore::bounded(capacity));
     let (today, key) = (traffic::day_of(now), PostbackKey::random(KeyKind::Token));
-    let first_day = today.saturating_sub(DAYS);
+    let first_day = today.saturating_sub(days);
     let clock = Arc::new(ManualClock::new(traffic::start_of(first_day)?));
     let mut traffic = Traffic::new(first_day, today, key);
     let filled = async {
@@ -291,12 +290,13 @@ impl Traffic {
     async fn report(&self, tracker: &Tracker, visit: &Visit, report: Report) -> Result<Outcome, DemoDataError> {
         let Visit { affiliate, campaign, sale, .. } = visit;
         let amount = sale.as_ref().map(|sale| sale.amount.as_decimal()).unwrap_or_default();
+        // With what sending it costs.
+        let amount = if report == Report::OtherAmount { amount + Decimal::new(590, 2) } else { amount };
+        let amount = format!("{amount:.2}");
         let (amount, currency) = match report {
-            // With what sending it costs.
-            Report::OtherAmount => ((amount + Decimal::new(590, 2)).to_string(), campaign.currency),
-            Report::WrongCurrency => (amount.to_string(), "CHF"),
-            Report::DecimalComma => (amount.to_string().replace('.', ","), campaign.currency),
-            _ => (amount.to_string(), campaign.currency),
+            Report::WrongCurrency => (amount, "CHF"),
+            Report::DecimalComma => (amount.replace('.', ","), campaign.currency),
+            _ => (amount, campaign.currency),
         };
         let mut parameters = vec![
             ("affiliate_id", affiliate.id.to_string()),
@@ -333,4 +333,166 @@ async fn send(
 
 fn later(at: Timestamp, millis: u64) -> Timestamp {
     at.plus(Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, timeout};
+    use tracking_core::{Clock, ConversionStatus, OutcomeKind, PageRequest, PostbackFilter, Secret, Summary};
+
+    use super::*;
+
+    const CAPACITY: usize = 1_000_000;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    async fn filled(days: u64, capacity: usize, secrets: &Secrets, now: Timestamp) -> Demonstration {
+        fill(days, capacity, secrets, &TrackerOptions::default(), "http://127.0.0.1:3001", now).await.unwrap()
+    }
+
+    fn tracker(demonstration: &Demonstration, secrets: &Secrets, clock: impl Clock) -> Tracker {
+        let options = TrackerOptions::default().clock(clock);
+        Tracker::with_options(Arc::clone(&demonstration.store), secrets.clone(), options)
+    }
+
+    async fn summaries(tracker: &Tracker) -> Vec<Summary> {
+        let mut summaries = Vec::new();
+        for affiliate in &AFFILIATES {
+            summaries.push(tracker.summary(AffiliateId::new(affiliate.id).unwrap()).await.unwrap());
+        }
+        summaries
+    }
+
+    fn total(summaries: &[Summary], figure: impl Fn(&Summary) -> u64) -> u64 {
+        summaries.iter().map(figure).sum()
+    }
+
+    #[tokio::test]
+    async fn a_day_is_the_same_whenever_it_is_begun() {
+        let (morning, evening) = (time("2026-03-08T07:30:00Z"), time("2026-03-08T21:00:00Z"));
+        let secrets = Secrets::from(Secret::random());
+        let mut early = filled(5, CAPACITY, &secrets, morning).await;
+        let late = filled(5, CAPACITY, &Secret::random().into(), evening).await;
+        let clock = Arc::new(ManualClock::new(morning));
+        let early_tracker = tracker(&early, &secrets, Arc::clone(&clock));
+        let late_tracker = tracker(&late, &secrets, ManualClock::new(evening));
+        assert_ne!(summaries(&early_tracker).await, summaries(&late_tracker).await);
+
+        early.traffic.play(&early_tracker, &clock, evening).await.unwrap();
+        assert_eq!(summaries(&early_tracker).await, summaries(&late_tracker).await);
+        assert_eq!(early.traffic.played(), late.traffic.played());
+        for number in 1..=late.traffic.played().conversions {
+            let id = ConversionId::new(number).unwrap();
+            let conversion = late_tracker.conversion(id).await.unwrap();
+            assert_eq!(early_tracker.conversion(id).await.unwrap(), conversion);
+            assert!(conversion.created_at < evening);
+        }
+    }
+
+    #[tokio::test]
+    async fn there_is_everything_that_one_would_look_for() {
+        let (now, secrets) = (time("2026-06-17T16:00:00Z"), Secrets::from(Secret::random()));
+        let demonstration = filled(30, CAPACITY, &secrets, now).await;
+        let tracker = tracker(&demonstration, &secrets, ManualClock::new(now));
+        let summaries = summaries(&tracker).await;
+        for (affiliate, summary) in AFFILIATES.iter().zip(&summaries) {
+            assert!(summary.clicks > 50 && summary.conversions() > 0, "{} {summary:?}", affiliate.name);
+        }
+        let clicks = total(&summaries, |summary| summary.clicks);
+        let humans = total(&summaries, |summary| summary.human_clicks);
+        let uniques = total(&summaries, |summary| summary.unique_clicks);
+        assert!((4..=9).contains(&((clicks - humans) * 100 / clicks)), "{humans} of {clicks}");
+        assert!((5..=12).contains(&((humans - uniques) * 100 / humans)), "{uniques} of {humans}");
+        assert_eq!(clicks, demonstration.traffic.played().clicks);
+
+        let mut by_status = [0; 3];
+        for number in 1..=demonstration.traffic.played().conversions {
+            let conversion = tracker.conversion(ConversionId::new(number).unwrap()).await.unwrap();
+            let age = now.as_millis().abs_diff(conversion.created_at.as_millis());
+            assert!(conversion.status != ConversionStatus::Pending || age < 9 * DAY, "{conversion:?}");
+            by_status[conversion.status as usize] += 1;
+        }
+        assert!(by_status.iter().all(|conversions| *conversions > 10), "{by_status:?}");
+
+        for outcome in [
+            OutcomeKind::Accepted,
+            OutcomeKind::Duplicate,
+            OutcomeKind::StatusChanged,
+            OutcomeKind::Conflict,
+            OutcomeKind::UnknownClick,
+            OutcomeKind::WrongKey,
+            OutcomeKind::WrongCurrency,
+            OutcomeKind::InvalidParameter,
+            OutcomeKind::AffiliatePaused,
+        ] {
+            let filter = PostbackFilter::default().outcome(outcome);
+            let found = tracker.postbacks(&filter, PageRequest::default()).await.unwrap().items;
+            assert!(found.iter().all(|postback| postback.calls == 1 && postback.received_at < now), "{found:?}");
+            assert!(!found.is_empty(), "{outcome:?}");
+        }
+    }
+
+    /// The time of the runtime, which tests can stop.
+    #[derive(Debug)]
+    struct RuntimeClock {
+        start: Timestamp,
+        started: Instant,
+    }
+
+    impl Clock for RuntimeClock {
+        fn now(&self) -> Timestamp {
+            self.start.plus(self.started.elapsed())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_on_as_it_was() {
+        let (start, secrets) = (time("2026-03-04T23:30:00Z"), Secrets::from(Secret::random()));
+        let demonstration = filled(3, CAPACITY, &secrets, start).await;
+        let tracker = tracker(&demonstration, &secrets, RuntimeClock { start, started: Instant::now() });
+        let clicks = async || total(&summaries(&tracker).await, |summary| summary.clicks);
+        let mut counted = vec![clicks().await];
+        let mut going_on = Box::pin(demonstration.traffic.go_on(&tracker));
+        // Through the night, and past midnight.
+        for _ in 0..20 {
+            timeout(Duration::from_secs(60 * 60), &mut going_on).await.unwrap_err();
+            counted.push(clicks().await);
+        }
+        let hourly: Vec<u64> = counted.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(hourly.iter().all(|clicks| *clicks > 0), "{hourly:?}");
+        // From one to two, and from six to seven in the evening.
+        assert!(hourly[18] > 3 * hourly[1], "{hourly:?}");
+        assert!((1_500..3_300).contains(&hourly.iter().sum::<u64>()), "{hourly:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_makes_up_for_a_night_that_the_machine_has_slept() {
+        let (start, secrets) = (time("2026-03-04T20:00:00Z"), Secrets::from(Secret::random()));
+        let demonstration = filled(3, CAPACITY, &secrets, start).await;
+        let before = demonstration.traffic.played().clicks;
+        let tracker = tracker(
+            &demonstration,
+            &secrets,
+            RuntimeClock { start: start.plus(Duration::from_millis(11 * HOUR)), started: Instant::now() },
+        );
+        timeout(Duration::from_secs(60), demonstration.traffic.go_on(&tracker)).await.unwrap_err();
+        let clicks = total(&summaries(&tracker).await, |summary| summary.clicks) - before;
+        assert!(clicks < 40, "{clicks}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_too_small_is_told_of_or_ends_it() {
+        let (start, secrets) = (time("2026-03-04T12:00:00Z"), Secrets::from(Secret::random()));
+        let options = TrackerOptions::default();
+        let error = fill(3, 500, &secrets, &options, "http://127.0.0.1:3001", start).await.err().unwrap();
+        assert!(error.to_string().contains("TRACKING_MEMORY_CAPACITY"), "{error}");
+
+        let Played { clicks, conversions } = filled(3, CAPACITY, &secrets, start).await.traffic.played();
+        let needed = clicks + conversions + (AFFILIATES.len() + CAMPAIGNS.len()) as u64;
+        let demonstration = filled(3, needed as usize + 10, &secrets, start).await;
+        let tracker = tracker(&demonstration, &secrets, RuntimeClock { start, started: Instant::now() });
+        timeout(Duration::from_secs(60 * 60), demonstration.traffic.go_on(&tracker)).await.unwrap();
+    }
 }

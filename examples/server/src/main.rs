@@ -51,6 +51,7 @@ use crate::settings::{Database, Framework, Settings, Store, Task};
 use crate::signals::Signals;
 use crate::site::Site;
 use crate::start_error::StartError;
+use crate::traffic::DAYS;
 
 /// How long the requests under way may take when the server stops. Docker kills after ten seconds.
 const GRACE: Duration = Duration::from_secs(8);
@@ -107,7 +108,7 @@ fn fill(settings: &Settings) -> Result<Demonstration, StartError> {
     let runtime = runtime::Builder::new_current_thread().enable_time().build().map_err(StartError::Runtime)?;
     let (started, now) = (Instant::now(), SystemClock.now());
     let base_url = settings.base_url(settings.listen);
-    let filling = demo::fill(settings.memory_capacity, &settings.secrets, &settings.tracker, &base_url, now);
+    let filling = demo::fill(DAYS, settings.memory_capacity, &settings.secrets, &settings.tracker, &base_url, now);
     // What happened then is no news.
     let demonstration = with_default(NoSubscriber::new(), || runtime.block_on(filling))?;
     let Played { clicks, conversions } = demonstration.traffic.played();

@@ -23,7 +23,7 @@ pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) const DAY: u64 = 24 * HOUR;
 
 /// How many visits there are now on a day of the middle of the week.
-const VISITS: u64 = 2_400;
+const VISITS: u64 = 3_000;
 
 /// How many of a thousand of those there were at the beginning.
 const FIRST_VISITS: u64 = 90;
@@ -408,7 +408,7 @@ const REFUNDED: Decision = Decision { status: ConversionStatus::Rejected, by: Ch
 pub(crate) fn visits_of(day: u64, today: u64) -> Result<Vec<Visit>, ParseError> {
     let age = today.saturating_sub(day);
     let mut chance = Chance::new(day);
-    let count = VISITS * growth(age) / 1000 * weekday(day) / 1000 * (900 + chance.below(200)) / 1000;
+    let count = VISITS * growth(age) / 1000 * weekday(day) / 1000 * (930 + chance.below(140)) / 1000;
     let mut times: Vec<u64> = (0..count).map(|_| chance.time_of_day()).collect();
     let is_crawled = age == CRAWLED;
     if is_crawled {
@@ -583,8 +583,8 @@ impl Sale {
         let mishap = match chance.below(200) {
             0..=5 => Some(Mishap::SentTwice),
             6 => Some(Mishap::OtherAmount),
-            7 if campaign.currency == "GBP" => Some(Mishap::WrongCurrency),
-            8..=9 if campaign.currency == "EUR" => Some(Mishap::DecimalComma),
+            7..=10 if campaign.currency == "GBP" => Some(Mishap::WrongCurrency),
+            7..=10 if campaign.currency == "EUR" => Some(Mishap::DecimalComma),
             _ => None,
         };
         Ok(Self { amount, delay, decision, mishap })
@@ -660,5 +660,63 @@ impl Chance {
                 return time;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_grows_and_has_its_days_and_hours() {
+        let today = day_of("2026-06-18T00:00:00Z".parse().unwrap());
+        let visits = |day: u64| visits_of(day, today).unwrap();
+        let week = |start: u64| (start..start + 7).map(|day| visits(day).len()).sum::<usize>();
+        assert!(week(today - DAYS) * 5 < week(today - 7), "{} {}", week(today - DAYS), week(today - 7));
+        let days = |last: u64| [0, 7, 14, 21].map(|weeks| visits(last - weeks).len()).iter().sum::<usize>();
+        let (wednesdays, sundays) = (days(today - 1), days(today - 4));
+        assert!(wednesdays > sundays * 6 / 5, "{wednesdays} {sundays}");
+        let in_hour = |hour: u64| {
+            let is_in = |visit: &&Visit| visit.at.as_millis().unsigned_abs() % DAY / HOUR == hour;
+            visits(today - 1).iter().filter(is_in).count()
+        };
+        assert!(in_hour(20) > 3 * in_hour(3), "{} {}", in_hour(20), in_hour(3));
+        assert!(visits(today - 1).is_sorted_by_key(|visit| visit.at));
+    }
+
+    #[test]
+    fn a_campaign_starts_and_an_affiliate_rests() {
+        let today = day_of("2026-06-18T00:00:00Z".parse().unwrap());
+        let count = |age: u64, is_wanted: fn(&Visit) -> bool| {
+            let visits = visits_of(today - age, today).unwrap();
+            visits.iter().filter(|visit| is_wanted(visit)).count() * 1000 / visits.len()
+        };
+        let launch = |visit: &Visit| visit.campaign.id == 205;
+        assert_eq!(count(43, launch), 0);
+        assert!(count(40, launch) > count(20, launch) * 5 / 4, "{} {}", count(40, launch), count(20, launch));
+        assert!(count(20, launch) > 100, "{}", count(20, launch));
+        let rests = |visit: &Visit| visit.affiliate.id == 105;
+        assert!(count(25, rests) > 6 * count(14, rests), "{} {}", count(25, rests), count(14, rests));
+    }
+
+    #[test]
+    fn a_crawler_comes_in_a_burst_and_buys_nothing() {
+        let today = day_of("2026-06-18T00:00:00Z".parse().unwrap());
+        let visits = visits_of(today - CRAWLED, today).unwrap();
+        let crawled: Vec<&Visit> = visits.iter().filter(|visit| visit.visitor == CRAWLER).collect();
+        assert!(crawled.len() as u64 >= CRAWLER_VISITS, "{}", crawled.len());
+        assert!(crawled.iter().all(|visit| visit.sale.is_none() && visit.visitor().bot().is_some()));
+        let is_bot = |visit: &&Visit| visit.visitor().bot().is_some();
+        assert!(visits_of(today - 2, today).unwrap().iter().filter(is_bot).all(|visit| visit.sale.is_none()));
+    }
+
+    #[test]
+    fn few_are_named_often_and_many_seldom() {
+        let mut chance = Chance::new(7);
+        let mut counts = [0; 400];
+        (0..20_000).for_each(|_| counts[chance.rank(400) as usize] += 1);
+        assert!(counts[0] > 1_500, "{}", counts[0]);
+        assert!(counts[300..].iter().all(|count| *count < 60), "{:?}", &counts[300..]);
+        assert!(counts[300..].iter().filter(|count| **count > 0).count() > 50);
     }
 }

@@ -36,27 +36,30 @@ fn migrate_creates_the_tables_and_ends() {
 #[test]
 fn demo_data_is_there_once_however_often_it_is_asked_for() {
     on_each_database(|database| {
-        let inserted = run(database, &["demo-data", "--clicks", "700"]);
-        assert!(stdout(&inserted).contains("700 clicks, 700 of them new"), "{inserted:?}");
-        let again = run(database, &["demo-data", "--clicks", "700"]);
-        assert!(stdout(&again).contains("700 clicks, 0 of them new"), "{again:?}");
+        let inserted = run(database, &["demo-data", "--clicks", "4000"]);
+        assert!(stdout(&inserted).contains("4000 clicks, 4000 of them new"), "{inserted:?}");
+        let again = run(database, &["demo-data", "--clicks", "4000"]);
+        assert!(stdout(&again).contains("4000 clicks, 0 of them new"), "{again:?}");
         assert!(stdout(&again).contains("conversions, 0 of them new"), "{again:?}");
-        let more = run(database, &["demo-data", "--clicks", "800"]);
-        assert!(stdout(&more).contains("800 clicks, 100 of them new"), "{more:?}");
+        let more = run(database, &["demo-data", "--clicks", "4100"]);
+        assert!(stdout(&more).contains("4100 clicks, 100 of them new"), "{more:?}");
 
         let server = Server::start_with("warp", &[("TRACKING_STORE", &database.url)]);
         let affiliates = server.get("/affiliates").json();
-        let (mut clicks, mut tallies) = (0, [0; 3]);
+        let (mut clicks, mut tallies, mut affiliates_with_clicks) = (0, [0; 3], 0);
         for affiliate in affiliates["data"].as_array().unwrap() {
             let summary = server.get(&format!("/affiliates/{}/summary", affiliate["id"])).json();
-            assert!(summary["data"]["clicks"].as_u64().unwrap() > 0, "{affiliate} {summary}");
+            // Some are new, or so small that none of so few clicks is theirs.
+            affiliates_with_clicks += usize::from(summary["data"]["clicks"] != 0);
             clicks += summary["data"]["clicks"].as_u64().unwrap();
             for (tally, status) in tallies.iter_mut().zip(["pending", "approved", "rejected"]) {
                 *tally += summary["data"]["by_status"][status]["conversions"].as_u64().unwrap();
             }
         }
-        assert_eq!(clicks, 800);
-        assert!(tallies.iter().all(|conversions| *conversions > 0), "{tallies:?}");
+        assert_eq!(clicks, 4100);
+        assert!(affiliates_with_clicks >= 10, "{affiliates_with_clicks}");
+        // Whether any is still pending depends on the day.
+        assert!(tallies[1] > 0 && tallies[2] > 0, "{tallies:?}");
         let conversions: u64 = tallies.iter().sum();
         assert!(stdout(&more).contains(&format!("; {conversions} conversions")), "{conversions} {more:?}");
     });

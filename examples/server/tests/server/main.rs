@@ -7,6 +7,7 @@ mod brief;
 mod browser;
 mod commands;
 mod database;
+mod demo;
 mod links;
 mod metrics;
 mod pages;

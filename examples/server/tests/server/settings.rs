@@ -39,6 +39,7 @@ fn help_lists_every_setting() {
         assert!(help.contains(&flag), "{flag} is missing:\n{help}");
         assert!(help.contains(&format!("[env: TRACKING_{name}")), "{name} is missing:\n{help}");
     }
+    assert!(help.contains("--demo\n") && help.contains("[env: TRACKING_DEMO"), "{help}");
     assert!(help.contains("Examples:"), "{help}");
 }
 
@@ -55,6 +56,10 @@ fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
         (&["migrate", "--store", "memory"], "migrate needs a database"),
         (&["demo-data"], "demo-data needs a database"),
         (&["demo-data", "--clicks", "0"], "--clicks"),
+        (
+            &["--demo", "--store", "mysql://ada@db/shop"],
+            "(--demo, TRACKING_DEMO) is in memory, and --store, TRACKING_STORE",
+        ),
         (&["health", "--url", "https://127.0.0.1:3001"], "such as http://127.0.0.1:3001"),
         (&["--public-url", "track.example.com"], "such as https://track.example.com"),
         (&["--trusted-proxies", "everybody"], "such as 10.0.0.0/8"),
@@ -91,6 +96,18 @@ fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
     for (arguments, remedy) in cases {
         assert_refused(&run(arguments, &[]), 2, remedy);
     }
+}
+
+#[test]
+fn a_demonstration_is_in_memory_and_needs_room_there() {
+    let in_database = run(&["--demo"], &[("DATABASE_URL", "mysql://ada@db/shop")]);
+    assert_refused(&in_database, 2, "(--demo, TRACKING_DEMO) is in memory, and DATABASE_URL names a database");
+    let in_database = run(&[], &[("TRACKING_DEMO", "1"), ("TRACKING_STORE", "mysql://ada@db/shop")]);
+    assert_refused(&in_database, 2, "--store, TRACKING_STORE names a database");
+    let too_small = run(&["--demo", "--memory-capacity", "1000"], &[]);
+    assert_refused(&too_small, 1, "raise --memory-capacity or TRACKING_MEMORY_CAPACITY");
+    let open = run(&["--demo", "--listen", "0.0.0.0:0"], &[]);
+    assert_refused(&open, 2, "set TRACKING_ADMIN_TOKEN");
 }
 
 #[test]
