@@ -12,7 +12,7 @@ use storage_memory::MemoryStore;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
     AffiliateId, ChangedBy, ClickError, ConversionId, KeyKind, ManualClock, Outcome, Parameters, Pause, PostbackCall,
-    PostbackKey, PostbackMethod, Secrets, StoreError, Timestamp, Tracker, TrackerOptions, error_chain,
+    PostbackKey, PostbackMethod, Secrets, Store, StoreError, Timestamp, Tracker, TrackerOptions, error_chain,
 };
 
 use crate::demo_data::{self, DemoDataError};
@@ -58,7 +58,8 @@ pub(crate) async fn fill(
             tracker.purge().await?;
             tracker.drained().await;
         }
-        Ok(())
+        // Each of them has looked back from its own day.
+        Ok(store.purge_postbacks(now.minus(options.log_retention), options.log_capacity).await?)
     };
     match filled.await {
         Ok(()) => Ok(Demonstration { store, traffic }),
@@ -114,7 +115,7 @@ enum Report {
 const OLD_KEY: u64 = 8;
 const OLD_KEY_CAMPAIGN: u64 = 202;
 /// When he found out.
-const KEY_REPLACED: u64 = 16 * HOUR;
+const KEY_REPLACED: u64 = 20 * HOUR;
 
 impl Traffic {
     fn new(first_day: u64, today: u64, key: PostbackKey) -> Self {
@@ -416,6 +417,8 @@ mod tests {
         }
         assert!(by_status.iter().all(|conversions| *conversions > 10), "{by_status:?}");
 
+        let too_old = PostbackFilter::default().to(now.minus(TrackerOptions::default().log_retention));
+        assert_eq!(tracker.postbacks(&too_old, PageRequest::default()).await.unwrap().items, []);
         for outcome in [
             OutcomeKind::Accepted,
             OutcomeKind::Duplicate,

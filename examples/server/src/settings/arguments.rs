@@ -46,9 +46,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) store: StoreArguments,
 
-    /// Fills the memory with months of believable traffic, and goes on with it: a few visits a minute, and now and then a sale
+    /// Fills the memory with months of believable traffic, and goes on with it
     ///
-    /// To look at, and to try things out with; gone when the server stops. It is refused together with a database.
+    /// A few visits a minute, and now and then a sale: to look at, and to try things out with. All of it is gone when the server stops. It is refused together with a database.
     #[arg(long, env = "TRACKING_DEMO", value_parser = FalseyValueParser::new())]
     pub(super) demo: bool,
 
