@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod reader;
+
 use std::io::Cursor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
@@ -11,7 +13,9 @@ use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Response, Route, tokio};
 use tracking_http::http::header::{CONTENT_LENGTH, HOST, X_CONTENT_TYPE_OPTIONS};
 use tracking_http::http::{self, HeaderName, HeaderValue};
-use tracking_http::{Api, BodyError, Resolution};
+use tracking_http::{Api, Body, BodyError, Match, Resolution};
+
+use crate::reader::Reader;
 
 pub use tracking_http;
 
@@ -54,7 +58,7 @@ impl Handler for Tracking {
         let response = match Resolution::of(&method, below) {
             Resolution::Found(matched) => {
                 let parts = parts(request, method);
-                let body = if matched.reads_body() { read(request, data).await } else { Ok(Bytes::new()) };
+                let body = if matched.reads_body() { read(matched, request, data).await } else { Ok(Bytes::new()) };
                 // Not `client_ip`, which is whatever the client writes into `X-Real-IP`.
                 let peer = request.remote().map(|peer| peer.ip());
                 api.handle(matched, &parts, peer, body).await
@@ -101,7 +105,7 @@ fn parts(request: &Request<'_>, method: http::Method) -> http::request::Parts {
     parts
 }
 
-async fn read(request: &Request<'_>, mut data: Data<'_>) -> Result<Bytes, BodyError> {
+async fn read(matched: Match, request: &Request<'_>, mut data: Data<'_>) -> Result<Bytes, BodyError> {
     let length: Option<usize> = request.headers().get_one(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
     // Rocket has looked at so many bytes of each body already, for a `_method`, and has told nobody if it could not read
     // them. A body that it has not seen the end of has more than these.
@@ -109,8 +113,8 @@ async fn read(request: &Request<'_>, mut data: Data<'_>) -> Result<Bytes, BodyEr
     if length.is_none() && !data.peek_complete() && data.peek(PEEKED).await.len() < PEEKED {
         return Err(BodyError::Incomplete);
     }
-    let whole = data.open(Api::MAX_BODY_LEN.bytes()).into_bytes();
-    match tokio::time::timeout(Api::BODY_TIMEOUT, whole).await {
+    let whole = data.open(matched.max_body_len().bytes()).into_bytes();
+    match tokio::time::timeout(matched.body_timeout(), whole).await {
         Ok(Ok(body)) if !body.is_complete() => Err(BodyError::TooLarge),
         Ok(Ok(body)) if length.is_some_and(|length| body.len() < length) => Err(BodyError::Incomplete),
         Ok(Ok(body)) => Ok(body.into_inner().into()),
@@ -118,7 +122,7 @@ async fn read(request: &Request<'_>, mut data: Data<'_>) -> Result<Bytes, BodyEr
     }
 }
 
-fn convert(response: http::Response<Bytes>) -> Response<'static> {
+fn convert(response: http::Response<Body>) -> Response<'static> {
     let (parts, body) = response.into_parts();
     let mut converted = Response::build();
     converted.status(Status::new(parts.status.as_u16()));
@@ -132,5 +136,9 @@ fn convert(response: http::Response<Bytes>) -> Response<'static> {
             converted.raw_header_adjoin(name.as_str().to_owned(), value.to_owned());
         }
     }
-    converted.sized_body(body.len(), Cursor::new(body)).finalize()
+    match body {
+        Body::Whole(body) => converted.sized_body(body.len(), Cursor::new(body)),
+        Body::Chunks(chunks) => converted.streamed_body(Reader::new(chunks)).max_chunk_size(64 * 1024),
+    };
+    converted.finalize()
 }

@@ -9,11 +9,11 @@ use futures_util::{Stream, StreamExt};
 use tracking_http::http::header::HOST;
 use tracking_http::http::request::Parts;
 use tracking_http::http::{HeaderMap, Method, Request};
-use tracking_http::{Allow, Api, BodyError, Match, Resolution};
+use tracking_http::{Allow, Api, Body, BodyError, Match, Resolution};
 use warp::filters::BoxedFilter;
 use warp::host::Authority;
 use warp::path::{FullPath, Tail};
-use warp::reply::Response;
+use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
 pub use tracking_http;
@@ -45,12 +45,12 @@ pub fn routes(api: impl Into<Arc<Api>>) -> BoxedFilter<(Response,)> {
             async move {
                 let response = match resolved {
                     Ok(matched) => {
-                        let body = if matched.reads_body() { read(body).await } else { Ok(Bytes::new()) };
+                        let body = if matched.reads_body() { read(matched, body).await } else { Ok(Bytes::new()) };
                         api.handle(matched, &request, peer, body).await
                     }
                     Err(allow) => api.method_not_allowed(allow),
                 };
-                Response::from(response.map(Into::into))
+                convert(response)
             }
         })
         .boxed()
@@ -84,18 +84,28 @@ fn parts(method: Method, path: &FullPath, query: &str, host: Option<Authority>, 
     parts
 }
 
-async fn read(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Result<Bytes, BodyError> {
+async fn read(matched: Match, body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Result<Bytes, BodyError> {
     let whole = async {
         let mut body = pin!(body);
         let mut read = BytesMut::new();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
-            if read.len() + chunk.remaining() > Api::MAX_BODY_LEN {
+            if read.len() + chunk.remaining() > matched.max_body_len() {
                 return Err(BodyError::TooLarge);
             }
             read.put(chunk);
         }
         Ok(read.freeze())
     };
-    tokio::time::timeout(Api::BODY_TIMEOUT, whole).await.unwrap_or(Err(BodyError::Incomplete))
+    tokio::time::timeout(matched.body_timeout(), whole).await.unwrap_or(Err(BodyError::Incomplete))
+}
+
+fn convert(response: tracking_http::http::Response<Body>) -> Response {
+    let (parts, body) = response.into_parts();
+    let body = match body {
+        Body::Whole(body) => body.into(),
+        // An error resets the connection, or in HTTP/2 the stream.
+        Body::Chunks(chunks) => warp::reply::stream(chunks).into_response().into_body(),
+    };
+    Response::from_parts(parts, body)
 }

@@ -1,17 +1,18 @@
 //! What only somebody may do who may see and change everything.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use tracking_core::{
-    CampaignId, ChangedBy, ConversionId, Explanation, Name, PageRequest, Parameters, PostbackCall, PostbackFilter,
-    Tracker,
+    CampaignId, ChangedBy, ConversionId, Explanation, Name, Parameters, PostbackCall, PostbackFilter, Tracker,
 };
 
+use crate::Body;
 use crate::answer;
 use crate::body::field;
+use crate::lists::{self, list};
 use crate::location::Location;
 use crate::postback::Received;
 use crate::query;
@@ -21,7 +22,7 @@ use crate::wire::conversions::{ConversionTracked, NewStatus, StatusChange};
 use crate::wire::postbacks::{Explained, PostbackListed};
 use crate::wire::{AffiliateChange, AffiliateData, EraseClicks, Erased, NewAffiliate};
 
-type Answered = Result<Response<Bytes>, Refusal>;
+type Answered = Result<Response<Body>, Refusal>;
 
 pub(crate) async fn create_affiliate(tracker: &Tracker, at: &Location<'_>, new: NewAffiliate) -> Answered {
     let NewAffiliate { name } = new;
@@ -99,9 +100,17 @@ pub(crate) async fn change_status(tracker: &Tracker, at: &Location<'_>, new: New
     answer_postback(outcome).map(|answer| answer::json(StatusCode::OK, &answer))
 }
 
-pub(crate) async fn postbacks(tracker: &Tracker, parameters: &Parameters<'_>, page: PageRequest) -> Answered {
+pub(crate) async fn postbacks(tracker: &Arc<Tracker>, parameters: &Parameters<'_>) -> Answered {
     let filter = postback_filter(parameters)?;
-    Ok(answer::list::<PostbackListed, _>(tracker.postbacks(&filter, page).await?))
+    list(
+        tracker,
+        parameters,
+        lists::postbacks(),
+        filter,
+        |tracker, filter, page| Box::pin(tracker.postbacks(filter, page)),
+        PostbackListed::from,
+    )
+    .await
 }
 
 /// Which postbacks are asked for.

@@ -11,15 +11,17 @@ use http::{Method, Response, StatusCode};
 use ipnet::IpNet;
 use thiserror::Error;
 use tracking_core::{
-    AffiliateId, Campaign, Click, ClickRequest, Conversion, PageRequest, ParameterError, Parameters, Recorded, SubIds,
-    Tracker, Visitor,
+    AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Parameters, Recorded,
+    SubIds, Tracker, Visitor,
 };
 
 use crate::answer;
 use crate::body;
+use crate::chunks::Body;
 use crate::client_ip::{TrustedProxies, client_ip};
 use crate::endpoint::{Allow, Endpoint, Guarded, Match};
 use crate::guard::{Access, Guard};
+use crate::lists::list;
 use crate::location::Location;
 use crate::meters::Meters;
 use crate::public_url::PublicUrl;
@@ -29,7 +31,7 @@ use crate::wire::campaigns::CampaignData;
 use crate::wire::conversions::ConversionListed;
 use crate::wire::links::LinkTest;
 use crate::wire::{AffiliateData, ClickListed, ClickTracked, RecordedAnswer, Status, SummaryData};
-use crate::{admin, dashboard, link_test, links, openapi, pages, postback, query};
+use crate::{admin, dashboard, link_test, links, lists, openapi, pages, postback, query};
 
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
@@ -47,20 +49,26 @@ pub struct Api {
 /// Why there is no request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// It is longer than [`Api::MAX_BODY_LEN`].
+    /// It is longer than [`Match::max_body_len`].
     #[error("the request body is too large")]
     TooLarge,
-    /// It did not arrive whole: the connection failed, its framing was broken, or [`Api::BODY_TIMEOUT`] passed.
+    /// It did not arrive whole: the connection failed, its framing was broken, or [`Match::body_timeout`] passed.
     #[error("the request body could not be read")]
     Incomplete,
 }
 
 impl Api {
-    /// The most bytes of a request body that an adapter has to read; one more is [`BodyError::TooLarge`].
+    /// The most bytes that a request body may have, but for that of an import. An adapter asks [`Match::max_body_len`].
     pub const MAX_BODY_LEN: usize = 64 * 1024;
 
-    /// How long an adapter has to wait for the end of a request body; after that it is [`BodyError::Incomplete`].
+    /// The most bytes that the file of an import may have: some hundred thousand conversions.
+    pub const MAX_IMPORT_LEN: usize = 8 * 1024 * 1024;
+
+    /// How long a request body may take to arrive, but for that of an import. An adapter asks [`Match::body_timeout`].
     pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// How long the file of an import may take to arrive.
+    pub const IMPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// The most bytes that a query may have: all marks of a link, of 255 characters of four bytes each, percent-encoded,
     /// and as much again for what advertising networks append.
@@ -104,14 +112,15 @@ impl Api {
     /// never one that a header names; `None` if there is none, as on a Unix socket, or if the framework does not know it.
     /// The body is empty, or the reason why there is none.
     ///
-    /// To `HEAD` the answer has the body that `GET` would have got: HTTP servers leave it out by themselves.
+    /// To `HEAD` the answer has the body that `GET` would have got: HTTP servers leave it out by themselves, and don't ask for
+    /// any of its [chunks](Body::Chunks).
     pub async fn handle(
         &self,
         matched: Match,
         request: &Parts,
         peer: Option<IpAddr>,
         body: Result<Bytes, BodyError>,
-    ) -> Response<Bytes> {
+    ) -> Response<Body> {
         let started = Instant::now();
         let response = match self.respond(matched, request, peer, body).await {
             Ok(response) => response,
@@ -129,7 +138,7 @@ impl Api {
 
     /// Answers a request for a path that is ours with a method that it does not take.
     #[must_use]
-    pub fn method_not_allowed(&self, allow: Allow) -> Response<Bytes> {
+    pub fn method_not_allowed(&self, allow: Allow) -> Response<Body> {
         self.meters.count_other(StatusCode::METHOD_NOT_ALLOWED);
         let message = format!("This path takes {allow} only.");
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
@@ -142,7 +151,7 @@ impl Api {
         request: &Parts,
         peer: Option<IpAddr>,
         body: Result<Bytes, BodyError>,
-    ) -> Result<Response<Bytes>, Refusal> {
+    ) -> Result<Response<Body>, Refusal> {
         if matched.endpoint == Endpoint::Postback && request.method != Method::HEAD {
             // Boxed, as the guarded branch below, to keep the future of a click small.
             return Box::pin(self.postback(request, peer, body)).await;
@@ -194,7 +203,7 @@ impl Api {
         parameters: &Parameters<'_>,
         request: &Parts,
         peer: Option<IpAddr>,
-    ) -> Result<Response<Bytes>, Refusal> {
+    ) -> Result<Response<Body>, Refusal> {
         let (mut click, left_out) = ClickRequest::from_link(parameters)?;
         for error in left_out {
             tracing::debug!(%error, affiliate_id = click.affiliate_id.as_u64(), "left out of a link");
@@ -208,7 +217,7 @@ impl Api {
         Ok(answer::send_on(self.tracker.follow(click).await?.location))
     }
 
-    async fn click(&self, parameters: &Parameters<'_>, visitor: Visitor) -> Result<Response<Bytes>, Refusal> {
+    async fn click(&self, parameters: &Parameters<'_>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
         let click = ClickRequest::from_parameters(parameters)?.visitor(visitor);
         let recorded = self.tracker.record_click(click).await.map_err(Refusal::of_click)?;
         let duplicate = recorded.is_duplicate();
@@ -225,7 +234,7 @@ impl Api {
         request: &Parts,
         peer: Option<IpAddr>,
         body: Result<Bytes, BodyError>,
-    ) -> Result<Response<Bytes>, Refusal> {
+    ) -> Result<Response<Body>, Refusal> {
         let received = postback::read(request, &body, client_ip(&request.headers, peer, &self.trusted_proxies));
         let outcome = match received.problem {
             None => self.tracker.postback(&received.call).await.map_err(Refusal::of_repeatable)?,
@@ -240,7 +249,7 @@ impl Api {
         call: Call<'_>,
         at: &Location<'_>,
         body: Result<Bytes, BodyError>,
-    ) -> Result<Response<Bytes>, Refusal> {
+    ) -> Result<Response<Body>, Refusal> {
         let Call { request, parameters, only, .. } = call;
         let affiliate = || -> Result<AffiliateId, Refusal> {
             let id = at.id("affiliate_id")?;
@@ -283,30 +292,67 @@ impl Api {
                 Ok(answer::found(SummaryData::new(id, &self.tracker.summary(id).await?)))
             }
             Guarded::AffiliateClicks => {
-                let mut page = self.tracker.clicks(&affiliate()?.into(), page_request(parameters)?).await?;
-                if only.is_some() {
-                    page.items.iter_mut().for_each(hide_visitor);
-                }
-                Ok(answer::list::<ClickListed, _>(page))
+                let id = affiliate()?;
+                let data = move |mut click: Click| {
+                    if only.is_some() {
+                        hide_visitor(&mut click);
+                    }
+                    ClickListed::from(click)
+                };
+                list(
+                    &self.tracker,
+                    parameters,
+                    lists::clicks(id, only),
+                    ClickFilter::from(id),
+                    |tracker, filter, page| Box::pin(tracker.clicks(filter, page)),
+                    data,
+                )
+                .await
             }
             Guarded::AffiliateConversions => {
-                let mut page = self.tracker.conversions(&affiliate()?.into(), page_request(parameters)?).await?;
-                if only.is_some() {
-                    page.items.iter_mut().for_each(hide_marks);
-                }
-                Ok(answer::list::<ConversionListed, _>(page))
+                let id = affiliate()?;
+                let data = move |mut conversion: Conversion| {
+                    if only.is_some() {
+                        hide_marks(&mut conversion);
+                    }
+                    ConversionListed::from(conversion)
+                };
+                list(
+                    &self.tracker,
+                    parameters,
+                    lists::conversions(id, only),
+                    ConversionFilter::from(id),
+                    |tracker, filter, page| Box::pin(tracker.conversions(filter, page)),
+                    data,
+                )
+                .await
             }
             Guarded::Campaign => {
                 let campaign = self.tracker.campaign(at.id("campaign_id")?).await?;
                 Ok(answer::found(campaign_data(only)(campaign)))
             }
             Guarded::Campaigns => {
-                let page = self.tracker.campaigns(page_request(parameters)?).await?;
-                Ok(answer::list_of(page, campaign_data(only)))
+                list(
+                    &self.tracker,
+                    parameters,
+                    lists::campaigns(only),
+                    (),
+                    |tracker, (), page| Box::pin(tracker.campaigns(page)),
+                    campaign_data(only),
+                )
+                .await
             }
             _ if only.is_some() => Err(Refusal::forbidden()),
             Guarded::Affiliates => {
-                Ok(answer::list::<AffiliateData, _>(self.tracker.affiliates(page_request(parameters)?).await?))
+                list(
+                    &self.tracker,
+                    parameters,
+                    lists::affiliates(),
+                    (),
+                    |tracker, (), page| Box::pin(tracker.affiliates(page)),
+                    AffiliateData::from,
+                )
+                .await
             }
             Guarded::CreateAffiliate => admin::create_affiliate(&self.tracker, at, body::json(request, body)?).await,
             Guarded::ChangeAffiliate => admin::change_affiliate(&self.tracker, at, body::json(request, body)?).await,
@@ -327,7 +373,7 @@ impl Api {
                 let form = body::form(request, body)?;
                 dashboard::conversion::change_status(&self.tracker, at, &query::parse(Some(&form))?).await
             }
-            Guarded::Postbacks => admin::postbacks(&self.tracker, parameters, page_request(parameters)?).await,
+            Guarded::Postbacks => admin::postbacks(&self.tracker, parameters).await,
             Guarded::ExplainPostback => {
                 let own = client_ip(&request.headers, call.peer, &self.trusted_proxies);
                 admin::explain(&self.tracker, postback::read(request, &body, own), request).await
@@ -402,9 +448,4 @@ fn hide_marks(conversion: &mut Conversion) {
 /// What whoever may see the figures of `only` is told of a campaign.
 fn campaign_data(only: Option<AffiliateId>) -> fn(Campaign) -> CampaignData {
     if only.is_some() { CampaignData::for_affiliate } else { CampaignData::whole }
-}
-
-fn page_request(parameters: &Parameters<'_>) -> Result<PageRequest, ParameterError> {
-    let limit = parameters.optional("limit")?.unwrap_or_default();
-    Ok(PageRequest { limit, after: parameters.optional("cursor")? })
 }

@@ -5,10 +5,10 @@ pub(crate) mod explain;
 pub(crate) mod link;
 pub(crate) mod postbacks;
 
-use bytes::Bytes;
 use http::Response;
 use tracking_core::{AffiliateId, Limit, PageRequest, Parameters, Tracker};
 
+use crate::Body;
 use crate::answer;
 use crate::location::Location;
 use crate::pages::{Chosen, DashboardPage, DeadLinkPage, ProblemPage};
@@ -21,7 +21,7 @@ pub(crate) async fn show(
     at: &Location<'_>,
     parameters: &Parameters<'_>,
     public_url: &str,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let wanted = parameters.optional::<AffiliateId>("affiliate_id")?;
     if only.is_some_and(|own| wanted.is_some_and(|wanted| wanted != own)) {
         return Err(Refusal::forbidden());
@@ -84,7 +84,7 @@ const fn first(limit: Limit) -> PageRequest {
 }
 
 /// A refusal as a page.
-pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
+pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Body> {
     let title = refusal.status.canonical_reason().unwrap_or("Problem");
     let page = ProblemPage { root: &at.root, status: refusal.status.as_u16(), title, message: &refusal.message };
     match rendered(page.render()) {
@@ -94,7 +94,7 @@ pub(crate) fn problem(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
 }
 
 /// A refusal as a page for a visitor, who knows nothing of tracking.
-pub(crate) fn dead_link(at: &Location<'_>, refusal: Refusal) -> Response<Bytes> {
+pub(crate) fn dead_link(at: &Location<'_>, refusal: Refusal) -> Response<Body> {
     let is_for_now = refusal.status.is_server_error();
     let page = DeadLinkPage { root: &at.root, is_for_now, reason: &refusal.message };
     match rendered(page.render()) {

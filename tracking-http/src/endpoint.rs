@@ -1,10 +1,11 @@
 //! Which requests are ours.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::Method;
 
-use crate::pages;
+use crate::{Api, pages};
 
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +174,20 @@ impl Match {
     #[must_use]
     pub fn reads_body(&self) -> bool {
         [Method::POST, Method::PATCH].contains(&ROUTES[self.route].method)
+    }
+
+    /// The most bytes of the request's body that need be read; with one more it is
+    /// [`BodyError::TooLarge`](crate::BodyError::TooLarge).
+    #[must_use]
+    pub fn max_body_len(&self) -> usize {
+        Api::MAX_BODY_LEN
+    }
+
+    /// How long the request's body may take to arrive; after that it is
+    /// [`BodyError::Incomplete`](crate::BodyError::Incomplete).
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        Api::BODY_TIMEOUT
     }
 }
 

@@ -1,9 +1,9 @@
 //! Links over HTTP: what to hand out, its QR code, and a test click.
 
-use bytes::Bytes;
 use http::{Response, StatusCode};
 use tracking_core::{AffiliateId, ClickId, ClickRequest, Parameters, Tracker};
 
+use crate::Body;
 use crate::refusal::Refusal;
 use crate::wire::links::LinkData;
 use crate::{TrackingLink, answer, qr};
@@ -29,7 +29,7 @@ pub(crate) async fn build(tracker: &Tracker, mut click: ClickRequest, base_url: 
 }
 
 /// Its QR code.
-pub(crate) fn qr_code(link: &LinkData) -> Result<Response<Bytes>, Refusal> {
+pub(crate) fn qr_code(link: &LinkData) -> Result<Response<Body>, Refusal> {
     match qr::svg(&link.url) {
         Ok(svg) => Ok(answer::svg(svg)),
         Err(_) => Err(too_long(link)),

@@ -18,6 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::admin::EXPLAIN_SOURCE;
 use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
+use crate::lists::Format;
 use crate::postback::{Described, PARAMETERS};
 use crate::wire::campaigns::{CampaignChange, CampaignData, KeyData, NewCampaign, NewKey};
 use crate::wire::conversions::{ConversionListed, ConversionTracked, NewStatus, PostbackAnswer};
@@ -156,23 +157,26 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 ),
                 Guarded::AffiliateClicks => (
                     "List an affiliate's clicks, newest first",
-                    vec![id_in_path("affiliate_id"), limit(), cursor()],
+                    vec![id_in_path("affiliate_id"), limit(), cursor(), format()],
                     None,
-                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<ClickListed>, ClickListed>(schemas))),
+                    (StatusCode::OK, Body::JsonOrCsv(envelope::<ListAnswer<ClickListed>, ClickListed>(schemas))),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
                 Guarded::AffiliateConversions => (
                     "List an affiliate's conversions, newest first",
-                    vec![id_in_path("affiliate_id"), limit(), cursor()],
+                    vec![id_in_path("affiliate_id"), limit(), cursor(), format()],
                     None,
-                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<ConversionListed>, ConversionListed>(schemas))),
+                    (
+                        StatusCode::OK,
+                        Body::JsonOrCsv(envelope::<ListAnswer<ConversionListed>, ConversionListed>(schemas)),
+                    ),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
                 Guarded::Affiliates => (
                     "List the affiliates, newest first",
-                    vec![limit(), cursor()],
+                    vec![limit(), cursor(), format()],
                     None,
-                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<AffiliateData>, AffiliateData>(schemas))),
+                    (StatusCode::OK, Body::JsonOrCsv(envelope::<ListAnswer<AffiliateData>, AffiliateData>(schemas))),
                     &[400, 401, 403, 414, 422, 500, 503],
                 ),
                 Guarded::CreateAffiliate => (
@@ -194,9 +198,9 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 ),
                 Guarded::Campaigns => (
                     "List the campaigns, newest first",
-                    vec![limit(), cursor()],
+                    vec![limit(), cursor(), format()],
                     None,
-                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<CampaignData>, CampaignData>(schemas))),
+                    (StatusCode::OK, Body::JsonOrCsv(envelope::<ListAnswer<CampaignData>, CampaignData>(schemas))),
                     &[400, 401, 414, 422, 500, 503],
                 ),
                 Guarded::ChangeAffiliate => (
@@ -245,7 +249,7 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     "List the calls of the postback route and what became of them, newest first",
                     postback_filters(),
                     None,
-                    (StatusCode::OK, Body::Json(envelope::<ListAnswer<PostbackListed>, PostbackListed>(schemas))),
+                    (StatusCode::OK, Body::JsonOrCsv(envelope::<ListAnswer<PostbackListed>, PostbackListed>(schemas))),
                     &[400, 401, 403, 414, 422, 500, 503],
                 ),
                 Guarded::ExplainPostback => (
@@ -347,6 +351,8 @@ fn envelope<A: ToSchema, D: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>
 #[allow(clippy::large_enum_variant, reason = "there are a few dozen, while the document is made")]
 enum Body {
     Json(RefOr<Schema>),
+    /// As it is asked for.
+    JsonOrCsv(RefOr<Schema>),
     /// Text of this media type.
     Other(&'static str),
     Empty,
@@ -357,9 +363,10 @@ fn response(status: StatusCode, body: Body) -> Response {
     let content = |schema| ContentBuilder::new().schema(Some(schema)).build();
     let response = match body {
         Body::Json(schema) => response.content("application/json", content(schema)),
-        Body::Other(media_type) => {
-            response.content(media_type, content(RefOr::T(ObjectBuilder::new().schema_type(Type::String).into())))
+        Body::JsonOrCsv(schema) => {
+            response.content("application/json", content(schema)).content("text/csv", content(any_text()))
         }
+        Body::Other(media_type) => response.content(media_type, content(any_text())),
         Body::Empty => response,
     };
     let header = |kind, description: &str| {
@@ -377,6 +384,10 @@ fn response(status: StatusCode, body: Body) -> Response {
         _ => response,
     }
     .build()
+}
+
+fn any_text() -> RefOr<Schema> {
+    RefOr::T(ObjectBuilder::new().schema_type(Type::String).into())
 }
 
 fn json_body(schema: RefOr<Schema>) -> RequestBody {
@@ -467,6 +478,7 @@ fn postback_filters() -> Vec<Parameter> {
         query("to", "Those that were received before.", Required::False, time()),
         limit(),
         cursor(),
+        format(),
     ]
 }
 
@@ -529,6 +541,15 @@ fn limit() -> Parameter {
 
 fn cursor() -> Parameter {
     text("cursor", "The `next_cursor` of the page before; the newest records if left out.", Required::False)
+}
+
+fn format() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(Format::NAMES))
+        .default(Some(Format::NAMES[0].into()));
+    let description = "`csv` for the whole list as a table, to which neither `limit` nor `cursor` goes.";
+    query("format", description, Required::False, schema)
 }
 
 fn id() -> ObjectBuilder {

@@ -191,6 +191,13 @@ impl ActivityStatus {
     fn of(paused_at: Option<Timestamp>) -> Self {
         if paused_at.is_some() { Self::Paused } else { Self::Active }
     }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 /// An affiliate.

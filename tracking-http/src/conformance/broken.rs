@@ -12,6 +12,8 @@ pub(super) struct BrokenStore {
     error: fn() -> StoreError,
     /// What keeps the postback log, if that is not broken.
     log: Option<Box<dyn Store>>,
+    /// The only page of affiliates that can be had: the one with the newest.
+    newest_affiliates: Option<Page<Affiliate>>,
 }
 
 /// What the backend says, which no caller may ever read.
@@ -29,12 +31,17 @@ impl BrokenStore {
 
     /// One that fails with this error.
     pub(super) fn failing(error: fn() -> StoreError) -> Self {
-        Self { error, log: None }
+        Self { error, log: None, newest_affiliates: None }
     }
 
     /// The same whose postback log works.
     pub(super) fn with_log(self, store: Box<dyn Store>) -> Self {
         Self { log: Some(store), ..self }
+    }
+
+    /// The same that still has a page of affiliates, and fails when it is asked for the next one.
+    pub(super) fn with_newest_affiliates(self, page: Page<Affiliate>) -> Self {
+        Self { newest_affiliates: Some(page), ..self }
     }
 
     fn fail<T>(&self) -> Result<T, StoreError> {
@@ -56,8 +63,11 @@ impl Store for BrokenStore {
         self.fail()
     }
 
-    async fn affiliates(&self, _: PageRequest) -> Result<Page<Affiliate>, StoreError> {
-        self.fail()
+    async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
+        match &self.newest_affiliates {
+            Some(page) if request.after.is_none() => Ok(page.clone()),
+            _ => self.fail(),
+        }
     }
 
     async fn insert_campaign(&self, _: NewCampaign) -> Result<Recorded<Campaign>, StoreError> {

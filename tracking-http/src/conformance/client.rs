@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,18 +36,22 @@ impl Client {
         self.send(request(Method::GET, path)).await
     }
 
-    pub(super) async fn send(&self, mut request: Request<String>) -> Reply {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
-        request.headers_mut().entry("host").or_insert(self.address.to_string().parse().unwrap());
+    pub(super) async fn send(&self, request: Request<String>) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.open(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let reply = Reply { status: parts.status, headers: parts.headers, body };
         self.check_documented(&method, &path, &reply);
         reply
+    }
+
+    /// The answer, whose body is still to be read.
+    pub(super) async fn open(&self, mut request: Request<String>) -> Response<Incoming> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        request.headers_mut().entry("host").or_insert(self.address.to_string().parse().unwrap());
+        sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await.unwrap()
     }
 
     /// Sends these bytes, closes its side, and returns whatever comes back.
@@ -158,6 +163,14 @@ fn check_schema(document: &Value, schema: &Value, value: &Value) -> Result<(), S
 impl Reply {
     pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is UTF-8")
+    }
+
+    /// The lines of a table, the header first.
+    pub(super) fn table(&self) -> Vec<Vec<String>> {
+        assert_eq!(self.header("content-type"), "text/csv; charset=utf-8; header=present", "{}", self.text());
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&*self.body);
+        let lines = reader.records().map(|line| line.unwrap().iter().map(str::to_owned).collect());
+        lines.collect()
     }
 
     pub(super) fn json(&self) -> Value {

@@ -178,6 +178,15 @@ cases! { $
         summary_adds_up
         every_affiliate_report_answers_for_unknown_ones
     }
+    exports {
+        export_is_whole_and_in_order
+        table_has_what_json_has
+        affiliates_have_no_more_columns_than_json
+        table_is_safe_to_open
+        table_is_asked_for_as_a_whole
+        export_that_fails_at_once_is_refused
+        export_that_breaks_off_is_no_whole_one
+    }
     protocol {
         head_answers_like_get_and_records_nothing
         trailing_slash_makes_no_difference

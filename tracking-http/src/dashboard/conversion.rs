@@ -1,17 +1,17 @@
 //! The page of a conversion, and the change of its status.
 
-use bytes::Bytes;
 use http::{Response, StatusCode};
 use tracking_core::{ChangedBy, Conversion, ConversionId, Outcome, ParameterError, Parameters, Tracker};
 
 use super::rendered;
+use crate::Body;
 use crate::answer;
 use crate::location::Location;
 use crate::pages::ConversionPage;
 use crate::refusal::Refusal;
 
 /// The conversion with its history.
-pub(crate) async fn show(tracker: &Tracker, at: &Location<'_>) -> Result<Response<Bytes>, Refusal> {
+pub(crate) async fn show(tracker: &Tracker, at: &Location<'_>) -> Result<Response<Body>, Refusal> {
     page(tracker, at, at.id("conversion_id")?, "", None).await
 }
 
@@ -20,7 +20,7 @@ pub(crate) async fn change_status(
     tracker: &Tracker,
     at: &Location<'_>,
     form: &Parameters<'_>,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let id = at.id("conversion_id")?;
     match changed(tracker, id, form).await? {
         Ok(conversion) => Ok(answer::see_other(&format!("{}{}", at.root, back(&conversion, form)))),
@@ -68,7 +68,7 @@ async fn page(
     id: ConversionId,
     reason: &str,
     refusal: Option<&Refusal>,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let conversion = tracker.conversion(id).await?;
     let page = ConversionPage {
         root: &at.root,

@@ -2,18 +2,18 @@
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use http::Response;
 use tracking_core::{Explanation, Parameters, PostbackCall, Tracker, Unreadable};
 
 use super::rendered;
+use crate::Body;
 use crate::location::Location;
 use crate::pages::ExplainPage;
 use crate::refusal::Refusal;
 use crate::{Api, answer, query};
 
 /// The form, with the call that is named in the query, which is not looked at before somebody asks for it.
-pub(crate) fn show(at: &Location<'_>, parameters: &Parameters<'_>) -> Result<Response<Bytes>, Refusal> {
+pub(crate) fn show(at: &Location<'_>, parameters: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
     let text = |name| parameters.text(name).ok().flatten().unwrap_or_default();
     let page =
         ExplainPage { root: &at.root, call: text("call"), source: text("source"), refusal: None, explanation: None };
@@ -25,7 +25,7 @@ pub(crate) async fn explain(
     tracker: &Tracker,
     at: &Location<'_>,
     form: &Parameters<'_>,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let (call, source) = (form.text("call")?.unwrap_or_default(), form.text("source")?.unwrap_or_default());
     let (explanation, refusal) = match source_of(source.trim()) {
         Ok(source) => (Some(explanation(tracker, &query_of(call), source).await?), None),

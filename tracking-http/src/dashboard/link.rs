@@ -1,10 +1,10 @@
 //! The page that makes tracking links, and tests them.
 
-use bytes::Bytes;
 use http::Response;
 use tracking_core::{AffiliateId, ClickRequest, Page, Parameters, StoreError, SubIds, Tracker};
 
 use super::{CHOICES, first, rendered};
+use crate::Body;
 use crate::location::Location;
 use crate::pages::{LinkPage, Made};
 use crate::refusal::Refusal;
@@ -19,7 +19,7 @@ pub(crate) async fn show(
     parameters: &Parameters<'_>,
     tested: Option<&LinkTested>,
     public_url: &str,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let value = |name| parameters.text(name).ok().flatten().unwrap_or_default();
     let own = only.map(|own| own.to_string());
     if own.as_deref().is_some_and(|own| !["", own].contains(&value("affiliate_id"))) {

@@ -1,10 +1,10 @@
 //! The page with the postback log.
 
-use bytes::Bytes;
 use http::Response;
 use tracking_core::{Limit, PageRequest, Parameters, PostbackFilter, Timestamp, Tracker};
 
 use super::{limit, rendered};
+use crate::Body;
 use crate::location::Location;
 use crate::pages::{FilterForm, PostbacksPage};
 use crate::refusal::Refusal;
@@ -18,7 +18,7 @@ pub(crate) async fn show(
     tracker: &Tracker,
     at: &Location<'_>,
     parameters: &Parameters<'_>,
-) -> Result<Response<Bytes>, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let parameters = &with_offsets(parameters);
     let (page, refusal) = match wanted(parameters) {
         Ok((filter, request)) => (Some(tracker.postbacks(&filter, request).await?), None),

@@ -92,40 +92,40 @@ pub(crate) struct RulesData {
     /// How long after its click a conversion may happen.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, nullable = false, example = 2_592_000, minimum = 1)]
-    attribution_window_seconds: Option<u64>,
+    pub(crate) attribution_window_seconds: Option<u64>,
     /// How long after its click a conversion happens at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, nullable = false, example = 5, minimum = 0)]
-    min_seconds_to_convert: Option<u64>,
+    pub(crate) min_seconds_to_convert: Option<u64>,
     /// The currency of all conversions, ISO 4217.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "USD", min_length = 3, max_length = 3)]
-    currency: Option<Currency>,
+    pub(crate) currency: Option<Currency>,
     /// What a conversion pays whose event has no payout of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    payout: Option<PayoutRuleData>,
+    pub(crate) payout: Option<PayoutRuleData>,
     /// The events that are taken, by name; all of them if there is none here.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
-    events: BTreeMap<String, EventRuleData>,
+    pub(crate) events: BTreeMap<String, EventRuleData>,
     /// The status of a conversion whose postback names none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    default_status: Option<ConversionStatus>,
+    pub(crate) default_status: Option<ConversionStatus>,
     /// Whether a click can have several conversions of one event: `by_transaction`, as many as there are transaction ids,
     /// or `once`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "by_transaction")]
-    repeats: Option<&'static str>,
+    pub(crate) repeats: Option<&'static str>,
     /// How many conversions are taken on a day in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>, nullable = false, example = 1000, minimum = 1)]
-    daily_cap: Option<u32>,
+    pub(crate) daily_cap: Option<u32>,
     /// What becomes of conversions while the campaign is paused: those of `earlier_clicks` are taken, or `nothing` is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "earlier_clicks")]
-    while_paused: Option<&'static str>,
+    pub(crate) while_paused: Option<&'static str>,
 }
 
 impl RulesData {
@@ -197,6 +197,24 @@ pub(crate) enum PayoutRuleData {
     },
 }
 
+impl PayoutRuleData {
+    /// The share, if it is one.
+    pub(crate) fn percent(&self) -> Option<Decimal> {
+        match self {
+            Self::Percent { percent } => Some(*percent),
+            Self::Fixed { .. } => None,
+        }
+    }
+
+    /// What is the same for each, if it is.
+    pub(crate) fn fixed(&self) -> Option<(Decimal, Currency)> {
+        match self {
+            Self::Percent { .. } => None,
+            Self::Fixed { amount, currency } => Some((*amount, *currency)),
+        }
+    }
+}
+
 impl From<PayoutRule> for PayoutRuleData {
     fn from(rule: PayoutRule) -> Self {
         match rule {
@@ -241,6 +259,15 @@ pub(crate) enum PostbackAuth {
     #[default]
     Key,
     Open,
+}
+
+impl PostbackAuth {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Open => "open",
+        }
+    }
 }
 
 impl From<PostbackAuth> for tracking_core::PostbackAuth {

@@ -36,6 +36,16 @@ pub(crate) enum ConversionStatus {
     Rejected,
 }
 
+impl ConversionStatus {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 impl From<tracking_core::ConversionStatus> for ConversionStatus {
     fn from(status: tracking_core::ConversionStatus) -> Self {
         match status {
