@@ -31,7 +31,7 @@ use crate::wire::campaigns::CampaignData;
 use crate::wire::conversions::ConversionListed;
 use crate::wire::links::LinkTest;
 use crate::wire::{AffiliateData, ClickListed, ClickTracked, RecordedAnswer, Status, SummaryData};
-use crate::{admin, dashboard, link_test, links, lists, openapi, pages, postback, query};
+use crate::{admin, dashboard, import, link_test, links, lists, openapi, pages, postback, query};
 
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
@@ -362,6 +362,7 @@ impl Api {
             Guarded::RevokeKey => admin::revoke_key(&self.tracker, at).await,
             Guarded::Conversion => admin::conversion(&self.tracker, at).await,
             Guarded::ChangeStatus => admin::change_status(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::ImportConversions => import::begin(&self.tracker, request, body),
             Guarded::DashboardPostbacks => dashboard::postbacks::show(&self.tracker, at, parameters).await,
             Guarded::DashboardExplain => dashboard::explain::show(at, parameters),
             Guarded::DashboardExplained => {

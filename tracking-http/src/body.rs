@@ -14,11 +14,12 @@ use crate::wire::read::Object;
 use crate::{Api, BodyError};
 
 pub(crate) const JSON: &str = "application/json";
+pub(crate) const CSV: &str = "text/csv";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A body of JSON.
 pub(crate) fn json<T: DeserializeOwned>(request: &Parts, body: Result<Bytes, BodyError>) -> Result<T, Refusal> {
-    let body = whole(body)?;
+    let body = whole(body, Api::MAX_BODY_LEN)?;
     if !is_json(request) {
         return Err(unsupported("Send JSON, with the header Content-Type: application/json."));
     }
@@ -30,7 +31,7 @@ pub(crate) fn json<T: DeserializeOwned>(request: &Parts, body: Result<Bytes, Bod
 
 /// The body of an HTML form, to be read as a query is.
 pub(crate) fn form(request: &Parts, body: Result<Bytes, BodyError>) -> Result<String, Refusal> {
-    let body = whole(body)?;
+    let body = whole(body, Api::MAX_BODY_LEN)?;
     if !media_type(request).eq_ignore_ascii_case(FORM) {
         return Err(unsupported(
             "Send a form, with the header Content-Type: application/x-www-form-urlencoded. /links/test takes JSON, too.",
@@ -55,10 +56,11 @@ where
     text.parse().map_err(|error| ParameterError { name, problem: ParameterProblem::Invalid(error) })
 }
 
-fn whole(body: Result<Bytes, BodyError>) -> Result<Bytes, Refusal> {
+/// The body, if it arrived and has no more bytes than that.
+pub(crate) fn whole(body: Result<Bytes, BodyError>, max_len: usize) -> Result<Bytes, Refusal> {
     body.map_err(|error| match error {
         BodyError::TooLarge => {
-            let message = format!("The body has more than {} bytes.", Api::MAX_BODY_LEN);
+            let message = format!("The body has more than {max_len} bytes.");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
         }
         BodyError::Incomplete => {
@@ -73,6 +75,6 @@ pub(crate) fn media_type(request: &Parts) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-fn unsupported(message: &str) -> Refusal {
+pub(crate) fn unsupported(message: &str) -> Refusal {
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
 }

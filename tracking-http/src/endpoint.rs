@@ -47,6 +47,7 @@ pub(crate) enum Guarded {
     RevokeKey,
     Conversion,
     ChangeStatus,
+    ImportConversions,
     Postbacks,
     ExplainPostback,
     EraseClicks,
@@ -92,7 +93,7 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 37] = [
+pub(crate) static ROUTES: [Route; 38] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -117,6 +118,7 @@ pub(crate) static ROUTES: [Route; 37] = [
     guarded(Guarded::RevokeKey, Method::DELETE, "/campaigns/{campaign_id}/keys/{key_id}", "revoke_key"),
     guarded(Guarded::Conversion, Method::GET, "/conversions/{conversion_id}", "conversion"),
     guarded(Guarded::ChangeStatus, Method::POST, "/conversions/{conversion_id}/status", "change_status"),
+    guarded(Guarded::ImportConversions, Method::POST, "/conversions/import", "import_conversions"),
     guarded(Guarded::Postbacks, Method::GET, "/postbacks", "postbacks"),
     guarded(Guarded::ExplainPostback, Method::POST, "/postback/explain", "explain_postback"),
     guarded(Guarded::EraseClicks, Method::POST, "/clicks/erase", "erase_clicks"),
@@ -180,14 +182,18 @@ impl Match {
     /// [`BodyError::TooLarge`](crate::BodyError::TooLarge).
     #[must_use]
     pub fn max_body_len(&self) -> usize {
-        Api::MAX_BODY_LEN
+        if self.is_import() { Api::MAX_IMPORT_LEN } else { Api::MAX_BODY_LEN }
     }
 
     /// How long the request's body may take to arrive; after that it is
     /// [`BodyError::Incomplete`](crate::BodyError::Incomplete).
     #[must_use]
     pub fn body_timeout(&self) -> Duration {
-        Api::BODY_TIMEOUT
+        if self.is_import() { Api::IMPORT_TIMEOUT } else { Api::BODY_TIMEOUT }
+    }
+
+    fn is_import(&self) -> bool {
+        self.endpoint == Endpoint::Guarded(Guarded::ImportConversions)
     }
 }
 

@@ -13,6 +13,7 @@ mod client_ip;
 mod csv;
 mod dashboard;
 mod endpoint;
+mod import;
 mod link;
 mod link_test;
 mod links;

@@ -19,7 +19,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::admin::EXPLAIN_SOURCE;
 use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
 use crate::lists::Format;
-use crate::postback::{Described, PARAMETERS};
+use crate::postback::{Described, IMPORTED, PARAMETERS};
 use crate::wire::campaigns::{CampaignChange, CampaignData, KeyData, NewCampaign, NewKey};
 use crate::wire::conversions::{ConversionListed, ConversionTracked, NewStatus, PostbackAnswer};
 use crate::wire::links::{LinkData, LinkTest, LinkTested};
@@ -245,6 +245,13 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     (StatusCode::OK, Body::Json(component::<PostbackAnswer>(schemas))),
                     &[400, 401, 403, 404, 409, 413, 414, 415, 422, 500, 503],
                 ),
+                Guarded::ImportConversions => (
+                    "Import a file of conversions, each line as a postback, and tell what has become of each",
+                    vec![],
+                    Some(import_body()),
+                    (StatusCode::OK, Body::Other("text/csv")),
+                    &[400, 401, 403, 413, 414, 415],
+                ),
                 Guarded::Postbacks => (
                     "List the calls of the postback route and what became of them, newest first",
                     postback_filters(),
@@ -454,6 +461,17 @@ fn postback_body(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RequestBody {
         }
     }
     body
+}
+
+/// A table of postbacks.
+fn import_body() -> RequestBody {
+    let description = format!("The first line names the columns, which are among {}.", IMPORTED.join(", "));
+    let example = "click_id,affiliate_id,amount,currency,transaction_id\nabc123,1,99.95,USD,order-1001\n";
+    RequestBodyBuilder::new()
+        .description(Some(description))
+        .content("text/csv", ContentBuilder::new().schema(Some(any_text())).example(Some(example.into())).build())
+        .required(Some(Required::True))
+        .build()
 }
 
 fn described(parameter: &Described) -> ObjectBuilder {

@@ -68,6 +68,24 @@ pub(crate) static PARAMETERS: [Described; 17] = [
     described("signed_at", None, "When it was signed, in seconds since 1970."),
 ];
 
+/// The columns that a file of conversions may have: all of these but the credentials, which nobody asks an import for.
+pub(crate) static IMPORTED: [&str; 14] = [
+    "click_id",
+    "affiliate_id",
+    "campaign_id",
+    "amount",
+    "currency",
+    "event",
+    "transaction_id",
+    "status",
+    "timestamp",
+    "sub1",
+    "sub2",
+    "sub3",
+    "sub4",
+    "sub5",
+];
+
 const SUB_ID: &str = "A mark of your own: 1 to 255 characters.";
 
 /// A call as it came in, and why it can't be read, if it can't: then it holds what can be told of it, for the log.
@@ -245,7 +263,7 @@ fn number(text: &str) -> Cow<'_, str> {
 }
 
 /// A name as it may stand in an answer and in the log: short, and nothing that was pasted by mistake.
-fn shown(name: &str) -> &str {
+pub(crate) fn shown(name: &str) -> &str {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
     let is_secret = ["pbk_", "whsec_"].iter().any(|prefix| name.contains(prefix));
     if (1..=40).contains(&name.len()) && name.bytes().all(is_name) && !is_secret { name } else { "a name" }
@@ -262,6 +280,13 @@ mod tests {
     fn pairs(json: &str) -> Result<Vec<(String, String)>, String> {
         let parameters = read_json(json.as_bytes())?;
         Ok(parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    #[test]
+    fn imports_have_all_but_credentials() {
+        let names = PARAMETERS.iter().map(|parameter| parameter.name);
+        let names: Vec<&str> = names.filter(|name| !["token", "signature", "signed_at"].contains(name)).collect();
+        assert_eq!(names, IMPORTED);
     }
 
     #[test]

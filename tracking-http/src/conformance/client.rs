@@ -37,6 +37,11 @@ impl Client {
     }
 
     pub(super) async fn send(&self, request: Request<String>) -> Reply {
+        self.send_bytes(request.map(Bytes::from)).await
+    }
+
+    /// The same with a body that need not be a text.
+    pub(super) async fn send_bytes(&self, request: Request<Bytes>) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = self.open(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -46,12 +51,12 @@ impl Client {
     }
 
     /// The answer, whose body is still to be read.
-    pub(super) async fn open(&self, mut request: Request<String>) -> Response<Incoming> {
+    pub(super) async fn open(&self, mut request: Request<Bytes>) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         request.headers_mut().entry("host").or_insert(self.address.to_string().parse().unwrap());
-        sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await.unwrap()
+        sender.send_request(request.map(Full::new)).await.unwrap()
     }
 
     /// Sends these bytes, closes its side, and returns whatever comes back.

@@ -203,7 +203,7 @@ pub(super) async fn export_that_breaks_off_is_no_whole_one(site: Site) {
     let next = tracker.affiliates(PageRequest { limit, after: Some(Cursor::after(now(), 2u64)) });
     assert!(next.await.is_err());
     let client = site.open_tracker(tracker).await;
-    let mut reply = client.open(request(Method::GET, "/affiliates?format=csv")).await;
+    let mut reply = client.open(request(Method::GET, "/affiliates?format=csv").map(Into::into)).await;
     assert_eq!(reply.status(), StatusCode::OK, "it began well");
     let mut text = String::new();
     // Whoever waits is cut off or left waiting, according to what the framework can do; he is never told that this was all.

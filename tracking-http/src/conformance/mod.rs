@@ -187,6 +187,16 @@ cases! { $
         export_that_fails_at_once_is_refused
         export_that_breaks_off_is_no_whole_one
     }
+    imports {
+        each_line_is_told_what_has_become_of_it
+        import_is_safe_to_repeat
+        refund_follows_its_sale_in_a_file
+        file_that_is_none_is_refused
+        cell_that_is_no_text_fails_its_line_only
+        file_may_be_longer_than_other_bodies
+        store_that_fails_fails_its_lines
+        only_admins_import
+    }
     protocol {
         head_answers_like_get_and_records_nothing
         trailing_slash_makes_no_difference

@@ -1,0 +1,276 @@
+//! An advertiser's file of conversions: each line is judged and answered as a postback is.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+
+use bytes::buf::Reader;
+use bytes::{Buf, Bytes};
+use csv::{ByteRecord, ReaderBuilder};
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use tracking_core::{ConversionId, OutcomeKind, Parameters, Tracker};
+
+use crate::body::{CSV, media_type, unsupported, whole};
+use crate::chunks::{Body, Chunks};
+use crate::csv::Lines;
+use crate::postback::{IMPORTED, shown};
+use crate::refusal::{Refusal, answer_postback, postback_status};
+use crate::{Api, BodyError, answer};
+
+/// How many lines are in progress at once.
+const AT_ONCE: usize = 64;
+
+/// Begins an import. The answer has a line for each line of the file, in the same order, as they are done: it goes on as it is
+/// read.
+pub(crate) fn begin(
+    tracker: &Arc<Tracker>,
+    request: &Parts,
+    body: Result<Bytes, BodyError>,
+) -> Result<Response<Body>, Refusal> {
+    let body = whole(body, Api::MAX_IMPORT_LEN)?;
+    if !media_type(request).eq_ignore_ascii_case(CSV) {
+        return Err(unsupported("Send a table, with the header Content-Type: text/csv."));
+    }
+    let import = Import { tracker: Arc::clone(tracker), file: File::open(body)? };
+    let rest = stream::try_unfold(import, |mut import| async move {
+        let lines = import.file.next_lines();
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let done = join_all(lines.into_iter().map(|line| take(&import.tracker, line))).await;
+        Ok(Some((written(&done)?, import)))
+    });
+    Ok(answer::csv("import", Chunks::new(stream::once(async { header() }).chain(rest))))
+}
+
+struct Import {
+    tracker: Arc<Tracker>,
+    file: File,
+}
+
+/// The lines of a file that are still to be taken.
+struct File {
+    reader: csv::Reader<Reader<Bytes>>,
+    columns: Vec<&'static str>,
+    ends: LineEnds,
+    /// The line that has been read, and has to wait for the ones before.
+    next: Option<Line>,
+}
+
+/// A line, by its number in the file, with what stands in it, or why it can't be read.
+struct Line {
+    number: u64,
+    parameters: Result<Parameters<'static>, String>,
+}
+
+impl Line {
+    fn click_id(&self) -> Option<&str> {
+        self.parameters.as_ref().ok()?.text("click_id").ok()?
+    }
+}
+
+impl File {
+    /// Reads the header, which says what the columns are.
+    fn open(body: Bytes) -> Result<Self, Refusal> {
+        let body = if body.starts_with(BYTE_ORDER_MARK) { body.slice(BYTE_ORDER_MARK.len()..) } else { body };
+        let ends = LineEnds { file: body.clone(), counted: 0, count: 0 };
+        let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body.reader());
+        let mut header = ByteRecord::new();
+        if !matches!(reader.read_byte_record(&mut header), Ok(true)) {
+            return Err(unfit("It is empty: its first line has to name the columns."));
+        }
+        let (mut columns, mut unknown) = (Vec::new(), Vec::new());
+        for cell in &header {
+            let name = String::from_utf8_lossy(cell);
+            match IMPORTED.iter().find(|known| **known == name.trim()) {
+                Some(name) => columns.push(*name),
+                None => unknown.push(shown(name.trim()).to_owned()),
+            }
+        }
+        if !unknown.is_empty() {
+            let known = IMPORTED.join(", ");
+            return Err(unfit(&format!(
+                "It has unknown columns: {}. Those that there are: {known}.",
+                unknown.join(", ")
+            )));
+        }
+        if let Some(repeated) = columns.iter().enumerate().find(|(index, name)| columns[..*index].contains(*name)) {
+            return Err(unfit(&format!("It has the column {} more than once.", repeated.1)));
+        }
+        if !columns.contains(&"click_id") {
+            return Err(unfit("It has no column click_id."));
+        }
+        Ok(Self { reader, columns, ends, next: None })
+    }
+
+    /// The next lines that may be taken in any order: what is said of one click is taken in the order of the file, so that a
+    /// refund finds its sale.
+    fn next_lines(&mut self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut clicks = HashSet::new();
+        while lines.len() < AT_ONCE
+            && let Some(line) = self.next.take().or_else(|| self.read())
+        {
+            if let Some(click_id) = line.click_id()
+                && !clicks.insert(click_id.to_owned())
+            {
+                self.next = Some(line);
+                break;
+            }
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// The next line; `None` at the end of the file.
+    fn read(&mut self) -> Option<Line> {
+        let mut record = ByteRecord::new();
+        // Any bytes are a table of bytes, and those of a body don't fail to be read.
+        if !matches!(self.reader.read_byte_record(&mut record), Ok(true)) {
+            return None;
+        }
+        let start = record.position().map_or(0, csv::Position::byte);
+        let number = self.ends.before(usize::try_from(start).unwrap_or(usize::MAX)) + 1;
+        Some(Line { number, parameters: self.parameters(&record) })
+    }
+
+    fn parameters(&self, record: &ByteRecord) -> Result<Parameters<'static>, String> {
+        if record.len() != self.columns.len() {
+            let (cells, columns) = (record.len(), self.columns.len());
+            return Err(format!("The line has {cells} cells, and the header has {columns} columns."));
+        }
+        let cells = self.columns.iter().zip(record).filter(|(_, cell)| !cell.is_empty());
+        let read = |(name, cell): (&&'static str, &[u8])| match std::str::from_utf8(cell) {
+            Ok(text) => Ok((*name, text.to_owned())),
+            Err(_) => Err(format!("{name} is not valid: it is no UTF-8.")),
+        };
+        cells.map(read).collect()
+    }
+}
+
+/// With which spreadsheets begin a file to say that it is UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Counts the lines of a file as an editor does, with those that are empty, and those within a cell.
+struct LineEnds {
+    file: Bytes,
+    /// Up to this byte.
+    counted: usize,
+    count: u64,
+}
+
+impl LineEnds {
+    /// How many lines end before the one that a record stands in. The reader has it begin where the record before ends.
+    fn before(&mut self, start: usize) -> u64 {
+        let is_end = |byte: Option<&u8>| matches!(byte, Some(b'\r' | b'\n'));
+        while self.counted < start || is_end(self.file.get(self.counted)) {
+            let (byte, next) = (self.file.get(self.counted), self.file.get(self.counted + 1));
+            let Some(byte) = byte else { break };
+            self.count += u64::from(*byte == b'\n' || (*byte == b'\r' && next != Some(&b'\n')));
+            self.counted += 1;
+        }
+        self.count
+    }
+}
+
+/// What has become of a line.
+struct Done {
+    line: u64,
+    outcome: &'static str,
+    status: StatusCode,
+    message: String,
+    conversion_id: Option<ConversionId>,
+}
+
+async fn take(tracker: &Tracker, line: Line) -> Done {
+    let Line { number: line, parameters } = line;
+    let parameters = match parameters {
+        Ok(parameters) => parameters,
+        Err(message) => {
+            let kind = OutcomeKind::InvalidParameter;
+            return Done { line, outcome: kind.code(), status: postback_status(kind), message, conversion_id: None };
+        }
+    };
+    let (code, answer) = match tracker.import_conversion(&parameters).await {
+        Ok(outcome) => (outcome.code(), answer_postback(outcome)),
+        // The next line may have more luck.
+        Err(error) => ("", Err(Refusal::of_repeatable(error))),
+    };
+    match answer {
+        Ok(answer) => {
+            let conversion_id = Some(answer.data.conversion_id);
+            Done { line, outcome: code, status: StatusCode::OK, message: answer.message, conversion_id }
+        }
+        Err(refusal) => {
+            let Refusal { status, code, message, recorded, .. } = refusal;
+            let conversion_id = recorded.map(|recorded| recorded.conversion_id);
+            Done { line, outcome: code, status, message, conversion_id }
+        }
+    }
+}
+
+fn header() -> io::Result<Bytes> {
+    let mut lines = Lines::new();
+    lines.push(|row| {
+        ["line", "outcome", "status", "message", "conversion_id"].iter().for_each(|name| row.text(name));
+    })?;
+    lines.finish()
+}
+
+fn written(done: &[Done]) -> io::Result<Bytes> {
+    let mut lines = Lines::new();
+    for Done { line, outcome, status, message, conversion_id } in done {
+        lines.push(|row| {
+            row.number(line);
+            row.text(outcome);
+            row.number(status.as_u16());
+            row.text(message);
+            row.number_if_any(*conversion_id);
+        })?;
+    }
+    lines.finish()
+}
+
+fn unfit(problem: &str) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "invalid_body", format!("The file can't be imported. {problem}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+mod tests {
+    use super::*;
+
+    fn numbers(lines: &[Line]) -> Vec<u64> {
+        lines.iter().map(|line| line.number).collect()
+    }
+
+    #[test]
+    fn lines_of_one_click_wait_for_each_other() {
+        let mut file = File::open("click_id,status\na,\nb,\n\na,rejected\nc,\nb,rejected\n".into()).unwrap();
+        assert_eq!(numbers(&file.next_lines()), [2, 3]);
+        assert_eq!(numbers(&file.next_lines()), [5, 6, 7]);
+        assert!(file.next_lines().is_empty());
+    }
+
+    #[test]
+    fn no_more_lines_than_that_are_taken_at_once() {
+        let lines: String = (0..100).map(|number| format!("c{number}\r\n")).collect();
+        let mut file = File::open(format!("click_id\r\n{lines}").into()).unwrap();
+        assert_eq!(numbers(&file.next_lines()), (2..66).collect::<Vec<_>>());
+        assert_eq!(numbers(&file.next_lines()), (66..102).collect::<Vec<_>>());
+        assert!(file.next_lines().is_empty());
+    }
+
+    #[test]
+    fn lines_are_numbered_as_an_editor_does() {
+        let file = "\u{feff}click_id , sub1\r\n\r\n\"a\",\"two\r\nlines\"\r\n\r\n\r\nb,x\r\nc";
+        let mut file = File::open(file.into()).unwrap();
+        let lines = file.next_lines();
+        assert_eq!(numbers(&lines), [3, 7, 8]);
+        assert_eq!(lines[0].click_id(), Some("a"));
+        assert!(lines[2].parameters.is_err());
+    }
+}
