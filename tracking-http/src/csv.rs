@@ -200,7 +200,12 @@ const PAGE: Limit = match Limit::new(Limit::MAX) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::StreamExt;
     use proptest::prelude::*;
+    use storage_memory::MemoryStore;
+    use tracking_core::{Secret, Timestamp};
 
     use super::*;
 
@@ -228,6 +233,39 @@ mod tests {
         let mut lines = Lines::new();
         lines.push(|row| (row.number(-1.5), row.number_if_any(None::<u8>), row.text_if_any(Some("-1.5"))).0).unwrap();
         assert_eq!(lines.finish().unwrap(), "-1.5,,'-1.5\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_page_is_asked_for_when_the_one_before_is_taken() {
+        let tracker = Arc::new(Tracker::new(MemoryStore::new(), Secret::random()));
+        static COLUMNS: [Column<usize>; 1] = [Column { name: "n", write: |number, row| row.number(number) }];
+        let table = Table { name: "numbers".to_owned(), columns: COLUMNS.iter().collect() };
+        let asked = Arc::new(AtomicUsize::new(0));
+        let response = export(
+            &tracker,
+            table,
+            Arc::clone(&asked),
+            |_, asked, request| {
+                let number = asked.fetch_add(1, Ordering::Relaxed);
+                let at = |number: usize| Cursor::after(Timestamp::from_millis(0).unwrap(), number as u64);
+                assert_eq!(request.after, number.checked_sub(1).map(at));
+                Box::pin(async move {
+                    if number == 3 {
+                        return Err(StoreError::unavailable("test", "gone"));
+                    }
+                    Ok(Page { items: vec![number], next: Some(at(number)) })
+                })
+            },
+            |number| number,
+        );
+        let Body::Chunks(mut chunks) = response.await.unwrap().into_body() else { panic!("it is streamed") };
+        for (times, expected) in [(1, "n\r\n0\r\n"), (2, "1\r\n"), (3, "2\r\n")] {
+            assert_eq!(chunks.next().await.unwrap().unwrap(), expected);
+            assert_eq!(asked.load(Ordering::Relaxed), times);
+        }
+        assert!(chunks.next().await.unwrap().is_err());
+        assert!(chunks.next().await.is_none());
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
     }
 
     proptest! {
