@@ -1,3 +1,5 @@
+//! Streamed answers, as Rocket takes them.
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
