@@ -25,8 +25,8 @@ pub(crate) struct Reader {
     broken: Option<Pin<Box<Sleep>>>,
 }
 
-/// When a client who waits for the rest of a body that has failed is sent another byte: otherwise nothing would show that he has
-/// hung up, and the task that serves him would wait for ever. Longer than proxies wait.
+/// When a client who waits for the rest of what has failed is sent another byte, which shows whether he has hung up: otherwise
+/// the task that serves him would wait for ever. Longer than proxies wait.
 const PROBE: Duration = Duration::from_secs(300);
 
 impl Reader {
@@ -40,9 +40,8 @@ impl AsyncRead for Reader {
         while self.rest.is_empty() {
             if let Some(probe) = &mut self.broken {
                 ready!(probe.as_mut().poll(context));
-                self.broken = Some(Box::pin(sleep(PROBE)));
-                self.rest = Bytes::from_static(b"\n");
-                continue;
+                (self.rest, self.broken) = (Bytes::from_static(b"\n"), Some(Box::pin(sleep(PROBE))));
+                break;
             }
             match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
                 Some(Ok(chunk)) => self.rest = chunk,
