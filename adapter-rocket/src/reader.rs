@@ -1,6 +1,5 @@
 //! Streamed answers, as Rocket takes them.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -13,9 +12,9 @@ use tracking_http::Chunks;
 
 /// Chunks of an answer, in the form in which Rocket takes them.
 ///
-/// Rocket takes an error of a body for its end, and sends the last chunk: to the client the part that he has would be the
-/// whole. So a body that fails never ends: the client, or a proxy before him, gives up waiting for the rest, and knows that he
-/// has not got all of it.
+/// Rocket takes an error of a body for its end, and sends the last chunk: to the client the part that he has would be the whole.
+/// So a body that fails, which is logged where it does, never ends: the client, or a proxy before him, gives up waiting for the
+/// rest, and knows that he has not got all of it.
 #[derive(Debug)]
 pub(crate) struct Reader {
     chunks: Chunks,
@@ -36,7 +35,11 @@ impl Reader {
 }
 
 impl AsyncRead for Reader {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         while self.rest.is_empty() {
             if let Some(probe) = &mut self.broken {
                 ready!(probe.as_mut().poll(context));
@@ -45,7 +48,6 @@ impl AsyncRead for Reader {
             }
             match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
                 Some(Ok(chunk)) => self.rest = chunk,
-                // It has been logged where it came from.
                 Some(Err(_)) => self.broken = Some(Box::pin(sleep(PROBE))),
                 None => return Poll::Ready(Ok(())),
             }
