@@ -35,18 +35,14 @@ impl Reader {
 }
 
 impl AsyncRead for Reader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        to: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         while self.rest.is_empty() {
             if let Some(probe) = &mut self.broken {
-                ready!(probe.as_mut().poll(context));
+                ready!(probe.as_mut().poll(cx));
                 (self.rest, self.broken) = (Bytes::from_static(b"\n"), Some(Box::pin(sleep(PROBE))));
                 break;
             }
-            match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
+            match ready!(Pin::new(&mut self.chunks).poll_next(cx)) {
                 Some(Ok(chunk)) => self.rest = chunk,
                 Some(Err(_)) => self.broken = Some(Box::pin(sleep(PROBE))),
                 None => return Poll::Ready(Ok(())),
