@@ -547,7 +547,7 @@ mod tests {
 
     fn affiliate(id: u64, name: &str) -> Affiliate {
         let (id, name) = (AffiliateId::new(id).unwrap(), name.parse().unwrap());
-        Affiliate { id, name, paused_at: None, created_at: Timestamp::MIN, version: 1 }
+        Affiliate { id, name, paused_at: None, revoked_at: None, created_at: Timestamp::MIN, version: 1 }
     }
 
     fn click(affiliate: &Affiliate, click_id: &str) -> Click {

@@ -205,6 +205,10 @@ pub(crate) struct AffiliateData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
     pub(crate) paused_at: Option<Timestamp>,
+    /// Passes that were issued until then are void.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
+    pub(crate) revoked_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
     pub(crate) created_at: Timestamp,
     /// 1, and one more with each change.
@@ -214,8 +218,8 @@ pub(crate) struct AffiliateData {
 
 impl From<Affiliate> for AffiliateData {
     fn from(affiliate: Affiliate) -> Self {
-        let Affiliate { id, name, paused_at, created_at, version } = affiliate;
-        Self { id, name, status: ActivityStatus::of(paused_at), paused_at, created_at, version }
+        let Affiliate { id, name, paused_at, revoked_at, created_at, version } = affiliate;
+        Self { id, name, status: ActivityStatus::of(paused_at), paused_at, revoked_at, created_at, version }
     }
 }
 

@@ -19,18 +19,21 @@ pub(super) struct AffiliateJson<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
     created_at: Timestamp,
     version: u32,
 }
 
 impl<'a> From<&'a Affiliate> for AffiliateJson<'a> {
     fn from(affiliate: &'a Affiliate) -> Self {
-        let Affiliate { id, name, paused_at, created_at, version } = affiliate;
+        let Affiliate { id, name, paused_at, revoked_at, created_at, version } = affiliate;
         Self {
             id: id.as_u64(),
             name: name.as_str(),
             status: activity(*paused_at),
             paused_at: *paused_at,
+            revoked_at: *revoked_at,
             created_at: *created_at,
             version: *version,
         }
