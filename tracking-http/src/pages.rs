@@ -8,6 +8,7 @@ mod conversion;
 mod explain;
 mod format;
 mod link;
+mod login;
 mod postbacks;
 
 use askama::Template;
@@ -21,6 +22,7 @@ pub(crate) use self::conversion::ConversionPage;
 pub(crate) use self::explain::ExplainPage;
 use self::format::{Money, Percent, encoded, shell_quoted};
 pub(crate) use self::link::{LinkPage, Made};
+pub(crate) use self::login::{LogInPage, SESSION_PLACE, session_part};
 pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
 use crate::TrackingLink;
 

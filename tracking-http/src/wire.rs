@@ -223,6 +223,32 @@ impl From<Affiliate> for AffiliateData {
     }
 }
 
+/// How long a pass of an affiliate is to be valid.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPass {
+    /// From now on: a minute to 366 days.
+    #[schema(value_type = i64, required = true, example = 2_592_000, minimum = 60, maximum = 31_622_400)]
+    pub(crate) lifetime_seconds: Option<u64>,
+}
+
+/// A pass, whose text is told this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PassData {
+    #[schema(value_type = i32, example = 1, minimum = 1)]
+    pub(crate) affiliate_id: AffiliateId,
+    /// What the affiliate logs in with.
+    #[schema(example = "afpass_AQMAAAABAYoi…")]
+    pub(crate) token: String,
+    /// Opens his dashboard to whoever has it.
+    #[schema(example = "https://track.example.com/dashboard/share?token=afpass_AQMAAAABAYoi…")]
+    pub(crate) share_url: String,
+    #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
+    pub(crate) issued_at: Timestamp,
+    #[schema(value_type = String, format = DateTime, example = "2023-09-22T15:30:45.123Z")]
+    pub(crate) expires_at: Timestamp,
+}
+
 /// What an affiliate has brought, from the beginning.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SummaryData {
