@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use tracking_core::ipnet::IpNet;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
-    Affiliate, Campaign, Conversion, CreatedCampaign, EventRule, IssuedKey, Payout, PayoutRule, Postback, PostbackAuth,
-    PostbackKeyRecord, StatusChange, SubIds, Timestamp,
+    Affiliate, AffiliateId, Campaign, Conversion, CreatedCampaign, EventRule, IssuedKey, Pass, Payout, PayoutRule,
+    Postback, PostbackAuth, PostbackKeyRecord, StatusChange, SubIds, Timestamp,
 };
 
 #[derive(Debug, Serialize)]
@@ -37,6 +37,22 @@ impl<'a> From<&'a Affiliate> for AffiliateJson<'a> {
             created_at: *created_at,
             version: *version,
         }
+    }
+}
+
+/// The same but for the URL, because it is not known here where the server is.
+#[derive(Debug, Serialize)]
+pub(super) struct PassJson<'a> {
+    affiliate_id: u64,
+    token: &'a str,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl<'a> PassJson<'a> {
+    pub(super) fn new(id: AffiliateId, token: &'a str, pass: Pass) -> Self {
+        let Pass { issued_at, expires_at, .. } = pass;
+        Self { affiliate_id: id.as_u64(), token, issued_at, expires_at }
     }
 }
 
