@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/2_counters.sql"),
     include_str!("../migrations/3_visits.sql"),
     include_str!("../migrations/4_postbacks.sql"),
+    include_str!("../migrations/5_reports.sql"),
 ];
 
 /// How often, and after which pause, a step is tried that another process is at.

@@ -16,7 +16,7 @@ use tracking_core::{
 use crate::details;
 
 // Texts of any characters are read as bytes: as texts they would come in the character set of the session.
-pub(crate) const AFFILIATE: &str = "id, CAST(name AS BINARY) AS name, paused_at, created_at, version";
+pub(crate) const AFFILIATE: &str = "id, CAST(name AS BINARY) AS name, paused_at, revoked_at, created_at, version";
 pub(crate) const CAMPAIGN: &str = "id, CAST(name AS BINARY) AS name, destination_url, CAST(rules AS BINARY) AS rules, \
      CAST(access AS BINARY) AS access, paused_at, created_at, version";
 pub(crate) const CLICK: &str = "id, affiliate_id, campaign_id, click_id, timestamp, CAST(sub1 AS BINARY) AS sub1, \
@@ -33,6 +33,7 @@ pub(crate) fn affiliate(row: &MySqlRow) -> Result<Affiliate, Error> {
         id: parse("id", AffiliateId::new(number(row, "id")?))?,
         name: parse("name", text(row, "name")?.parse())?,
         paused_at: time_or_null(row, "paused_at")?,
+        revoked_at: time_or_null(row, "revoked_at")?,
         created_at: time(row, "created_at")?,
         version: number_of(row, "version")?,
     })

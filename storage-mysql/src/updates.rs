@@ -40,6 +40,7 @@ impl Versioned for Affiliate {
     fn write(&self, sql: &mut Sql, prefix: &TablePrefix) -> Result<(), StoreError> {
         sql.push("UPDATE ").table(prefix, "affiliates").push(" SET name = ").text(self.name.as_str());
         sql.push(", paused_at = ").time_or_null(self.paused_at);
+        sql.push(", revoked_at = ").time_or_null(self.revoked_at);
         version(sql, self.id.as_u64(), self.version);
         Ok(())
     }

@@ -9,18 +9,18 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-/// How many failures of one place are answered for what they are, in each [`WINDOW`].
-pub(crate) const ALLOWED: u32 = 30;
-
-pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// How many counts there are. Two places that share one by chance have half as many failures each.
 const PLACES: usize = 4096;
 
-/// Counts failures by place, in memory that does not grow: a place is an IPv4 address, or the 64 bits of IPv6 that are one
-/// customer's, and has one of a fixed number of counts.
+/// Counts failures by place, so that nobody can try secrets as often as he likes.
+///
+/// The memory does not grow: a place is an IPv4 address, or the 64 bits of IPv6 that are one customer's, and has one of a
+/// fixed number of counts, which begins anew a minute after its first failure.
 #[derive(Debug)]
-pub(crate) struct Failures {
+pub struct Failures {
+    allowed: u32,
     counts: Mutex<Box<[Count]>>,
     /// With a key of its own, so that nobody can tell who shares a count with him.
     hasher: RandomState,
@@ -32,15 +32,35 @@ struct Count {
     since: Option<Instant>,
 }
 
-impl Default for Failures {
-    fn default() -> Self {
-        Self { counts: Mutex::new(vec![Count::default(); PLACES].into()), hasher: RandomState::new() }
-    }
-}
-
 impl Failures {
-    /// Counts a failure. When there have been too many, returns how long it is until others are answered again.
-    pub(crate) fn count(&self, source: Option<IpAddr>) -> Option<Duration> {
+    /// None so far, and so many allowed of one place in a minute.
+    #[must_use]
+    pub fn new(allowed: u32) -> Self {
+        Self { allowed, counts: Mutex::new(vec![Count::default(); PLACES].into()), hasher: RandomState::new() }
+    }
+
+    /// Counts a failure. When there have been too many, returns how long it is until others are answered again. `None` is a
+    /// place, too: that of all whose address is not known.
+    pub fn count(&self, source: Option<IpAddr>) -> Option<Duration> {
+        self.with(source, |count, left| {
+            count.failures = count.failures.saturating_add(1);
+            (count.failures > self.allowed).then_some(left)
+        })
+    }
+
+    /// Takes back what was counted of a call before it was known how it ends, and that has not failed.
+    pub fn forgive(&self, source: Option<IpAddr>) {
+        self.with(source, |count, _| count.failures = count.failures.saturating_sub(1));
+    }
+
+    /// How long it is until failures of this place are answered again, if there have been as many as are allowed.
+    #[must_use]
+    pub fn blocked_for(&self, source: Option<IpAddr>) -> Option<Duration> {
+        self.with(source, |count, left| (count.failures >= self.allowed).then_some(left))
+    }
+
+    /// The count of a place, and how long it is until it begins anew.
+    fn with<T>(&self, source: Option<IpAddr>, look: impl FnOnce(&mut Count, Duration) -> T) -> T {
         let now = Instant::now();
         let place = source.map(|address| match address.to_canonical() {
             IpAddr::V6(address) => IpNet::new(address.into(), 64).map_or(address.into(), |network| network.network()),
@@ -56,8 +76,7 @@ impl Failures {
                 now
             }
         };
-        count.failures = count.failures.saturating_add(1);
-        (count.failures > ALLOWED).then(|| WINDOW - now.duration_since(since))
+        look(count, WINDOW - now.duration_since(since))
     }
 }
 
@@ -65,9 +84,11 @@ impl Failures {
 mod tests {
     use super::*;
 
+    const ALLOWED: u32 = 30;
+
     #[tokio::test(start_paused = true)]
     async fn each_place_has_its_own_count() {
-        let failures = Failures::default();
+        let failures = Failures::new(ALLOWED);
         let count = |address: &str| failures.count(Some(address.parse().unwrap()));
         for _ in 0..ALLOWED {
             assert_eq!(count("2001:db8::1"), None);
@@ -79,5 +100,19 @@ mod tests {
         assert_eq!(count("2001:db8::1"), Some(WINDOW / 2));
         tokio::time::advance(WINDOW / 2).await;
         assert_eq!(count("2001:db8::1"), None);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn what_has_not_failed_is_taken_back() {
+        let failures = Failures::new(2);
+        let place = Some("192.0.2.1".parse().unwrap());
+        failures.forgive(place);
+        assert_eq!((failures.count(place), failures.blocked_for(place)), (None, None));
+        assert_eq!((failures.count(place), failures.blocked_for(place)), (None, Some(WINDOW)));
+        assert_eq!(failures.count(place), Some(WINDOW));
+        failures.forgive(place);
+        failures.forgive(place);
+        assert_eq!((failures.blocked_for(place), failures.count(place)), (None, None));
+        tokio::time::advance(WINDOW).await;
+        assert_eq!(failures.blocked_for(place), None);
     }
 }

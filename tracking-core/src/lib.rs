@@ -22,6 +22,7 @@ mod outcome;
 mod page;
 mod parameters;
 mod parse;
+mod pass;
 mod payout;
 mod period;
 mod postback;
@@ -53,6 +54,7 @@ pub use crate::click::{
 };
 pub use crate::destination::DestinationUrl;
 pub use crate::event::{Event, Events, Received};
+pub use crate::failures::Failures;
 pub use crate::filter::{ClickFilter, ConversionFilter, Scope};
 pub use crate::id::{AffiliateId, CampaignId, ClickId, ClickRecordId, ConversionId, EventName, TransactionId};
 pub use crate::model::{Affiliate, Conversion, NewAffiliate, NewConversion, Recorded, Summary, Tally};
@@ -61,6 +63,7 @@ pub use crate::outcome::{Outcome, OutcomeKind, Unreadable};
 pub use crate::page::{Cursor, Limit, Page, PageRequest, PurgeRequest, Purged};
 pub use crate::parameters::{ParameterError, ParameterProblem, Parameters};
 pub use crate::parse::{ParseError, Problem};
+pub use crate::pass::{Holder, Pass};
 pub use crate::payout::{Payout, PayoutRule, Percentage};
 pub use crate::period::{Period, Preset, TimeZone};
 pub use crate::postback::{Postback, PostbackCall, PostbackFilter, PostbackMethod};
@@ -75,6 +78,6 @@ pub use crate::status::{ChangedBy, ConversionStatus, Reason, StatusChange};
 pub use crate::store::{Store, StoreError, error_chain};
 pub use crate::time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use crate::tracker::{
-    Attribution, ClickError, ClickState, ExplainedRule, Explanation, KeyError, LinkStep, Pause, Redirect, StoredIp,
-    Tracker, TrackerOptions, Verdict,
+    Attribution, ClickError, ClickState, ExplainedRule, Explanation, KeyError, LinkStep, PassError, Pause, Redirect,
+    StoredIp, Tracker, TrackerOptions, Verdict,
 };

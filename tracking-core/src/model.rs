@@ -14,6 +14,8 @@ pub struct Affiliate {
     pub name: Name,
     /// Since when conversions of new visitors of his are not taken; `None` is active.
     pub paused_at: Option<Timestamp>,
+    /// [Passes](crate::Pass) of his that were issued until then are void.
+    pub revoked_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// 1, and one more with each update.
@@ -35,7 +37,7 @@ impl NewAffiliate {
     /// The record that it becomes under this id.
     #[must_use]
     pub fn into_affiliate(self, id: AffiliateId) -> Affiliate {
-        Affiliate { id, name: self.name, paused_at: None, created_at: self.created_at, version: 1 }
+        Affiliate { id, name: self.name, paused_at: None, revoked_at: None, created_at: self.created_at, version: 1 }
     }
 }
 

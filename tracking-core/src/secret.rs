@@ -1,4 +1,4 @@
-//! What is made with a tracker's secret: click ids that prove themselves, and hashes that know a visitor again.
+//! What is made with a tracker's secret: click ids and passes that prove themselves, and hashes that know a visitor again.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::{AffiliateId, CampaignId, ClickId, Timestamp, VisitorHash, VisitorHas
 
 /// The secret of a tracker: at least 32 bytes that nobody can guess, the same in all processes that share a store.
 ///
-/// Whoever has it can make click ids that pass for genuine. `Debug` does not show it.
+/// Whoever has it can make click ids and passes that are taken for genuine. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Secret(Hmac<Sha256>);
 
@@ -123,6 +123,18 @@ impl Secrets {
         tombstone(&random_bytes::<32>())
     }
 
+    /// A signature under the current secret of what comes after a text that stands for its kind.
+    pub(crate) fn tag(&self, parts: &[&[u8]]) -> [u8; TAG_LEN] {
+        let [tag @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            self.current.mac(parts).finalize().into_bytes().0;
+        tag
+    }
+
+    /// Whether it is such a signature, under any of the secrets. This takes the same time wherever it differs.
+    pub(crate) fn has_made(&self, tag: &[u8], parts: &[&[u8]]) -> bool {
+        tag.len() == TAG_LEN && self.all().any(|secret| secret.mac(parts).verify_truncated_left(tag).is_ok())
+    }
+
     fn all(&self) -> impl Iterator<Item = &Secret> {
         std::iter::once(&self.current).chain(&self.retired)
     }
@@ -196,11 +208,14 @@ pub struct Claims {
     pub created_at: Timestamp,
 }
 
+/// How many bytes of an HMAC prove what was signed.
+pub(crate) const TAG_LEN: usize = 16;
+
 const PREFIX: &str = "aptk_";
 const VERSION: u8 = 1;
 const PAYLOAD_LEN: usize = 23;
-const TAG_LEN: usize = 13;
-const LEN: usize = PAYLOAD_LEN + TAG_LEN;
+const CLICK_TAG_LEN: usize = 13;
+const LEN: usize = PAYLOAD_LEN + CLICK_TAG_LEN;
 
 impl Claims {
     fn sign(self, random: [u8; 8], secret: &Secret) -> ClickId {
@@ -212,7 +227,7 @@ impl Claims {
         bytes[11..15].copy_from_slice(&self.campaign_id.as_u64().to_be_bytes()[4..]);
         bytes[15..PAYLOAD_LEN].copy_from_slice(&random);
         let tag = secret.mac(&[PREFIX.as_bytes(), &bytes[..PAYLOAD_LEN]]).finalize().into_bytes();
-        bytes[PAYLOAD_LEN..].copy_from_slice(&tag[..TAG_LEN]);
+        bytes[PAYLOAD_LEN..].copy_from_slice(&tag[..CLICK_TAG_LEN]);
         let mut text = [0; PREFIX.len() + LEN / 3 * 4];
         text[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
         // The length is exact, and only ASCII is written.

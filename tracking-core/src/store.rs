@@ -548,7 +548,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// If the store fails.
     async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError>;
 
-    /// Replaces the name and the pause of the affiliate with this id, if the one that is there has the same version, and
+    /// Replaces the name, the pause and the revocation of passes of the affiliate with this id, if the one that is there has the same version, and
     /// returns it, with the next version; `None` if it has another one by now. When it was created does not change.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod admin;
 mod explain;
 mod links;
+mod passes;
 mod postbacks;
 mod privacy;
 mod reports;
@@ -30,6 +31,7 @@ use crate::{
 pub use self::admin::{KeyError, Pause};
 pub use self::explain::{ExplainedRule, Explanation, Verdict};
 pub use self::links::{ClickError, ClickState, LinkStep, Redirect};
+pub use self::passes::PassError;
 pub use self::postbacks::Attribution;
 
 /// Records clicks, attributes conversions, and reports both.
@@ -80,6 +82,9 @@ pub struct Tracker {
     /// Those who may have the store look at each record, one at a time.
     scans: Semaphore,
 }
+
+/// How many postbacks of one place that prove nothing are answered for what they are, in a minute.
+const FAILURES_ALLOWED: u32 = 30;
 
 /// What can be chosen about a [`Tracker`].
 #[derive(Debug, Clone)]
@@ -210,7 +215,7 @@ impl Tracker {
             visitor_keys,
             link_deadline,
             stored_ip,
-            failures: Failures::default(),
+            failures: Failures::new(FAILURES_ALLOWED),
             scans: Semaphore::new(1),
         };
         tracker.recorder.keep_house();

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{Response, StatusCode};
 use tracking_core::{
-    CampaignId, ChangedBy, ConversionId, Explanation, Name, Parameters, PostbackCall, PostbackFilter, Tracker,
+    CampaignId, ChangedBy, ConversionId, Explanation, Name, ParameterError, ParameterProblem, Parameters, Pass,
+    PostbackCall, PostbackFilter, Tracker,
 };
 
 use crate::Body;
@@ -20,7 +22,7 @@ use crate::refusal::{Refusal, answer_postback};
 use crate::wire::campaigns::{CampaignChange, CampaignData, KeyData, NewCampaign, NewKey};
 use crate::wire::conversions::{ConversionTracked, NewStatus, StatusChange};
 use crate::wire::postbacks::{Explained, PostbackListed};
-use crate::wire::{AffiliateChange, AffiliateData, EraseClicks, Erased, NewAffiliate};
+use crate::wire::{AffiliateChange, AffiliateData, EraseClicks, Erased, NewAffiliate, NewPass, PassData};
 
 type Answered = Result<Response<Body>, Refusal>;
 
@@ -47,6 +49,24 @@ pub(crate) async fn change_affiliate(tracker: &Tracker, at: &Location<'_>, chang
     };
     let affiliate = tracker.update_affiliate(at.id("affiliate_id")?, change).await?;
     Ok(answer::found(AffiliateData::from(affiliate)))
+}
+
+pub(crate) async fn issue_pass(tracker: &Tracker, at: &Location<'_>, new: NewPass, base_url: &str) -> Answered {
+    let id = at.id("affiliate_id")?;
+    let seconds = new.lifetime_seconds.ok_or(missing("lifetime_seconds"))?;
+    let (token, pass) = tracker.issue_pass(id, Duration::from_secs(seconds)).await?;
+    let share_url = format!("{base_url}/dashboard/share?token={token}");
+    let Pass { issued_at, expires_at, .. } = pass;
+    let data = PassData { affiliate_id: id, token, share_url, issued_at, expires_at };
+    Ok(answer::created(&format!("{}affiliates/{id}", at.root), "Pass created successfully", data))
+}
+
+pub(crate) async fn revoke_passes(tracker: &Tracker, at: &Location<'_>) -> Answered {
+    Ok(answer::found(AffiliateData::from(tracker.revoke_passes(at.id("affiliate_id")?).await?)))
+}
+
+fn missing(name: &'static str) -> ParameterError {
+    ParameterError { name, problem: ParameterProblem::Missing }
 }
 
 pub(crate) async fn create_campaign(tracker: &Tracker, at: &Location<'_>, new: NewCampaign) -> Answered {

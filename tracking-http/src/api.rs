@@ -1,5 +1,7 @@
 //! From a request that is ours to its answer.
 
+mod sessions;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +13,11 @@ use http::{Method, Response, StatusCode};
 use ipnet::IpNet;
 use thiserror::Error;
 use tracking_core::{
-    AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Parameters, Recorded,
-    SubIds, Tracker, Visitor,
+    AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Failures, Parameters,
+    Recorded, SubIds, Tracker, Visitor,
 };
 
+pub(crate) use self::sessions::COOKIE_NAME as SESSION_COOKIE;
 use crate::answer;
 use crate::body;
 use crate::chunks::Body;
@@ -43,6 +46,7 @@ pub struct Api {
     guard: Box<dyn Guard>,
     public_url: Option<PublicUrl>,
     trusted_proxies: TrustedProxies,
+    failed_logins: Failures,
     meters: Meters,
 }
 
@@ -81,6 +85,7 @@ impl Api {
             guard: Box::new(guard),
             public_url: None,
             trusted_proxies: TrustedProxies::default(),
+            failed_logins: Failures::new(sessions::FAILURES_ALLOWED),
             meters: Meters::new(),
         }
     }
@@ -125,6 +130,7 @@ impl Api {
         let response = match self.respond(matched, request, peer, body).await {
             Ok(response) => response,
             Err(refusal) => match matched.endpoint {
+                Endpoint::Session(step) => sessions::problem(step, &Location::new(matched, request), refusal),
                 Endpoint::Guarded(endpoint) if endpoint.is_page() => {
                     dashboard::problem(&Location::new(matched, request), refusal)
                 }
@@ -185,16 +191,27 @@ impl Api {
             Endpoint::Asset => Ok(pages::asset(at().last_segment()).map_or_else(answer::empty, answer::asset)),
             Endpoint::Guarded(endpoint) => {
                 self.check_origin(request)?;
-                let only = match self.guard.access(request).await {
+                let caller = self.caller(request, peer).await?;
+                let only = match caller.access {
                     Access::Admin => None,
+                    Access::ReadOnly if writes(endpoint, request) => return Err(Refusal::read_only()),
+                    Access::ReadOnly => None,
                     Access::Affiliate(id) => Some(id),
                     Access::LogInAt(url) if endpoint.is_page() => return Ok(answer::see_other(&url)),
                     Access::LogInAt(url) => return Err(Refusal::log_in_at(&url)),
+                    Access::Unknown if endpoint.is_page() && self.sends_to_log_in(request) => {
+                        return Ok(sessions::to_log_in(request, &at()));
+                    }
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
                 let call = Call { request, parameters: &parameters, peer, only };
-                Box::pin(self.guarded(endpoint, call, &at(), body)).await
+                let answer = Box::pin(self.guarded(endpoint, call, &at(), body)).await?;
+                Ok(match caller.session {
+                    Some(pass) if endpoint.is_page() => sessions::shown(pass, &at(), answer),
+                    _ => answer,
+                })
             }
+            Endpoint::Session(step) => Box::pin(self.session_step(step, request, peer, &parameters, &at(), body)).await,
         }
     }
 
@@ -356,6 +373,11 @@ impl Api {
             }
             Guarded::CreateAffiliate => admin::create_affiliate(&self.tracker, at, body::json(request, body)?).await,
             Guarded::ChangeAffiliate => admin::change_affiliate(&self.tracker, at, body::json(request, body)?).await,
+            Guarded::IssuePass => {
+                let new = body::json(request, body)?;
+                admin::issue_pass(&self.tracker, at, new, &self.base_url(request, at)).await
+            }
+            Guarded::RevokePasses => admin::revoke_passes(&self.tracker, at).await,
             Guarded::CreateCampaign => admin::create_campaign(&self.tracker, at, body::json(request, body)?).await,
             Guarded::ChangeCampaign => admin::change_campaign(&self.tracker, at, body::json(request, body)?).await,
             Guarded::IssueKey => admin::issue_key(&self.tracker, at, body::json(request, body)?).await,
@@ -427,6 +449,11 @@ struct Call<'a> {
     peer: Option<IpAddr>,
     /// The affiliate whose figures the caller may see; `None` lets him see and change everything.
     only: Option<AffiliateId>,
+}
+
+/// Whether somebody may not ask for it who may only read.
+fn writes(endpoint: Guarded, request: &Parts) -> bool {
+    request.method != Method::GET && request.method != Method::HEAD && !endpoint.only_explains()
 }
 
 /// The host that the request was sent to, with its port: in HTTP/2 it stands in the URI.

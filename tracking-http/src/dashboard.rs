@@ -104,7 +104,7 @@ pub(crate) fn dead_link(at: &Location<'_>, refusal: Refusal) -> Response<Body> {
 }
 
 /// The document, unless it could not be made, which is nobody's fault but ours.
-fn rendered(html: Result<String, askama::Error>) -> Result<String, Refusal> {
+pub(crate) fn rendered(html: Result<String, askama::Error>) -> Result<String, Refusal> {
     html.map_err(|error| {
         tracing::error!(%error, "a page could not be rendered");
         Refusal::internal()

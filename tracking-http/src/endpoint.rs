@@ -18,7 +18,19 @@ pub(crate) enum Endpoint {
     Health,
     Readiness,
     OpenApi,
+    Session(Session),
     Guarded(Guarded),
+}
+
+/// How sessions begin and end. Whoever asks for it need not be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Session {
+    /// The page that asks for a token.
+    LogInPage,
+    LogIn,
+    LogOut,
+    /// A link that was shared with an affiliate.
+    Share,
 }
 
 /// What only those may ask for whom the guard knows.
@@ -39,6 +51,8 @@ pub(crate) enum Guarded {
     Affiliates,
     CreateAffiliate,
     ChangeAffiliate,
+    IssuePass,
+    RevokePasses,
     Campaign,
     Campaigns,
     CreateCampaign,
@@ -57,6 +71,11 @@ pub(crate) enum Guarded {
 }
 
 impl Guarded {
+    /// Whether it writes nothing, whatever its method: somebody who may only read may ask for it.
+    pub(crate) const fn only_explains(self) -> bool {
+        matches!(self, Self::ExplainPostback | Self::DashboardExplained)
+    }
+
     /// Whether it is for people, who are shown a page whatever becomes of their request.
     pub(crate) const fn is_page(self) -> bool {
         matches!(
@@ -93,7 +112,7 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 38] = [
+pub(crate) static ROUTES: [Route; 44] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -110,6 +129,8 @@ pub(crate) static ROUTES: [Route; 38] = [
     guarded(Guarded::Affiliates, Method::GET, "/affiliates", "affiliates"),
     guarded(Guarded::CreateAffiliate, Method::POST, "/affiliates", "create_affiliate"),
     guarded(Guarded::ChangeAffiliate, Method::PATCH, "/affiliates/{affiliate_id}", "change_affiliate"),
+    guarded(Guarded::IssuePass, Method::POST, "/affiliates/{affiliate_id}/passes", "issue_pass"),
+    guarded(Guarded::RevokePasses, Method::DELETE, "/affiliates/{affiliate_id}/passes", "revoke_passes"),
     guarded(Guarded::Campaign, Method::GET, "/campaigns/{campaign_id}", "campaign"),
     guarded(Guarded::Campaigns, Method::GET, "/campaigns", "campaigns"),
     guarded(Guarded::CreateCampaign, Method::POST, "/campaigns", "create_campaign"),
@@ -143,6 +164,10 @@ pub(crate) static ROUTES: [Route; 38] = [
         "/dashboard/conversions/{conversion_id}/status",
         "dashboard_change_status",
     ),
+    route(Endpoint::Session(Session::LogInPage), Method::GET, "/dashboard/login", "log_in_page"),
+    route(Endpoint::Session(Session::LogIn), Method::POST, "/dashboard/login", "log_in"),
+    route(Endpoint::Session(Session::LogOut), Method::POST, "/dashboard/logout", "log_out"),
+    route(Endpoint::Session(Session::Share), Method::GET, "/dashboard/share", "share"),
     route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
     route(Endpoint::Health, Method::GET, "/healthz", "health"),
     route(Endpoint::Readiness, Method::GET, "/readyz", "readiness"),

@@ -2,6 +2,10 @@
 //!
 //! The host chooses one guard when it makes the [`Api`](crate::Api); there is no default. Clicks, postbacks, health
 //! checks, the OpenAPI document and the pages' style sheets are not guarded: postbacks have their campaign's key.
+//!
+//! On top of any guard there are sessions: whoever logs in at `/dashboard/login`, or opens a link that was shared with him,
+//! gets a signed cookie, which tells who he is in the guard's place. A request with an `Authorization` header is always the
+//! guard's.
 
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
@@ -15,7 +19,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use tracking_core::AffiliateId;
+use tracking_core::{AffiliateId, Holder};
 
 /// Tells who is asking.
 #[async_trait]
@@ -23,14 +27,38 @@ pub trait Guard: Debug + Send + Sync + 'static {
     /// Who sent this request. It is asked once for each guarded request that is well-formed, before anything is looked up
     /// or done.
     async fn access(&self, request: &Parts) -> Access;
+
+    /// Who has this token, which somebody has written into the login page. Passes of affiliates are known without. Unless a
+    /// guard says otherwise, nobody has any.
+    async fn log_in(&self, token: &str) -> Option<Holder> {
+        _ = token;
+        None
+    }
+
+    /// What sessions of an admin or of a reader are bound to, such as the hash of the token that he logs in with: when it
+    /// changes, they end. `None`, unless a guard says otherwise, if nobody can log in as such; then strangers are not sent to
+    /// the login page. Sessions of affiliates are bound to nothing, and end with their passes.
+    fn session_binding(&self, holder: Holder) -> Option<Vec<u8>> {
+        _ = holder;
+        None
+    }
 }
 
 macro_rules! forward_guard {
     ($($pointer:ident)+) => {$(
         #[async_trait]
+        #[warn(clippy::missing_trait_methods)]
         impl<G: Guard + ?Sized> Guard for $pointer<G> {
             async fn access(&self, request: &Parts) -> Access {
                 (**self).access(request).await
+            }
+
+            async fn log_in(&self, token: &str) -> Option<Holder> {
+                (**self).log_in(token).await
+            }
+
+            fn session_binding(&self, holder: Holder) -> Option<Vec<u8>> {
+                (**self).session_binding(holder)
             }
         }
     )+};
@@ -43,6 +71,8 @@ forward_guard!(Arc Box);
 pub enum Access {
     /// Somebody who may see and change everything.
     Admin,
+    /// Somebody who may see everything, and change nothing: what would write is answered with 403.
+    ReadOnly,
     /// An affiliate, who may see his own figures, and the campaigns.
     Affiliate(AffiliateId),
     /// Nobody who is known. Answered with 401, and with a challenge to send a name and password, or a bearer token.
@@ -50,6 +80,16 @@ pub enum Access {
     /// Nobody who is known, but at this URL he can log in: pages redirect to it, and calls are answered with 401. It goes
     /// to the browser as it is, so a path has to be the one that the browser knows, whatever a proxy makes of it.
     LogInAt(Cow<'static, str>),
+}
+
+impl From<Holder> for Access {
+    fn from(holder: Holder) -> Self {
+        match holder {
+            Holder::Admin => Self::Admin,
+            Holder::ReadOnly => Self::ReadOnly,
+            Holder::Affiliate(id) => Self::Affiliate(id),
+        }
+    }
 }
 
 /// Lets everybody do everything. For a trial on one machine, or where something in front of the tracker checks.
@@ -69,14 +109,60 @@ impl Guard for Open {
 }
 
 /// Lets in whoever sends this token, as `Authorization: Bearer` or as the password of `Basic` with any user name, for
-/// which a browser asks by itself.
+/// which a browser asks by itself; or whoever logs in with it.
 #[must_use]
 pub fn token(token: &Token) -> impl Guard + use<> {
-    TokenGuard(token.0)
+    tokens(Tokens::new(token.clone()))
 }
 
-/// The SHA-256 hash of the token, so that the comparison takes the same time whatever is sent.
-struct TokenGuard([u8; 32]);
+/// The same with a token that opens everything, and another one for whoever may only read.
+///
+/// ```
+/// use tracking_http::guard::{self, Token, Tokens};
+///
+/// # fn main() -> Result<(), guard::WeakToken> {
+/// let tokens = Tokens::new(Token::new("correct-horse-battery")?).read_only(Token::new("a-reader-of-reports")?);
+/// let guard = guard::tokens(tokens);
+/// # let _ = guard;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn tokens(tokens: Tokens) -> impl Guard {
+    TokenGuard(tokens)
+}
+
+/// What the guard of [`tokens`] lets in.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    admin: Token,
+    read_only: Option<Token>,
+}
+
+impl Tokens {
+    /// A token that opens everything, and no other one.
+    #[must_use]
+    pub fn new(admin: Token) -> Self {
+        Self { admin, read_only: None }
+    }
+
+    /// The same with a token for whoever may see everything, and change nothing. It has to be another one.
+    #[must_use]
+    pub fn read_only(mut self, token: Token) -> Self {
+        self.read_only = Some(token);
+        self
+    }
+
+    /// Compares hashes, and both of them, so that this takes the same time whatever was sent.
+    fn holder(&self, sent: &str) -> Option<Holder> {
+        let sent = hash(sent);
+        let is = |token: &Token| bool::from(sent.ct_eq(&token.0));
+        let (is_admin, is_reader) = (is(&self.admin), self.read_only.as_ref().is_some_and(is));
+        if is_admin { Some(Holder::Admin) } else { is_reader.then_some(Holder::ReadOnly) }
+    }
+}
+
+struct TokenGuard(Tokens);
 
 impl Debug for TokenGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,10 +174,20 @@ impl Debug for TokenGuard {
 impl Guard for TokenGuard {
     async fn access(&self, request: &Parts) -> Access {
         let sent = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(password);
-        match sent {
-            Some(sent) if bool::from(hash(&sent).ct_eq(&self.0)) => Access::Admin,
-            _ => Access::Unknown,
-        }
+        sent.and_then(|sent| self.0.holder(&sent)).map_or(Access::Unknown, Access::from)
+    }
+
+    async fn log_in(&self, token: &str) -> Option<Holder> {
+        self.0.holder(token)
+    }
+
+    fn session_binding(&self, holder: Holder) -> Option<Vec<u8>> {
+        let token = match holder {
+            Holder::Admin => Some(&self.0.admin),
+            Holder::ReadOnly => self.0.read_only.as_ref(),
+            Holder::Affiliate(_) => None,
+        };
+        token.map(|token| token.0.to_vec())
     }
 }
 
@@ -112,7 +208,8 @@ pub(crate) fn bearer(authorization: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// A secret that opens everything: at least 16 visible ASCII characters. `Debug` does not show it.
+/// A secret that lets in whoever has it: at least 16 visible ASCII characters. `Debug` does not show it.
+/// Kept as its SHA-256 hash, so that a comparison takes the same time whatever is sent.
 #[derive(Clone)]
 pub struct Token([u8; 32]);
 

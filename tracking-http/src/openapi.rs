@@ -9,7 +9,7 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{ComponentsBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Response, ResponseBuilder,
     Schema, Server,
@@ -17,6 +17,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::admin::EXPLAIN_SOURCE;
+use crate::api::SESSION_COOKIE;
 use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
 use crate::lists::Format;
 use crate::postback::{Described, IMPORTED, PARAMETERS};
@@ -26,7 +27,7 @@ use crate::wire::links::{LinkData, LinkTest, LinkTested};
 use crate::wire::postbacks::{Explained, PostbackListed};
 use crate::wire::{
     AffiliateChange, AffiliateData, Answer, ClickListed, ClickTracked, EraseClicks, Erased, ErrorAnswer, ListAnswer,
-    NewAffiliate, RecordedAnswer, Status, SummaryData,
+    NewAffiliate, NewPass, PassData, RecordedAnswer, Status, SummaryData,
 };
 
 /// The document as JSON text, for a mount point with this URL.
@@ -56,6 +57,7 @@ fn describe() -> OpenApi {
     }
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+    let session = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE)));
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -70,6 +72,7 @@ fn describe() -> OpenApi {
                 .schemas_from_iter(schemas)
                 .security_scheme("bearer", bearer)
                 .security_scheme("basic", basic)
+                .security_scheme("session", session)
                 .build(),
         ))
         .build()
@@ -210,6 +213,20 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     (StatusCode::OK, Body::Json(envelope::<Answer<AffiliateData>, AffiliateData>(schemas))),
                     &[400, 401, 403, 404, 413, 414, 415, 422, 500, 503],
                 ),
+                Guarded::IssuePass => (
+                    "Make a pass with which an affiliate sees his figures",
+                    vec![id_in_path("affiliate_id")],
+                    Some(json_body(component::<NewPass>(schemas))),
+                    (StatusCode::CREATED, Body::Json(envelope::<RecordedAnswer<PassData>, PassData>(schemas))),
+                    &[400, 401, 403, 404, 413, 414, 415, 422, 500, 503],
+                ),
+                Guarded::RevokePasses => (
+                    "Make all passes of an affiliate void",
+                    vec![id_in_path("affiliate_id")],
+                    None,
+                    (StatusCode::OK, Body::Json(envelope::<Answer<AffiliateData>, AffiliateData>(schemas))),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
                 Guarded::ChangeCampaign => (
                     "Change a campaign, pause it, or end its pause",
                     vec![id_in_path("campaign_id")],
@@ -307,7 +324,7 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 (StatusCode::OK, Body::Json(RefOr::T(ObjectBuilder::new().schema_type(Type::Object).into()))),
                 &[400, 414],
             ),
-            Endpoint::Asset => return None,
+            Endpoint::Session(_) | Endpoint::Asset => return None,
         };
     let (status, body_of_success) = success;
     let mut operation = OperationBuilder::new()
@@ -316,7 +333,11 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
         .parameters(Some(parameters))
         .request_body(body)
         .response(status.as_str(), response(status, body_of_success));
-    for status in refusals.iter().filter_map(|status| StatusCode::from_u16(*status).ok()) {
+    // Whoever sends wrong tokens is kept waiting.
+    let for_wrong_tokens = matches!(route.endpoint, Endpoint::Guarded(_)).then_some(429);
+    for status in
+        refusals.iter().copied().chain(for_wrong_tokens).filter_map(|status| StatusCode::from_u16(status).ok())
+    {
         let refusal = match route.endpoint {
             Endpoint::Go => Body::Other("text/html"),
             _ => Body::Json(component::<ErrorAnswer>(schemas)),
@@ -324,7 +345,7 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
         operation = operation.response(status.as_str(), response(status, refusal));
     }
     let schemes: &[&str] = match route.endpoint {
-        Endpoint::Guarded(_) => &["bearer", "basic"],
+        Endpoint::Guarded(_) => &["bearer", "basic", "session"],
         Endpoint::Postback => &["bearer"],
         _ => &[],
     };

@@ -8,6 +8,7 @@ mod conversion;
 mod explain;
 mod format;
 mod link;
+mod login;
 mod postbacks;
 
 use askama::Template;
@@ -21,6 +22,7 @@ pub(crate) use self::conversion::ConversionPage;
 pub(crate) use self::explain::ExplainPage;
 use self::format::{Money, Percent, encoded, shell_quoted};
 pub(crate) use self::link::{LinkPage, Made};
+pub(crate) use self::login::{LogInPage, SESSION_PLACE, session_part};
 pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
 use crate::TrackingLink;
 
@@ -547,7 +549,7 @@ mod tests {
 
     fn affiliate(id: u64, name: &str) -> Affiliate {
         let (id, name) = (AffiliateId::new(id).unwrap(), name.parse().unwrap());
-        Affiliate { id, name, paused_at: None, created_at: Timestamp::MIN, version: 1 }
+        Affiliate { id, name, paused_at: None, revoked_at: None, created_at: Timestamp::MIN, version: 1 }
     }
 
     fn click(affiliate: &Affiliate, click_id: &str) -> Click {

@@ -1,8 +1,10 @@
 //! Answers that say no: one place from which status, code, message and headers come.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use tracking_core::{
-    ClickError, KeyError, Outcome, OutcomeKind, ParameterError, Rule, StoreError, Unreadable, error_chain,
+    ClickError, KeyError, Outcome, OutcomeKind, ParameterError, PassError, Rule, StoreError, Unreadable, error_chain,
 };
 
 use crate::endpoint::Allow;
@@ -117,6 +119,15 @@ impl From<KeyError> for Refusal {
     }
 }
 
+impl From<PassError> for Refusal {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Store(error) => error.into(),
+            error => Self::unfit("lifetime_seconds", error),
+        }
+    }
+}
+
 impl Refusal {
     pub(crate) fn unknown_key() -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown_key", "The campaign has no such key.").parameter("key_id")
@@ -148,6 +159,18 @@ impl Refusal {
 
     pub(crate) fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "This is not yours to see or to change.")
+    }
+
+    pub(crate) fn read_only() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "read_only", "You may see everything here, and change nothing.")
+    }
+
+    /// For whoever has tried too many wrong tokens.
+    pub(crate) fn too_many_logins(left: Duration) -> Self {
+        let message = "Too many access tokens from this address were wrong. Wait a minute, then try again.";
+        // Whole seconds, rounded up.
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", message)
+            .header(Header::RetryAfterSeconds(left.as_secs() + 1))
     }
 
     pub(crate) fn internal() -> Self {

@@ -212,6 +212,10 @@ pub(crate) struct AffiliateData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
     pub(crate) paused_at: Option<Timestamp>,
+    /// Passes that were issued until then are void.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
+    pub(crate) revoked_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
     pub(crate) created_at: Timestamp,
     /// 1, and one more with each change.
@@ -221,9 +225,35 @@ pub(crate) struct AffiliateData {
 
 impl From<Affiliate> for AffiliateData {
     fn from(affiliate: Affiliate) -> Self {
-        let Affiliate { id, name, paused_at, created_at, version } = affiliate;
-        Self { id, name, status: ActivityStatus::of(paused_at), paused_at, created_at, version }
+        let Affiliate { id, name, paused_at, revoked_at, created_at, version } = affiliate;
+        Self { id, name, status: ActivityStatus::of(paused_at), paused_at, revoked_at, created_at, version }
     }
+}
+
+/// How long a pass of an affiliate is to be valid.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPass {
+    /// From now on: a minute to 366 days.
+    #[schema(value_type = i64, required = true, example = 2_592_000, minimum = 60, maximum = 31_622_400)]
+    pub(crate) lifetime_seconds: Option<u64>,
+}
+
+/// A pass, whose text is told this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PassData {
+    #[schema(value_type = i32, example = 1, minimum = 1)]
+    pub(crate) affiliate_id: AffiliateId,
+    /// What the affiliate logs in with.
+    #[schema(example = "afpass_AQMAAAABAYoi…")]
+    pub(crate) token: String,
+    /// Opens his dashboard to whoever has it.
+    #[schema(example = "https://track.example.com/dashboard/share?token=afpass_AQMAAAABAYoi…")]
+    pub(crate) share_url: String,
+    #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
+    pub(crate) issued_at: Timestamp,
+    #[schema(value_type = String, format = DateTime, example = "2023-09-22T15:30:45.123Z")]
+    pub(crate) expires_at: Timestamp,
 }
 
 /// What an affiliate has brought, from the beginning.

@@ -13,7 +13,7 @@ mod output;
 mod postbacks;
 
 use thiserror::Error;
-use tracking_core::{KeyError, StoreError, Tracker};
+use tracking_core::{KeyError, PassError, StoreError, Tracker};
 
 pub(crate) use self::affiliates::AffiliateCommand;
 pub(crate) use self::campaigns::CampaignCommand;
@@ -39,6 +39,8 @@ pub(crate) enum AdminError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// As the sentence says.
     #[error("{0}")]
     Refused(String),

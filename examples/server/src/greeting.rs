@@ -12,7 +12,7 @@ pub(crate) fn print(settings: &Settings, address: SocketAddr, base_url: &str, de
     // Nobody may be listening; that is no reason to stop.
     _ = io::stdout().lock().write_all(text(settings, address, base_url, demo).as_bytes());
     tracing::info!(%address, framework = %settings.framework, "listening");
-    if settings.admin_token.is_none() {
+    if settings.tokens.is_none() {
         tracing::warn!("reports and pages are open to everybody on this machine; TRACKING_ADMIN_TOKEN closes them");
     }
     for name in &settings.unknown_variables {
@@ -32,8 +32,8 @@ fn text(settings: &Settings, address: SocketAddr, base_url: &str, demo: Option<P
     let demo = demo.map_or_else(String::new, |Played { clicks, conversions }| {
         format!("For demonstration: {clicks} clicks and {conversions} conversions of the last {DAYS} days, and more to come.\n")
     });
-    let log_in = match settings.admin_token {
-        Some(_) => "Log in:    with any user name, and the admin token as the password\n",
+    let log_in = match settings.tokens {
+        Some(_) => "Log in:    with the admin token\n",
         None => "",
     };
     format!(

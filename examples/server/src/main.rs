@@ -143,8 +143,8 @@ async fn serve(
         }
     };
     let tracker = Arc::new(tracker);
-    let guard: Arc<dyn Guard> = match &settings.admin_token {
-        Some(token) => Arc::new(guard::token(token)),
+    let guard: Arc<dyn Guard> = match settings.tokens.clone() {
+        Some(tokens) => Arc::new(guard::tokens(tokens)),
         None => Arc::new(guard::open()),
     };
     let api = Api::new(Arc::clone(&tracker), Arc::clone(&guard)).trusted_proxies(settings.trusted_proxies.clone());

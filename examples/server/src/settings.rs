@@ -14,7 +14,7 @@ use thiserror::Error;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracking_core::{ClickId, Secret, Secrets, TrackerOptions, WeakSecret};
 use tracking_http::PublicUrl;
-use tracking_http::guard::{Token, WeakToken};
+use tracking_http::guard::{Token, Tokens, WeakToken};
 use tracking_http::ipnet::IpNet;
 use url::{Host, Url};
 
@@ -47,7 +47,7 @@ pub(crate) struct Settings {
     pub(crate) memory_capacity: usize,
     pub(crate) secrets: Secrets,
     pub(crate) tracker: TrackerOptions,
-    pub(crate) admin_token: Option<Token>,
+    pub(crate) tokens: Option<Tokens>,
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) log_filter: Targets,
@@ -107,7 +107,20 @@ pub(crate) enum SettingsError {
     )]
     DemoInDatabase(&'static str),
     #[error("the admin token (--admin-token, TRACKING_ADMIN_TOKEN) can't be used")]
-    WeakToken(#[from] WeakToken),
+    WeakToken(#[source] WeakToken),
+    #[error("the read-only token (--read-only-token, TRACKING_READ_ONLY_TOKEN) can't be used")]
+    WeakReadOnlyToken(#[source] WeakToken),
+    #[error(
+        "there is a read-only token (--read-only-token, TRACKING_READ_ONLY_TOKEN) and no admin token, without which everything \
+         is open; set TRACKING_ADMIN_TOKEN to at least {min} other random characters",
+        min = Token::MIN_LEN
+    )]
+    ReadOnlyAlone,
+    #[error(
+        "the read-only token (--read-only-token, TRACKING_READ_ONLY_TOKEN) is the admin token, too, which may change everything; \
+         take another"
+    )]
+    SameTokens,
     #[error(
         "other machines can reach {0} (--listen, TRACKING_LISTEN), so reports and pages need an admin token: \
          set TRACKING_ADMIN_TOKEN to at least {min} random characters, or listen on 127.0.0.1 only",
@@ -142,7 +155,7 @@ pub(crate) enum SettingsError {
     )]
     InMemory(&'static str),
     #[error(
-        "what is in a database outlives this process, so click ids need a secret that does, too: set TRACKING_SECRET to at \
+        "what is in a database outlives this process, so click ids and passes need a secret that does, too: set TRACKING_SECRET to at \
          least {min} random characters, such as what `openssl rand -hex 32` prints, the same for all servers of the database",
         min = Secret::MIN_LEN
     )]
@@ -187,18 +200,19 @@ impl Settings {
             postback_log,
             memory_capacity,
             admin_token,
+            read_only_token,
             public_url,
             trusted_proxies,
             log,
         } = arguments;
-        let admin_token = admin_token.map(|Unchecked(token)| Token::new(&token)).transpose()?;
+        let tokens = tokens(admin_token, read_only_token)?;
         let (task, store, secrets, log) = match command {
             None => {
                 let store = store.read()?;
                 if let (true, Store::Database(database)) = (demo, &store) {
                     return Err(SettingsError::DemoInDatabase(database.setting));
                 }
-                if admin_token.is_none() {
+                if tokens.is_none() {
                     refuse_others(listen, public_url.as_ref())?;
                 }
                 let secrets = secrets.read(&store)?;
@@ -217,7 +231,12 @@ impl Settings {
                 let secrets = secrets.read(&store)?;
                 (Task::Erase { database: store.database("erase")?, click_id }, store, secrets, log)
             }
-            Some(Command::Affiliates { command, on }) => administer(Administration::Affiliates(command), on)?,
+            Some(Command::Affiliates { command, on, secrets }) => {
+                let signs = command.signs();
+                let (task, store, nobodys, log) = administer(Administration::Affiliates(command), on)?;
+                let secrets = if signs { secrets.read(&store)? } else { nobodys };
+                (task, store, secrets, log)
+            }
             Some(Command::Campaigns { command, on }) => administer(Administration::Campaigns(command), on)?,
             Some(Command::Keys { command, on }) => administer(Administration::Keys(command), on)?,
             Some(Command::Conversions { command, on }) => administer(Administration::Conversions(command), on)?,
@@ -235,7 +254,7 @@ impl Settings {
             memory_capacity: memory_capacity.try_into().unwrap_or(usize::MAX),
             secrets,
             tracker: arguments::options(&link, &visitors, &postback_log),
-            admin_token,
+            tokens,
             public_url,
             trusted_proxies,
             log_filter: log.log.parse()?,
@@ -263,7 +282,24 @@ impl Store {
     }
 }
 
-/// Click ids don't come into it, so it needs no secret that others know.
+/// Who is let in: everybody, if there is no token.
+fn tokens(admin: Option<Unchecked>, read_only: Option<Unchecked>) -> Result<Option<Tokens>, SettingsError> {
+    // Empty is what compose files make of a variable that is not set.
+    match (admin, read_only.filter(|Unchecked(token)| !token.is_empty())) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(SettingsError::ReadOnlyAlone),
+        (Some(Unchecked(admin)), read_only) => {
+            let tokens = Tokens::new(Token::new(&admin).map_err(SettingsError::WeakToken)?);
+            let Some(Unchecked(read_only)) = read_only else { return Ok(Some(tokens)) };
+            if read_only == admin {
+                return Err(SettingsError::SameTokens);
+            }
+            Ok(Some(tokens.read_only(Token::new(&read_only).map_err(SettingsError::WeakReadOnlyToken)?)))
+        }
+    }
+}
+
+/// Nothing is signed in it, so it needs no secret that others know.
 fn administer(what: Administration, on: AdminArguments) -> Result<(Task, Store, Secrets, LogArguments), SettingsError> {
     let AdminArguments { json, store, log } = on;
     let store = store.read()?;

@@ -59,7 +59,9 @@ impl Site {
 
     async fn metrics(&self, request: &Parts) -> Response<Bytes> {
         match self.guard.access(request).await {
-            Access::Admin => answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render()),
+            Access::Admin | Access::ReadOnly => {
+                answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
+            }
             _ => {
                 let challenge = r#"Basic realm="Affiliate tracking", charset="UTF-8""#;
                 with(refusal(StatusCode::UNAUTHORIZED), WWW_AUTHENTICATE, challenge)

@@ -22,6 +22,8 @@ on_both_servers! {
     version_1_is_upgraded_with_its_data
     version_2_is_upgraded_with_its_data
     version_3_is_upgraded_with_its_data
+    version_4_is_upgraded_with_its_data
+    upgrades_end_with_the_same_tables
     upgrade_from_version_3_that_was_broken_off_is_finished
     upgrade_leaves_foreign_tables_alone
     upgrade_rewrites_no_clicks
@@ -36,7 +38,7 @@ async fn migrating_again_does_nothing(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
     a_click(&store, place, "abc123").await;
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: 4, to: 4 });
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: LATEST, to: LATEST });
     assert_eq!(recount(&store, place.0).await.clicks, 1);
 }
 
@@ -93,11 +95,15 @@ async fn newer_tables_are_left_alone(kind: Kind) {
     assert!(matches!(error, MigrateError::TooNew { found: 999, .. }), "got {error:?}");
 }
 
-const MIGRATIONS: [&str; 4] = [
+/// The version that there is no later one of.
+const LATEST: u32 = MIGRATIONS.len() as u32;
+
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/1_records.sql"),
     include_str!("../../migrations/2_counters.sql"),
     include_str!("../../migrations/3_visits.sql"),
     include_str!("../../migrations/4_postbacks.sql"),
+    include_str!("../../migrations/5_reports.sql"),
 ];
 
 /// The statements of the migration to this version.
@@ -152,7 +158,7 @@ async fn upgrade_from_version_3_that_was_broken_off_is_finished(kind: Kind) {
         store.migrate().await.unwrap();
         assert_eq!(recount(&store, parse("1")).await.conversions(), 4, "after {after}");
         assert_keys_are_kept(&store).await;
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 4, to: 4 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: LATEST, to: LATEST });
         store.pool().close().await;
     }
 }
@@ -179,6 +185,7 @@ async fn tables_of(version: u32, pool: &MySqlPool, kind: Kind) {
         1 => include_str!("../upgrades/1.sql"),
         2 => include_str!("../upgrades/2.sql"),
         3 => include_str!("../upgrades/3.sql"),
+        4 => include_str!("../upgrades/4.sql"),
         _ => panic!("there are no tables of version {version}"),
     };
     let script = script.replace("{bytewise}", bytewise(kind));
@@ -225,6 +232,42 @@ async fn version_3_is_upgraded_with_its_data(kind: Kind) {
     assert!(matches!(error, StoreError::DailyCapReached { cap: 1 }), "got {error:?}");
 }
 
+async fn version_4_is_upgraded_with_its_data(kind: Kind) {
+    let Some(store) = version_is_upgraded_with_its_data(4, kind).await else { return };
+    assert_keys_are_kept(&store).await;
+    let affiliate = store.affiliate(parse("3")).await.unwrap();
+    let paused_at = Some(parse("2024-02-01T00:00:00.003Z"));
+    assert_eq!((affiliate.paused_at, affiliate.revoked_at, affiliate.version), (paused_at, None, 2));
+}
+
+/// As if they had been of the latest version from the beginning.
+async fn upgrades_end_with_the_same_tables(kind: Kind) {
+    let Some(fresh) = store(kind).await else { return };
+    let expected = tables(fresh.pool()).await;
+    for version in 1..LATEST {
+        let Some(url) = database(kind).await else { return };
+        let pool = pool(&url).await;
+        tables_of(version, &pool, kind).await;
+        let store = MySqlStore::new(pool);
+        store.migrate().await.unwrap();
+        assert_eq!(tables(store.pool()).await, expected, "from version {version}");
+        store.pool().close().await;
+    }
+}
+
+/// How the tables are to be created again, but for the numbers that come next.
+async fn tables(pool: &MySqlPool) -> Vec<String> {
+    let mut tables = Vec::new();
+    for row in pool.fetch_all("SHOW TABLES").await.unwrap() {
+        let name: String = row.get(0);
+        let row = pool.fetch_one(AssertSqlSafe(format!("SHOW CREATE TABLE {name}"))).await.unwrap();
+        let words: Vec<String> = row.get::<String, _>(1).split(' ').map(str::to_owned).collect();
+        tables
+            .push(words.into_iter().filter(|word| !word.starts_with("AUTO_INCREMENT=")).collect::<Vec<_>>().join(" "));
+    }
+    tables
+}
+
 async fn click_of(store: &MySqlStore, id: &str) -> Click {
     store.find_clicks(parse("1"), Some(parse("10")), &parse(id)).await.unwrap().remove(0)
 }
@@ -234,7 +277,7 @@ async fn version_is_upgraded_with_its_data(version: u32, kind: Kind) -> Option<M
     let pool = pool(&url).await;
     tables_of(version, &pool, kind).await;
     let store = MySqlStore::new(pool);
-    assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 4 });
+    assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: LATEST });
     let summary = recount(&store, parse("1")).await;
     assert_eq!((summary.clicks, summary.conversions()), (5, 4));
     assert_eq!((summary.human_clicks, summary.unique_clicks), (5, 5), "nobody has judged them");
@@ -274,7 +317,7 @@ async fn upgrade_that_was_broken_off_is_finished(kind: Kind) {
         let create: String = row.get(1);
         pool.execute(AssertSqlSafe(create)).await.unwrap();
         let store = MySqlStore::new(pool);
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: 4 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: version, to: LATEST });
         assert_eq!(recount(&store, parse("1")).await.clicks, 5);
     }
 }
@@ -292,7 +335,7 @@ async fn upgrade_leaves_foreign_tables_alone(kind: Kind) {
         assert!(matches!(&error, MigrateError::ForeignTable(name) if name == "visitors"), "got {error:?}");
         assert!(error.to_string().contains("rename that table"), "got {error}");
         pool.execute("RENAME TABLE visitors TO shop_visitors").await.unwrap();
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 4 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: LATEST });
     }
 }
 
@@ -331,11 +374,11 @@ async fn upgrade_rewrites_counters_in_steps(kind: Kind) {
     }
     let (one, two) = (MySqlStore::new(pool.clone()), MySqlStore::new(pool.clone()));
     let (one, two) = tokio::join!(one.migrate(), two.migrate());
-    assert_eq!((one.unwrap().to, two.unwrap().to), (4, 4));
+    assert_eq!((one.unwrap().to, two.unwrap().to), (LATEST, LATEST));
     let left = "SELECT COUNT(*) AS rows_left FROM counters WHERE clicks <> unique_clicks OR clicks <> human_clicks";
     assert_eq!(pool.fetch_one(left).await.unwrap().get::<i64, _>("rows_left"), 0);
     let notes = "SELECT COUNT(DISTINCT version) AS versions FROM tracking_migrations";
-    assert_eq!(pool.fetch_one(notes).await.unwrap().get::<i64, _>("versions"), 4);
+    assert_eq!(pool.fetch_one(notes).await.unwrap().get::<i64, _>("versions"), i64::from(LATEST));
 }
 
 async fn sessions_without_autocommit_are_refused(kind: Kind) {

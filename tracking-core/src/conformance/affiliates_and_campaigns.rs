@@ -23,6 +23,7 @@ pub(super) async fn affiliate_comes_back_as_it_went_in(store: Arc<dyn Store>) {
         id: affiliate_id(7),
         name: new.name,
         paused_at: None,
+        revoked_at: None,
         created_at: new.created_at,
         version: 1,
     };

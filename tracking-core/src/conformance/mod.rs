@@ -85,7 +85,7 @@ cases! { $
         unknown_affiliate_is_named_before_unknown_campaign
     }
     updates {
-        affiliate_update_replaces_name_and_pause
+        affiliate_update_replaces_all_but_id_and_time
         campaign_update_replaces_all_but_id_and_time
         any_rules_and_access_come_back_as_they_went_in
         update_of_another_version_changes_nothing

@@ -20,11 +20,13 @@ async fn update_campaign(store: &Arc<dyn Store>, wanted: Campaign) -> Option<Cam
     ok(store.update_campaign(wanted).await, "update_campaign")
 }
 
-pub(super) async fn affiliate_update_replaces_name_and_pause(store: Arc<dyn Store>) {
+pub(super) async fn affiliate_update_replaces_all_but_id_and_time(store: Arc<dyn Store>) {
     let mut affiliate = the_affiliate(&store).await;
     let pauses = awkward_times().into_iter().map(Some).chain([None, Some(time(7)), Some(time(7)), None]);
-    for (index, paused_at) in pauses.enumerate() {
-        let wanted = Affiliate { name: parse(&format!("Ünïcödé 名前 {index} 🛒")), paused_at, ..affiliate };
+    // In another order, so that neither of the two times can be taken for the other one.
+    let revocations = [None, Some(time(3))].into_iter().chain(awkward_times().into_iter().rev().map(Some)).cycle();
+    for (index, (paused_at, revoked_at)) in pauses.zip(revocations).enumerate() {
+        let wanted = Affiliate { name: parse(&format!("Ünïcödé 名前 {index} 🛒")), paused_at, revoked_at, ..affiliate };
         // When it was created is not for an update to say.
         let sent = Affiliate { created_at: time(99), ..wanted.clone() };
         let expected = Affiliate { version: wanted.version + 1, ..wanted };

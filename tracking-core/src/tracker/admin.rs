@@ -22,7 +22,7 @@ impl Tracker {
         Ok(affiliate)
     }
 
-    /// Changes an affiliate: whatever the closure makes of the name and the pause. It is called again if somebody else has
+    /// Changes an affiliate: whatever the closure makes of the name, the pause and when passes were revoked. It is called again if somebody else has
     /// changed the affiliate meanwhile. Other processes know of a change within ten seconds.
     ///
     /// # Errors

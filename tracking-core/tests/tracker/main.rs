@@ -12,6 +12,7 @@ mod log;
 mod minted_ids;
 mod outage;
 mod outcomes;
+mod passes;
 mod postbacks;
 mod privacy;
 mod proofs;

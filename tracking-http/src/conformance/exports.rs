@@ -191,6 +191,7 @@ pub(super) async fn export_that_breaks_off_is_no_whole_one(site: Site) {
         id: AffiliateId::new(id).unwrap(),
         name: "Ada".parse().unwrap(),
         paused_at: None,
+        revoked_at: None,
         created_at: now(),
         version: 1,
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, StatusCode};
 
-use super::harness::{Site, post_json, request};
+use super::harness::{Site, post_form, post_json, request, with_header};
 use crate::{Api, guard};
 
 const CLICK: &str = "/click?affiliate_id=1&campaign_id=10&click_id=abc123";
@@ -49,7 +49,9 @@ pub(super) async fn refusals_enter_no_catcher(site: Site) {
         (request(Method::GET, &CLICK.replace("=10", "=99")), 404),
         (request(Method::DELETE, "/click"), 405),
         (request(Method::GET, &CLICK.replace("=10", "=0")), 422),
-        (request(Method::GET, "/dashboard"), 401),
+        (with_header(request(Method::GET, "/dashboard"), "authorization", "Bearer wrong"), 401),
+        (post_form("/dashboard/login", "token=wrong"), 401),
+        (request(Method::GET, "/dashboard/share"), 403),
     ] {
         let named = format!("{} {}", call.method(), call.uri());
         let reply = client.send(call).await;

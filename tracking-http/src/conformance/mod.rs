@@ -230,6 +230,27 @@ cases! { $
         stranger_is_sent_to_log_in
         pages_of_other_sites_can_not_write
     }
+    sessions {
+        token_logs_in_and_out
+        login_leads_to_what_was_asked_for
+        login_leads_nowhere_else
+        wrong_tokens_are_kept_waiting
+        session_ends_with_its_token
+        session_expires
+        secret_is_changed_without_ending_sessions
+        cookie_is_for_the_mount_point
+        forged_cookies_are_nobodys
+        affiliate_logs_in_with_his_pass
+        affiliate_opens_a_shared_link
+        passes_expire_and_are_revoked
+        bad_lifetimes_are_refused
+        header_goes_before_the_session
+        sessions_stand_on_any_guard
+        other_sites_log_nobody_in_or_out
+        affiliate_has_nothing_of_others_on_any_route
+        reader_writes_on_no_route
+        reader_sees_what_an_admin_sees
+    }
 }
 
 /// Starts an [`App`].

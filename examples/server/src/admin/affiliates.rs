@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use clap::Subcommand;
-use tracking_core::{Affiliate, AffiliateId, Name, PageRequest, Pause, Timestamp, Tracker};
+use tracking_core::{Affiliate, AffiliateId, Name, PageRequest, Pass, Pause, Timestamp, Tracker};
 
 use super::AdminError;
-use super::json::AffiliateJson;
-use super::output::{Format, Table, print_json};
+use super::json::{AffiliateJson, PassJson};
+use super::output::{Format, Table, note, print_json, print_line};
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum AffiliateCommand {
@@ -35,9 +37,33 @@ pub(crate) enum AffiliateCommand {
         /// The number of the affiliate
         id: AffiliateId,
     },
+
+    /// Makes a pass with which an affiliate logs in and sees his own figures, and prints it, this once
+    ///
+    /// The pass alone goes to stdout, and what there is to know about it to stderr. It is made under the secret of the server,
+    /// which has to be set.
+    Pass {
+        /// The number of the affiliate
+        id: AffiliateId,
+        /// For how many days it is valid
+        #[arg(long, value_name = "DAYS", default_value_t = 30)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=366))]
+        days: u64,
+    },
+
+    /// Makes all passes void that an affiliate has
+    RevokePasses {
+        /// The number of the affiliate
+        id: AffiliateId,
+    },
 }
 
 impl AffiliateCommand {
+    /// Whether it takes the secret of the server.
+    pub(crate) const fn signs(&self) -> bool {
+        matches!(self, Self::Pass { .. })
+    }
+
     pub(super) async fn run(self, tracker: &Tracker, format: Format) -> Result<(), AdminError> {
         let affiliates = match self {
             Self::List => list(tracker).await?,
@@ -47,6 +73,11 @@ impl AffiliateCommand {
             }
             Self::Pause { id } => vec![tracker.pause_affiliate(id, Pause::Begin).await?],
             Self::Resume { id } => vec![tracker.pause_affiliate(id, Pause::End).await?],
+            Self::Pass { id, days } => {
+                let (token, pass) = tracker.issue_pass(id, Duration::from_secs(days * 24 * 60 * 60)).await?;
+                return print_issued(id, &token, pass, format);
+            }
+            Self::RevokePasses { id } => vec![tracker.revoke_passes(id).await?],
         };
         print(&affiliates, format)
     }
@@ -73,6 +104,19 @@ fn print(affiliates: &[Affiliate], format: Format) -> Result<(), AdminError> {
         table.push([id.to_string(), name.to_string(), activity(*paused_at), created_at.to_string()]);
     }
     table.print();
+    Ok(())
+}
+
+fn print_issued(id: AffiliateId, token: &str, pass: Pass, format: Format) -> Result<(), AdminError> {
+    note(format_args!(
+        "Pass of affiliate {id}, valid until {}. It is shown this once: give it to the affiliate, and to nobody else.\n\
+         He logs in with it, or opens /dashboard/share?token={token} on the server.",
+        pass.expires_at
+    ));
+    if format == Format::Json {
+        return print_json(&PassJson::new(id, token, pass));
+    }
+    print_line(token);
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use tracking_core::ipnet::IpNet;
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
-    Affiliate, Campaign, Conversion, CreatedCampaign, EventRule, IssuedKey, Payout, PayoutRule, Postback, PostbackAuth,
-    PostbackKeyRecord, StatusChange, SubIds, Timestamp,
+    Affiliate, AffiliateId, Campaign, Conversion, CreatedCampaign, EventRule, IssuedKey, Pass, Payout, PayoutRule,
+    Postback, PostbackAuth, PostbackKeyRecord, StatusChange, SubIds, Timestamp,
 };
 
 #[derive(Debug, Serialize)]
@@ -19,21 +19,40 @@ pub(super) struct AffiliateJson<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
     created_at: Timestamp,
     version: u32,
 }
 
 impl<'a> From<&'a Affiliate> for AffiliateJson<'a> {
     fn from(affiliate: &'a Affiliate) -> Self {
-        let Affiliate { id, name, paused_at, created_at, version } = affiliate;
+        let Affiliate { id, name, paused_at, revoked_at, created_at, version } = affiliate;
         Self {
             id: id.as_u64(),
             name: name.as_str(),
             status: activity(*paused_at),
             paused_at: *paused_at,
+            revoked_at: *revoked_at,
             created_at: *created_at,
             version: *version,
         }
+    }
+}
+
+/// The same but for the URL, because it is not known here where the server is.
+#[derive(Debug, Serialize)]
+pub(super) struct PassJson<'a> {
+    affiliate_id: u64,
+    token: &'a str,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl<'a> PassJson<'a> {
+    pub(super) fn new(id: AffiliateId, token: &'a str, pass: Pass) -> Self {
+        let Pass { issued_at, expires_at, .. } = pass;
+        Self { affiliate_id: id.as_u64(), token, issued_at, expires_at }
     }
 }
 

@@ -71,10 +71,16 @@ pub(super) struct Arguments {
 
     /// The secret that opens dashboard, reports and metrics: at least 16 visible ASCII characters
     ///
-    /// Sent as a bearer token, or typed into the browser as the password, with any user name. Without it all of these
+    /// Typed into the login page, or sent as a bearer token or as the password of any user name. Without it all of these
     /// are open to everybody on this machine. Set it in the environment or in .env: arguments can be seen by others.
     #[arg(long, env = "TRACKING_ADMIN_TOKEN", value_name = "SECRET", hide_env_values = true)]
     pub(super) admin_token: Option<Unchecked>,
+
+    /// A second secret, for those who may see all of that and change nothing: at least 16 visible ASCII characters
+    ///
+    /// Sent and typed as the admin token is, which it needs beside it.
+    #[arg(long, env = "TRACKING_READ_ONLY_TOKEN", value_name = "SECRET", hide_env_values = true)]
+    pub(super) read_only_token: Option<Unchecked>,
 
     /// The URL under which the world knows this server, if a proxy stands before it, such as https://track.example.com
     #[arg(long, env = "TRACKING_PUBLIC_URL", value_name = "URL")]
@@ -127,12 +133,14 @@ pub(super) enum Command {
         log: LogArguments,
     },
 
-    /// Lists, creates, renames and pauses affiliates
+    /// Lists, creates, renames and pauses affiliates, and gives passes to them
     Affiliates {
         #[command(subcommand)]
         command: AffiliateCommand,
         #[command(flatten)]
         on: AdminArguments,
+        #[command(flatten)]
+        secrets: SecretArguments,
     },
 
     /// Lists, shows, creates, changes and pauses campaigns
@@ -244,14 +252,14 @@ impl StoreArguments {
 
 #[derive(Args)]
 pub(super) struct SecretArguments {
-    /// The secret under which click ids are made, so that nobody can forge one: at least 32 characters
+    /// The secret under which click ids and passes are made, so that nobody can forge one: at least 32 characters
     ///
     /// The same for all servers of a database, and needed with one. In memory, where clicks end with the server, a random
     /// one will do. Set it in the environment or in .env: arguments can be seen by others.
     #[arg(long, env = "TRACKING_SECRET", value_name = "SECRET", hide_env_values = true)]
     secret: Option<Unchecked>,
 
-    /// Secrets that were used before, separated by commas: click ids made under them are still taken for genuine
+    /// Secrets that were used before, separated by commas: what was made under them is still taken for genuine
     #[arg(
         long,
         env = "TRACKING_RETIRED_SECRETS",

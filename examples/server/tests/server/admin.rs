@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use test_server::Kind;
 
 use crate::support::database::{Database, PASSWORD};
-use crate::support::{Answer, Server, program};
+use crate::support::{Answer, SECRET, Server, program};
 
 /// Within this time servers know of a change, the docs say.
 const KNOWN: Duration = Duration::from_secs(10);
@@ -26,6 +26,7 @@ macro_rules! on_each_database {
 
 on_each_database!(
     affiliates_are_created_renamed_and_paused,
+    passes_open_a_server_until_they_are_revoked,
     campaigns_are_what_was_said_of_them,
     what_an_update_does_not_name_stays,
     a_new_key_alone_is_on_stdout,
@@ -138,6 +139,44 @@ fn affiliates_are_created_renamed_and_paused(shell: &Shell) {
     assert_eq!(lines[1].find("Åsa"), lines[2].find("Sample affiliate"), "{text}");
     let resumed = shell.one(&["affiliates", "resume", &id]);
     assert_eq!((&resumed["status"], &resumed["version"]), (&json!("active"), &json!(4)));
+}
+
+fn passes_open_a_server_until_they_are_revoked(shell: &Shell) {
+    // It is made under the secret of the server.
+    let with_secret = |arguments: &[&str], secret: Option<&str>| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = program(directory.path());
+        command.args(arguments).env("DATABASE_URL", &shell.database.url).env_remove("TRACKING_SECRET");
+        command.envs(secret.map(|secret| ("TRACKING_SECRET", secret))).output().unwrap()
+    };
+    let issue = ["affiliates", "pass", "1", "--days", "2"];
+    let refused = with_secret(&issue, None);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("set TRACKING_SECRET"), "{refused:?}");
+    let issued = with_secret(&issue, Some(SECRET));
+    assert_eq!(issued.status.code(), Some(0), "{issued:?}");
+    let token = String::from_utf8_lossy(&issued.stdout);
+    let token = token.strip_suffix('\n').unwrap();
+    assert!(String::from_utf8_lossy(&issued.stderr).contains("valid until"), "{issued:?}");
+    let opened = |token: &str| shell.server.get(&format!("/dashboard/share?token={token}"));
+    let answer = opened(token);
+    assert_eq!((answer.status(), answer.header("location")), (303, "../dashboard?affiliate_id=1"));
+    assert!(answer.header("set-cookie").contains(token), "{}", answer.header("set-cookie"));
+
+    let json = with_secret(&[&issue[..], &["--json"]].concat(), Some(SECRET));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let other = json["token"].as_str().unwrap();
+    assert_eq!((&json["affiliate_id"], opened(other).status()), (&json!(1), 303), "{json}");
+    let forged = with_secret(&issue, Some("another secret of as many characters".replace(' ', "-").as_str()));
+    assert_eq!(opened(String::from_utf8_lossy(&forged.stdout).trim()).status(), 403);
+
+    let revoked = shell.one(&["affiliates", "revoke-passes", "1"]);
+    assert!(revoked["revoked_at"].is_string(), "{revoked}");
+    soon("the revocation", || opened(token).status() == 403 && opened(other).status() == 403);
+    // The same as over HTTP.
+    assert_eq!(revoked, shell.data("/affiliates/1"));
+    assert_eq!(with_secret(&["affiliates", "pass", "99"], Some(SECRET)).status.code(), Some(1));
+    assert_eq!(with_secret(&["affiliates", "pass", "1", "--days", "367"], Some(SECRET)).status.code(), Some(2));
 }
 
 fn campaigns_are_what_was_said_of_them(shell: &Shell) {

@@ -22,6 +22,7 @@ fn help_lists_every_setting() {
         "STORE_WAIT",
         "MEMORY_CAPACITY",
         "ADMIN_TOKEN",
+        "READ_ONLY_TOKEN",
         "PUBLIC_URL",
         "SECRET",
         "RETIRED_SECRETS",
@@ -198,6 +199,32 @@ fn a_weak_token_is_refused_and_not_shown() {
 }
 
 #[test]
+fn a_read_only_token_stands_beside_another_admin_token() {
+    let read_only = ("TRACKING_READ_ONLY_TOKEN", "a-reader-of-reports");
+    assert_refused(&run(&[], &[read_only]), 2, "set TRACKING_ADMIN_TOKEN");
+    let same = [("TRACKING_ADMIN_TOKEN", read_only.1), read_only];
+    assert_refused(&run(&[], &same), 2, "take another");
+    let weak = run(&[], &[("TRACKING_ADMIN_TOKEN", TOKEN), ("TRACKING_READ_ONLY_TOKEN", "hunter2")]);
+    assert_refused(&weak, 2, "TRACKING_READ_ONLY_TOKEN");
+    assert!(!String::from_utf8_lossy(&weak.stderr).contains("hunter2"));
+
+    let server = Server::start_with("warp", &[("TRACKING_ADMIN_TOKEN", TOKEN), read_only]);
+    for path in ["/dashboard", "/affiliates", "/metrics"] {
+        assert_eq!(server.get_with(path, Some(read_only.1)).status(), 200, "{path}");
+    }
+    let post = |token: &str| {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let post = ureq::Agent::new_with_config(config).post(format!("{}/affiliates", server.url));
+        let post = post.header("authorization", format!("Bearer {token}")).header("content-type", "application/json");
+        post.send(r#"{"name": "x"}"#).unwrap().status().as_u16()
+    };
+    assert_eq!((post(read_only.1), post(TOKEN)), (403, 201));
+    // Not set in a compose file.
+    let server = Server::start_with("warp", &[("TRACKING_ADMIN_TOKEN", TOKEN), ("TRACKING_READ_ONLY_TOKEN", "")]);
+    assert_eq!(server.get_with("/affiliates", Some(TOKEN)).status(), 200);
+}
+
+#[test]
 fn a_password_is_not_repeated_when_its_url_is_refused() {
     type Environment = &'static [(&'static str, &'static str)];
     let cases: &[(&[&str], Environment, &str)] = &[
@@ -242,11 +269,18 @@ fn a_port_in_use_is_an_error(framework: &str) {
 fn the_token_is_never_shown(framework: &str) {
     let mut server = Server::start_with(framework, &[("TRACKING_ADMIN_TOKEN", TOKEN), ("TRACKING_LOG", "trace")]);
     server.get_with("/dashboard", Some(TOKEN));
+    let config =
+        ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).max_redirects_will_error(false);
+    let agent = ureq::Agent::new_with_config(config.build());
+    let answer = agent.post(format!("{}/dashboard/login", server.url)).send_form([("token", TOKEN)]).unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let page = agent.get(format!("{}/dashboard", server.url)).header("cookie", &cookie).call().unwrap();
+    assert_eq!(page.status().as_u16(), 200);
     server.signal(rustix::process::Signal::TERM);
     server.process.wait_for("stopped");
     let (_, output) = server.finish();
     assert!(output.contains("Log in:"), "{output}");
-    assert!(!output.contains(TOKEN), "{output}");
+    assert!(!output.contains(TOKEN) && !output.contains("afpass_"), "{output}");
     let help = run(&["--help"], &[("TRACKING_ADMIN_TOKEN", TOKEN)]);
     assert!(!String::from_utf8_lossy(&help.stdout).contains(TOKEN));
 }
@@ -254,7 +288,9 @@ fn the_token_is_never_shown(framework: &str) {
 fn without_the_token_nothing_is_shown(framework: &str) {
     let server = Server::start_with(framework, &[("TRACKING_ADMIN_TOKEN", TOKEN)]);
     for path in ["/dashboard", "/affiliates", "/affiliates/1/clicks", "/affiliates/1/conversions"] {
-        assert_eq!(server.get(path).status(), 401, "{path}");
+        // People are asked for it.
+        let refused = if path == "/dashboard" { 303 } else { 401 };
+        assert_eq!(server.get(path).status(), refused, "{path}");
         assert_eq!(server.get_with(path, Some(TOKEN)).status(), 200, "{path}");
     }
     assert_eq!(server.get("/click?affiliate_id=1&campaign_id=10&click_id=abc123").status(), 200);
