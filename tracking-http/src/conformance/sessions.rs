@@ -532,14 +532,17 @@ fn filled_in(route: &Route, affiliate: &str) -> String {
 
 /// The requests that somebody may try on a route: with each kind of body, if it takes any.
 fn requests(route: &Route, path: &str) -> Vec<Request<String>> {
-    let bodies: &[(&str, &str)] = match route.method {
-        Method::GET | Method::HEAD => &[("", "")],
-        _ => &[
-            ("", ""),
-            ("application/json", "{}"),
-            ("application/json", r#"{"affiliate_id": 2, "campaign_id": 10, "name": "x", "lifetime_seconds": 60}"#),
-            ("application/x-www-form-urlencoded", "affiliate_id=2&campaign_id=10&status=approved"),
-        ],
+    const BODIES: [(&str, &str); 4] = [
+        ("", ""),
+        ("application/json", "{}"),
+        ("application/json", r#"{"affiliate_id": 2, "campaign_id": 10, "name": "x", "lifetime_seconds": 60}"#),
+        ("application/x-www-form-urlencoded", "affiliate_id=2&campaign_id=10&status=approved"),
+    ];
+    let bodies = match route.method {
+        Method::GET | Method::HEAD => &BODIES[..1],
+        Method::POST => &BODIES[..],
+        // Rocket tells no other method of a form from a `POST`.
+        _ => &BODIES[..3],
     };
     let request = |(media_type, body): &(&str, &str)| {
         let request = Request::builder().method(route.method.clone()).uri(path);
@@ -629,7 +632,7 @@ pub(super) async fn reader_writes_on_no_route(site: Site) {
             }
         }
     }
-    assert!(refused >= 100, "{refused}");
+    assert!(refused >= 80, "{refused}");
 }
 
 pub(super) async fn reader_sees_what_an_admin_sees(site: Site) {
