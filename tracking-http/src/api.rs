@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 use tracking_core::{
     AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Parameters, Recorded,
-    SubIds, Tracker, Visitor,
+    SubIds, TimeZone, Tracker, Visitor,
 };
 
 use crate::answer;
@@ -43,6 +43,7 @@ pub struct Api {
     guard: Box<dyn Guard>,
     public_url: Option<PublicUrl>,
     trusted_proxies: TrustedProxies,
+    time_zone: TimeZone,
     meters: Meters,
 }
 
@@ -81,6 +82,7 @@ impl Api {
             guard: Box::new(guard),
             public_url: None,
             trusted_proxies: TrustedProxies::default(),
+            time_zone: TimeZone::UTC,
             meters: Meters::new(),
         }
     }
@@ -102,6 +104,13 @@ impl Api {
     #[must_use]
     pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.trusted_proxies = networks.into_iter().collect();
+        self
+    }
+
+    /// Tells in which time zone days begin in reports and lists, where a request names none. Without a call that is UTC.
+    #[must_use]
+    pub fn time_zone(mut self, zone: TimeZone) -> Self {
+        self.time_zone = zone;
         self
     }
 
