@@ -4,7 +4,7 @@ use std::sync::Arc;
 use http::{Method, Request};
 use tracking_core::{
     AffiliateId, CampaignId, CampaignRules, KeyKind, ManualClock, NewAffiliate, NewCampaign, PostbackAccess,
-    PostbackKey, PostbackKeyRecord, Secret, Store, Timestamp, Tracker, TrackerOptions,
+    PostbackKey, PostbackKeyRecord, Secret, Secrets, Store, Timestamp, Tracker, TrackerOptions,
 };
 
 use super::client::{Client, Reply};
@@ -41,7 +41,7 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// The same for all trackers, so that one knows the ids of another.
-fn secret() -> Secret {
+pub(super) fn secret() -> Secret {
     Secret::new("the secret of the conformance suite").unwrap()
 }
 
@@ -55,9 +55,17 @@ impl Site {
     /// A tracker with affiliates 1 and 2, campaign 10, which takes postbacks from anyone, and campaign 11 with the
     /// returned postback key.
     pub(super) async fn tracker_and_key(&self) -> (Arc<Tracker>, String) {
+        self.tracker_and_key_with(secret(), Arc::new(ManualClock::new(now()))).await
+    }
+
+    /// The same with these secrets, and a clock that the case sets.
+    pub(super) async fn tracker_and_key_with(
+        &self,
+        secrets: impl Into<Secrets>,
+        clock: Arc<ManualClock>,
+    ) -> (Arc<Tracker>, String) {
         let now = now();
-        let tracker =
-            Tracker::with_options((self.store)(), secret(), TrackerOptions::default().clock(ManualClock::new(now)));
+        let tracker = Tracker::with_options((self.store)(), secrets, TrackerOptions::default().clock(clock));
         for (id, name) in [(1, "Ada"), (2, "Grace")] {
             let id = Some(AffiliateId::new(id).unwrap());
             let new = NewAffiliate { id, name: name.parse().unwrap(), created_at: now };
