@@ -27,6 +27,8 @@ mod public_url;
 mod qr;
 mod query;
 mod refusal;
+mod report_query;
+mod reports;
 mod visitor;
 mod wire;
 
