@@ -1,5 +1,7 @@
 //! From a request that is ours to its answer.
 
+mod pages;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,12 +29,13 @@ use crate::meters::Meters;
 use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
 use crate::report_query::{self, ReportQuery};
+use crate::viewer::Viewer;
 use crate::visitor::visitor;
 use crate::wire::campaigns::CampaignData;
 use crate::wire::conversions::ConversionListed;
 use crate::wire::links::LinkTest;
 use crate::wire::{AffiliateData, ClickListed, ClickTracked, RecordedAnswer, Status, SummaryData};
-use crate::{admin, dashboard, import, link_test, links, lists, openapi, pages, postback, query, reports};
+use crate::{admin, dashboard, import, link_test, links, lists, openapi, postback, query, reports};
 
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
@@ -192,17 +195,17 @@ impl Api {
             Endpoint::OpenApi => {
                 Ok(answer::json_text(StatusCode::OK, openapi::document(&self.base_url(request, &at()))))
             }
-            Endpoint::Asset => Ok(pages::asset(at().last_segment()).map_or_else(answer::empty, answer::asset)),
+            Endpoint::Asset => Ok(crate::pages::asset(at().last_segment()).map_or_else(answer::empty, answer::asset)),
             Endpoint::Guarded(endpoint) => {
                 self.check_origin(request)?;
-                let only = match self.guard.access(request).await {
-                    Access::Admin => None,
-                    Access::Affiliate(id) => Some(id),
+                let viewer = match self.guard.access(request).await {
+                    Access::Admin => Viewer::Admin,
+                    Access::Affiliate(id) => Viewer::Affiliate(id),
                     Access::LogInAt(url) if endpoint.is_page() => return Ok(answer::see_other(&url)),
                     Access::LogInAt(url) => return Err(Refusal::log_in_at(&url)),
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
-                let call = Call { request, parameters: &parameters, peer, only };
+                let call = Call { request, parameters: &parameters, peer, viewer, only: viewer.only() };
                 Box::pin(self.guarded(endpoint, call, &at(), body)).await
             }
         }
@@ -369,6 +372,7 @@ impl Api {
                 )
                 .await
             }
+            Guarded::Page(page) => self.page(page, call, at, body).await,
             _ if only.is_some() => Err(Refusal::forbidden()),
             Guarded::Affiliates => {
                 list(
@@ -458,6 +462,7 @@ struct Call<'a> {
     /// Those of its query.
     parameters: &'a Parameters<'a>,
     peer: Option<IpAddr>,
+    viewer: Viewer,
     /// The affiliate whose figures the caller may see; `None` lets him see and change everything.
     only: Option<AffiliateId>,
 }

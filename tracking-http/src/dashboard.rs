@@ -1,18 +1,26 @@
 //! What the pages show.
 
+pub(crate) mod affiliates;
+pub(crate) mod campaigns;
+pub(crate) mod clicks;
 pub(crate) mod conversion;
+pub(crate) mod conversions;
 pub(crate) mod explain;
+pub(crate) mod import;
 pub(crate) mod link;
+mod lists;
 pub(crate) mod postbacks;
+pub(crate) mod settings;
 
 use http::Response;
-use tracking_core::{AffiliateId, Limit, PageRequest, Parameters, Tracker};
+use tracking_core::{AffiliateId, Cursor, Limit, PageRequest, Parameters, TimeZone, Tracker};
 
 use crate::Body;
 use crate::answer;
 use crate::location::Location;
 use crate::pages::{Chosen, DashboardPage, DeadLinkPage, ProblemPage};
 use crate::refusal::Refusal;
+use crate::viewer::Viewer;
 
 /// The dashboard, for somebody who may see everything, or for the affiliate `only`.
 pub(crate) async fn show(
@@ -81,6 +89,28 @@ const fn limit(limit: u64) -> Limit {
 
 const fn first(limit: Limit) -> PageRequest {
     PageRequest { limit, after: None }
+}
+
+/// Whose page it is, and what most pages need to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    pub(crate) tracker: &'a Tracker,
+    pub(crate) viewer: Viewer,
+    pub(crate) at: &'a Location<'a>,
+    /// The absolute URL of the mount point, without a slash at its end.
+    pub(crate) public_url: &'a str,
+    /// The zone whose days are meant where nothing else is said.
+    pub(crate) zone: TimeZone,
+}
+
+/// The query of a list that goes on after this place.
+fn older_query(after: Cursor) -> String {
+    format!("cursor={after}")
+}
+
+/// What a form says in a field, be it right or wrong.
+fn says<'a>(form: &'a Parameters<'_>, name: &'static str) -> &'a str {
+    form.text(name).ok().flatten().unwrap_or_default()
 }
 
 /// A refusal as a page.

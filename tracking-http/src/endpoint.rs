@@ -57,6 +57,33 @@ pub(crate) enum Guarded {
     Link,
     LinkQrCode,
     TestLink,
+    Page(Page),
+}
+
+/// Pages of lists and of what stands in them, of the import and of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    Conversions,
+    Clicks,
+    Campaigns,
+    CreateCampaign,
+    Campaign,
+    PauseCampaign,
+    IssueKey,
+    RevokeKey,
+    Affiliates,
+    CreateAffiliate,
+    PauseAffiliate,
+    Import,
+    Imported,
+    Settings,
+}
+
+impl Page {
+    /// Whether affiliates may have it, with what is theirs.
+    pub(crate) const fn is_for_affiliates(self) -> bool {
+        matches!(self, Self::Conversions | Self::Clicks | Self::Campaigns | Self::Campaign)
+    }
 }
 
 impl Guarded {
@@ -72,6 +99,7 @@ impl Guarded {
                 | Self::DashboardExplained
                 | Self::DashboardConversion
                 | Self::DashboardChangeStatus
+                | Self::Page(_)
         )
     }
 }
@@ -95,8 +123,12 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
     route(Endpoint::Guarded(endpoint), method, path, name)
 }
 
+const fn page(page: Page, method: Method, path: &'static str, name: &'static str) -> Route {
+    guarded(Guarded::Page(page), method, path, name)
+}
+
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 41] = [
+pub(crate) static ROUTES: [Route; 55] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -149,6 +181,25 @@ pub(crate) static ROUTES: [Route; 41] = [
         "/dashboard/conversions/{conversion_id}/status",
         "dashboard_change_status",
     ),
+    page(Page::Conversions, Method::GET, "/dashboard/conversions", "dashboard_conversions"),
+    page(Page::Clicks, Method::GET, "/dashboard/clicks", "dashboard_clicks"),
+    page(Page::Campaigns, Method::GET, "/dashboard/campaigns", "dashboard_campaigns"),
+    page(Page::CreateCampaign, Method::POST, "/dashboard/campaigns", "dashboard_create_campaign"),
+    page(Page::Campaign, Method::GET, "/dashboard/campaigns/{campaign_id}", "dashboard_campaign"),
+    page(Page::PauseCampaign, Method::POST, "/dashboard/campaigns/{campaign_id}/pause", "dashboard_pause_campaign"),
+    page(Page::IssueKey, Method::POST, "/dashboard/campaigns/{campaign_id}/keys", "dashboard_issue_key"),
+    page(
+        Page::RevokeKey,
+        Method::POST,
+        "/dashboard/campaigns/{campaign_id}/keys/{key_id}/revoke",
+        "dashboard_revoke_key",
+    ),
+    page(Page::Affiliates, Method::GET, "/dashboard/affiliates", "dashboard_affiliates"),
+    page(Page::CreateAffiliate, Method::POST, "/dashboard/affiliates", "dashboard_create_affiliate"),
+    page(Page::PauseAffiliate, Method::POST, "/dashboard/affiliates/{affiliate_id}/pause", "dashboard_pause_affiliate"),
+    page(Page::Import, Method::GET, "/dashboard/import", "dashboard_import"),
+    page(Page::Imported, Method::POST, "/dashboard/import", "dashboard_imported"),
+    page(Page::Settings, Method::GET, "/dashboard/settings", "dashboard_settings"),
     route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
     route(Endpoint::Health, Method::GET, "/healthz", "health"),
     route(Endpoint::Readiness, Method::GET, "/readyz", "readiness"),

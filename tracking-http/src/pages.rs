@@ -3,12 +3,19 @@
 //! They need no JavaScript, carry no inline style or script, and load nothing from elsewhere, so that a strict content
 //! security policy holds. Whatever they link to is relative to the mount point.
 
+mod affiliates;
 mod assets;
+mod campaigns;
 mod conversion;
 mod explain;
+mod fields;
+mod figures;
 mod format;
+mod import;
 mod link;
+mod lists;
 mod postbacks;
+mod settings;
 
 use askama::Template;
 use tracking_core::{
@@ -16,12 +23,20 @@ use tracking_core::{
     PostbackAuth, Summary, Totals,
 };
 
+pub(crate) use self::affiliates::AffiliatesPage;
 pub(crate) use self::assets::{Asset, asset};
+pub(crate) use self::campaigns::{CampaignPage, CampaignsPage, NewCampaignForm, ShownKey};
 pub(crate) use self::conversion::ConversionPage;
 pub(crate) use self::explain::ExplainPage;
+pub(crate) use self::fields::Wrong;
+pub(crate) use self::figures::Figures;
 use self::format::{Money, Percent, encoded, shell_quoted};
+pub(crate) use self::format::{grouped, span};
+pub(crate) use self::import::ImportPage;
 pub(crate) use self::link::{LinkPage, Made};
+pub(crate) use self::lists::{ClicksPage, ConversionsPage, ListForm, Names};
 pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
+pub(crate) use self::settings::{Setting, SettingsPage};
 use crate::TrackingLink;
 
 /// The dashboard: one affiliate's numbers, or the way to them.
