@@ -21,6 +21,7 @@ use crate::answer;
 use crate::body;
 use crate::chunks::Body;
 use crate::client_ip::{TrustedProxies, client_ip};
+use crate::dashboard::{Asked, Desk};
 use crate::endpoint::{Allow, Endpoint, Guarded, Match};
 use crate::guard::{Access, Guard};
 use crate::lists::list;
@@ -270,7 +271,9 @@ impl Api {
         };
         match endpoint {
             Guarded::Dashboard => {
-                dashboard::show(&self.tracker, only, at, parameters, &self.base_url(request, at)).await
+                let (tracker, public_url, zone) = (&*self.tracker, &*self.base_url(request, at), self.time_zone);
+                let desk = Desk { tracker, viewer: call.viewer, at, public_url, zone };
+                dashboard::show(&Asked { desk, parameters }).await
             }
             Guarded::DashboardLink => {
                 dashboard::link::show(&self.tracker, only, at, parameters, None, &self.base_url(request, at)).await

@@ -63,6 +63,7 @@ pub(crate) enum Guarded {
 /// Pages of lists and of what stands in them, of the import and of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
+    Report,
     Conversions,
     Clicks,
     Campaigns,
@@ -82,7 +83,7 @@ pub(crate) enum Page {
 impl Page {
     /// Whether affiliates may have it, with what is theirs.
     pub(crate) const fn is_for_affiliates(self) -> bool {
-        matches!(self, Self::Conversions | Self::Clicks | Self::Campaigns | Self::Campaign)
+        matches!(self, Self::Report | Self::Conversions | Self::Clicks | Self::Campaigns | Self::Campaign)
     }
 }
 
@@ -128,7 +129,7 @@ const fn page(page: Page, method: Method, path: &'static str, name: &'static str
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 55] = [
+pub(crate) static ROUTES: [Route; 56] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -181,6 +182,7 @@ pub(crate) static ROUTES: [Route; 55] = [
         "/dashboard/conversions/{conversion_id}/status",
         "dashboard_change_status",
     ),
+    page(Page::Report, Method::GET, "/dashboard/reports", "dashboard_reports"),
     page(Page::Conversions, Method::GET, "/dashboard/conversions", "dashboard_conversions"),
     page(Page::Clicks, Method::GET, "/dashboard/clicks", "dashboard_clicks"),
     page(Page::Campaigns, Method::GET, "/dashboard/campaigns", "dashboard_campaigns"),

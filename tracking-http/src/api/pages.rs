@@ -5,7 +5,7 @@ use http::Response;
 
 use super::{Api, BodyError, Call};
 use crate::chunks::Body;
-use crate::dashboard::{Desk, affiliates, campaigns, clicks, conversions, import, settings};
+use crate::dashboard::{Asked, Desk, affiliates, campaigns, clicks, conversions, import, report, settings};
 use crate::endpoint::Page;
 use crate::location::Location;
 use crate::refusal::Refusal;
@@ -36,6 +36,7 @@ impl Api {
         };
         let form = &query::parse(Some(&form))?;
         match page {
+            Page::Report => report::show(&Asked { desk, parameters }).await,
             Page::Conversions => conversions::show(desk, parameters).await,
             Page::Clicks => clicks::show(desk, parameters).await,
             Page::Campaigns => campaigns::list(desk, parameters).await,

@@ -14,6 +14,15 @@ pub(crate) fn grouped(count: u64) -> String {
     group(&count.to_string())
 }
 
+/// A number that is not negative, exact to the digit, its thousands grouped: `1,234.5`.
+pub(super) fn grouped_decimal(value: Decimal) -> String {
+    let text = value.normalize().to_string();
+    match text.split_once('.') {
+        Some((integer, fraction)) => format!("{}.{fraction}", group(integer)),
+        None => group(&text),
+    }
+}
+
 /// An amount of money, exact to the digit: `1,234.50 USD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Money {
@@ -28,7 +37,8 @@ impl Money {
         // Filled up to what is usual for the currency, and never cut off.
         let fraction = format!("{fraction:0<width$}", width = currency.minor_digits());
         let point = if fraction.is_empty() { "" } else { "." };
-        Self { amount: format!("{}{point}{fraction}", group(integer)), currency }
+        let (sign, integer) = integer.strip_prefix('-').map_or(("", integer), |digits| ("−", digits));
+        Self { amount: format!("{sign}{}{point}{fraction}", group(integer)), currency }
     }
 
     pub(super) fn of_payout(payout: Payout) -> Self {
@@ -54,6 +64,11 @@ impl Percent {
         let (part, whole) = (u128::from(part), u128::from(whole));
         let hundredths = (part * 10_000 + whole / 2).checked_div(whole)?;
         Some(Self { hundredths, is_zero: part == 0 })
+    }
+
+    /// It, times a hundred.
+    pub(super) const fn hundredths(self) -> u128 {
+        self.hundredths
     }
 
     /// The whole percents and tenths, up to 100, as the width of a bar.
@@ -166,6 +181,9 @@ mod tests {
             ("12345.5", "JPY", "12,345.5"),
             ("1.25", "KWD", "1.250"),
             ("999999999999.999999", "USD", "999,999,999,999.999999"),
+            ("-0.5", "USD", "−0.50"),
+            ("-123", "USD", "−123.00"),
+            ("-1234567", "JPY", "−1,234,567"),
         ];
         for (value, currency, expected) in cases {
             assert_eq!(Money::new(value.parse().unwrap(), currency.parse().unwrap()).amount, expected);
