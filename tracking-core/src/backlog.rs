@@ -67,6 +67,11 @@ pub(crate) enum Found {
 }
 
 impl Backlog {
+    /// How many clicks may wait.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             queue: Mutex::default(),

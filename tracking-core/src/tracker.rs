@@ -327,6 +327,21 @@ impl Tracker {
         &self.recorder.store
     }
 
+    /// What was chosen about this tracker.
+    #[must_use]
+    pub fn options(&self) -> TrackerOptions {
+        let Recorder { clock, backlog, retention, log_retention, log_capacity, .. } = &*self.recorder;
+        TrackerOptions {
+            clock: Arc::clone(clock),
+            link_deadline: self.link_deadline,
+            queue_capacity: backlog.capacity(),
+            stored_ip: self.stored_ip,
+            retention: *retention,
+            log_retention: *log_retention,
+            log_capacity: *log_capacity,
+        }
+    }
+
     /// The present moment, by the tracker's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {

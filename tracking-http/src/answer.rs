@@ -26,8 +26,8 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// [sends `Origin: null`](https://fetch.spec.whatwg.org/#append-a-request-origin-header), and over plain http nothing else.
 const OWN_REFERRER: HeaderValue = HeaderValue::from_static("same-origin");
 const CSP: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-     frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
 );
 
 pub(crate) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Body> {

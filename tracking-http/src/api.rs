@@ -1,5 +1,6 @@
 //! From a request that is ours to its answer.
 
+mod pages;
 mod sessions;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use crate::answer;
 use crate::body;
 use crate::chunks::Body;
 use crate::client_ip::{TrustedProxies, client_ip};
+use crate::dashboard::{Asked, Desk};
 use crate::endpoint::{Allow, Endpoint, Guarded, Match};
 use crate::guard::{Access, Guard};
 use crate::lists::list;
@@ -30,12 +32,13 @@ use crate::meters::Meters;
 use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
 use crate::report_query::{self, ReportQuery};
+use crate::viewer::Viewer;
 use crate::visitor::visitor;
 use crate::wire::campaigns::CampaignData;
 use crate::wire::conversions::ConversionListed;
 use crate::wire::links::LinkTest;
 use crate::wire::{AffiliateData, ClickListed, ClickTracked, RecordedAnswer, Status, SummaryData};
-use crate::{admin, dashboard, import, link_test, links, lists, openapi, pages, postback, query, reports};
+use crate::{admin, dashboard, import, link_test, links, lists, openapi, postback, query, reports};
 
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
@@ -198,15 +201,15 @@ impl Api {
             Endpoint::OpenApi => {
                 Ok(answer::json_text(StatusCode::OK, openapi::document(&self.base_url(request, &at()))))
             }
-            Endpoint::Asset => Ok(pages::asset(at().last_segment()).map_or_else(answer::empty, answer::asset)),
+            Endpoint::Asset => Ok(crate::pages::asset(at().last_segment()).map_or_else(answer::empty, answer::asset)),
             Endpoint::Guarded(endpoint) => {
                 self.check_origin(request)?;
                 let caller = self.caller(request, peer).await?;
-                let only = match caller.access {
-                    Access::Admin => None,
+                let viewer = match caller.access {
+                    Access::Admin => Viewer::Admin,
                     Access::ReadOnly if writes(endpoint, request) => return Err(Refusal::read_only()),
-                    Access::ReadOnly => None,
-                    Access::Affiliate(id) => Some(id),
+                    Access::ReadOnly => Viewer::Reader,
+                    Access::Affiliate(id) => Viewer::Affiliate(id),
                     Access::LogInAt(url) if endpoint.is_page() => return Ok(answer::see_other(&url)),
                     Access::LogInAt(url) => return Err(Refusal::log_in_at(&url)),
                     Access::Unknown if endpoint.is_page() && self.sends_to_log_in(request) => {
@@ -214,7 +217,7 @@ impl Api {
                     }
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
-                let call = Call { request, parameters: &parameters, peer, only };
+                let call = Call { request, parameters: &parameters, peer, viewer, only: viewer.only() };
                 let answer = Box::pin(self.guarded(endpoint, call, &at(), body)).await?;
                 Ok(match caller.session {
                     Some(pass) if endpoint.is_page() => sessions::shown(pass, &at(), answer),
@@ -284,7 +287,9 @@ impl Api {
         };
         match endpoint {
             Guarded::Dashboard => {
-                dashboard::show(&self.tracker, only, at, parameters, &self.base_url(request, at)).await
+                let (tracker, public_url, zone) = (&*self.tracker, &*self.base_url(request, at), self.time_zone);
+                let desk = Desk { tracker, viewer: call.viewer, at, public_url, zone };
+                dashboard::show(&Asked { desk, parameters }).await
             }
             Guarded::DashboardLink => {
                 dashboard::link::show(&self.tracker, only, at, parameters, None, &self.base_url(request, at)).await
@@ -386,6 +391,7 @@ impl Api {
                 )
                 .await
             }
+            Guarded::Page(page) => self.page(page, call, at, body).await,
             _ if only.is_some() => Err(Refusal::forbidden()),
             Guarded::Affiliates => {
                 list(
@@ -480,6 +486,7 @@ struct Call<'a> {
     /// Those of its query.
     parameters: &'a Parameters<'a>,
     peer: Option<IpAddr>,
+    viewer: Viewer,
     /// The affiliate whose figures the caller may see; `None` lets him see and change everything.
     only: Option<AffiliateId>,
 }

@@ -19,6 +19,10 @@ const MAX_HOPS: usize = 32;
 pub(crate) struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
+    pub(crate) fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+
     /// `address` is in its canonical form.
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))

@@ -1,69 +1,65 @@
 //! What the pages show.
 
+pub(crate) mod affiliates;
+pub(crate) mod campaigns;
+pub(crate) mod clicks;
 pub(crate) mod conversion;
+pub(crate) mod conversions;
 pub(crate) mod explain;
+pub(crate) mod import;
 pub(crate) mod link;
+mod lists;
 pub(crate) mod postbacks;
+pub(crate) mod report;
+pub(crate) mod settings;
+
+mod affiliate;
+mod overview;
+mod period;
 
 use http::Response;
-use tracking_core::{AffiliateId, Limit, PageRequest, Parameters, Tracker};
+use tracking_core::{Affiliate, Cursor, Grouping, Limit, PageRequest, Parameters, StoreError, TimeZone, Tracker};
 
-use crate::Body;
-use crate::answer;
 use crate::location::Location;
-use crate::pages::{Chosen, DashboardPage, DeadLinkPage, ProblemPage};
+use crate::pages::{Chooser, DeadLinkPage, ProblemPage};
 use crate::refusal::Refusal;
+use crate::report_query::{self, ReportQuery};
+use crate::viewer::Viewer;
+use crate::{Body, answer};
 
-/// The dashboard, for somebody who may see everything, or for the affiliate `only`.
-pub(crate) async fn show(
+/// What a page with figures is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) desk: Desk<'a>,
+    pub(crate) parameters: &'a Parameters<'a>,
+}
+
+impl Asked<'_> {
+    /// The report that those parameters ask for that bear such a name.
+    fn query(&self, is_meant: impl Fn(&str) -> bool) -> Result<ReportQuery, Refusal> {
+        let pairs = self.parameters.iter().filter(|(name, _)| is_meant(name));
+        let meant: Parameters<'_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        ReportQuery::from_parameters(&meant, self.desk.zone, self.desk.tracker.now(), self.desk.viewer.only())
+    }
+}
+
+/// The figures of everybody, or of one affiliate.
+pub(crate) async fn show(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
+    match report_query::scope(asked.parameters, asked.desk.viewer.only())?.affiliate_id {
+        Some(id) => affiliate::show(asked, id).await,
+        None => overview::show(asked).await,
+    }
+}
+
+/// Whom to choose from, with this one chosen, and for this period.
+async fn choices(
     tracker: &Tracker,
-    only: Option<AffiliateId>,
-    at: &Location<'_>,
-    parameters: &Parameters<'_>,
-    public_url: &str,
-) -> Result<Response<Body>, Refusal> {
-    let wanted = parameters.optional::<AffiliateId>("affiliate_id")?;
-    if only.is_some_and(|own| wanted.is_some_and(|wanted| wanted != own)) {
-        return Err(Refusal::forbidden());
-    }
-    let (affiliates, has_more_affiliates) = match only {
-        Some(_) => (Vec::new(), false),
-        None => {
-            let page = tracker.affiliates(first(CHOICES)).await?;
-            (page.items, page.next.is_some())
-        }
-    };
-    let mut campaigns = tracker.campaigns(first(CHOICES)).await?.items;
-    let chosen = match only.or(wanted) {
-        None => None,
-        Some(id) => Some((
-            tracker.affiliate(id).await?,
-            tracker.summary(id).await?,
-            tracker.clicks(&id.into(), first(RECENT)).await?.items,
-            tracker.conversions(&id.into(), first(RECENT)).await?.items,
-        )),
-    };
-    // The command that reports a sale for the latest click depends on this campaign's key.
-    if let Some(click) = chosen.as_ref().and_then(|(_, _, clicks, _)| clicks.first())
-        && campaigns.iter().all(|campaign| campaign.id != click.campaign_id)
-    {
-        campaigns.push(tracker.campaign(click.campaign_id).await?);
-    }
-    let page = DashboardPage {
-        root: &at.root,
-        public_url,
-        affiliates: &affiliates,
-        has_more_affiliates,
-        viewer_is_affiliate: only.is_some(),
-        chosen: chosen.as_ref().map(|(affiliate, summary, clicks, conversions)| Chosen {
-            affiliate,
-            summary,
-            clicks,
-            conversions,
-            campaigns: &campaigns,
-        }),
-    };
-    Ok(answer::page(rendered(page.render())?, None))
+    chosen: Option<&Affiliate>,
+    query: Option<ReportQuery>,
+) -> Result<Chooser, StoreError> {
+    let page = tracker.affiliates(first(CHOICES)).await?;
+    let query = query.map(|query| query.affiliate(None).group_by(Grouping::Day).to_query());
+    Ok(Chooser::new(page.items, page.next.is_some(), chosen, &query.unwrap_or_default()))
 }
 
 /// How many affiliates the chooser holds.
@@ -81,6 +77,28 @@ const fn limit(limit: u64) -> Limit {
 
 const fn first(limit: Limit) -> PageRequest {
     PageRequest { limit, after: None }
+}
+
+/// Whose page it is, and what most pages need to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    pub(crate) tracker: &'a Tracker,
+    pub(crate) viewer: Viewer,
+    pub(crate) at: &'a Location<'a>,
+    /// The absolute URL of the mount point, without a slash at its end.
+    pub(crate) public_url: &'a str,
+    /// The zone whose days are meant where nothing else is said.
+    pub(crate) zone: TimeZone,
+}
+
+/// The query of a list that goes on after this place.
+fn older_query(after: Cursor) -> String {
+    format!("cursor={after}")
+}
+
+/// What a form says in a field, be it right or wrong.
+fn says<'a>(form: &'a Parameters<'_>, name: &'static str) -> &'a str {
+    form.text(name).ok().flatten().unwrap_or_default()
 }
 
 /// A refusal as a page.

@@ -71,6 +71,34 @@ pub(crate) enum Guarded {
     Link,
     LinkQrCode,
     TestLink,
+    Page(Page),
+}
+
+/// Pages of lists and of what stands in them, of the import and of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    Report,
+    Conversions,
+    Clicks,
+    Campaigns,
+    CreateCampaign,
+    Campaign,
+    PauseCampaign,
+    IssueKey,
+    RevokeKey,
+    Affiliates,
+    CreateAffiliate,
+    PauseAffiliate,
+    Import,
+    Imported,
+    Settings,
+}
+
+impl Page {
+    /// Whether affiliates may have it, with what is theirs.
+    pub(crate) const fn is_for_affiliates(self) -> bool {
+        matches!(self, Self::Report | Self::Conversions | Self::Clicks | Self::Campaigns | Self::Campaign)
+    }
 }
 
 impl Guarded {
@@ -91,6 +119,7 @@ impl Guarded {
                 | Self::DashboardExplained
                 | Self::DashboardConversion
                 | Self::DashboardChangeStatus
+                | Self::Page(_)
         )
     }
 }
@@ -114,8 +143,12 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
     route(Endpoint::Guarded(endpoint), method, path, name)
 }
 
+const fn page(page: Page, method: Method, path: &'static str, name: &'static str) -> Route {
+    guarded(Guarded::Page(page), method, path, name)
+}
+
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 47] = [
+pub(crate) static ROUTES: [Route; 62] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -174,6 +207,26 @@ pub(crate) static ROUTES: [Route; 47] = [
     route(Endpoint::Session(Session::LogIn), Method::POST, "/dashboard/login", "log_in"),
     route(Endpoint::Session(Session::LogOut), Method::POST, "/dashboard/logout", "log_out"),
     route(Endpoint::Session(Session::Share), Method::GET, "/dashboard/share", "share"),
+    page(Page::Report, Method::GET, "/dashboard/reports", "dashboard_reports"),
+    page(Page::Conversions, Method::GET, "/dashboard/conversions", "dashboard_conversions"),
+    page(Page::Clicks, Method::GET, "/dashboard/clicks", "dashboard_clicks"),
+    page(Page::Campaigns, Method::GET, "/dashboard/campaigns", "dashboard_campaigns"),
+    page(Page::CreateCampaign, Method::POST, "/dashboard/campaigns", "dashboard_create_campaign"),
+    page(Page::Campaign, Method::GET, "/dashboard/campaigns/{campaign_id}", "dashboard_campaign"),
+    page(Page::PauseCampaign, Method::POST, "/dashboard/campaigns/{campaign_id}/pause", "dashboard_pause_campaign"),
+    page(Page::IssueKey, Method::POST, "/dashboard/campaigns/{campaign_id}/keys", "dashboard_issue_key"),
+    page(
+        Page::RevokeKey,
+        Method::POST,
+        "/dashboard/campaigns/{campaign_id}/keys/{key_id}/revoke",
+        "dashboard_revoke_key",
+    ),
+    page(Page::Affiliates, Method::GET, "/dashboard/affiliates", "dashboard_affiliates"),
+    page(Page::CreateAffiliate, Method::POST, "/dashboard/affiliates", "dashboard_create_affiliate"),
+    page(Page::PauseAffiliate, Method::POST, "/dashboard/affiliates/{affiliate_id}/pause", "dashboard_pause_affiliate"),
+    page(Page::Import, Method::GET, "/dashboard/import", "dashboard_import"),
+    page(Page::Imported, Method::POST, "/dashboard/import", "dashboard_imported"),
+    page(Page::Settings, Method::GET, "/dashboard/settings", "dashboard_settings"),
     route(Endpoint::Asset, Method::GET, "/assets/{name}", "asset"),
     route(Endpoint::Health, Method::GET, "/healthz", "health"),
     route(Endpoint::Readiness, Method::GET, "/readyz", "readiness"),

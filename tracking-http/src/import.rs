@@ -46,6 +46,23 @@ pub(crate) fn begin(
     Ok(answer::csv("import", Chunks::new(stream::once(async { header() }).chain(rest))))
 }
 
+/// Imports a file that is short enough for its result to be shown on a page.
+pub(crate) async fn all(tracker: &Tracker, text: &str) -> Result<Vec<Done>, Refusal> {
+    let mut file = File::open(Bytes::copy_from_slice(text.as_bytes()))?;
+    let mut done = Vec::new();
+    loop {
+        let lines = file.next_lines();
+        if lines.is_empty() {
+            return Ok(done);
+        }
+        let mut taken = Vec::with_capacity(lines.len());
+        for line in lines {
+            taken.push(take(tracker, line));
+        }
+        done.extend(join_all(taken).await);
+    }
+}
+
 struct Import {
     tracker: Arc<Tracker>,
     file: File,
@@ -177,12 +194,18 @@ impl LineEnds {
 }
 
 /// What has become of a line.
-struct Done {
-    line: u64,
-    outcome: &'static str,
-    status: StatusCode,
-    message: String,
-    conversion_id: Option<ConversionId>,
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Its number in the file.
+    pub(crate) line: u64,
+    /// A stable name for machines.
+    pub(crate) outcome: &'static str,
+    /// With which a postback would have been answered.
+    pub(crate) status: StatusCode,
+    /// What happened, and what to do about it.
+    pub(crate) message: String,
+    /// The conversion that it stands for, or that it is in conflict with.
+    pub(crate) conversion_id: Option<ConversionId>,
 }
 
 async fn take(tracker: &Tracker, line: Line) -> Done {

@@ -29,6 +29,8 @@ mod query;
 mod refusal;
 mod report_query;
 mod reports;
+
+mod viewer;
 mod visitor;
 mod wire;
 

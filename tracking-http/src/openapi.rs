@@ -124,7 +124,8 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                 | Guarded::DashboardExplain
                 | Guarded::DashboardExplained
                 | Guarded::DashboardConversion
-                | Guarded::DashboardChangeStatus => return None,
+                | Guarded::DashboardChangeStatus
+                | Guarded::Page(_) => return None,
                 Guarded::Link => (
                     "Make a tracking link",
                     link_marks(),

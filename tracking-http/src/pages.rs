@@ -3,61 +3,48 @@
 //! They need no JavaScript, carry no inline style or script, and load nothing from elsewhere, so that a strict content
 //! security policy holds. Whatever they link to is relative to the mount point.
 
+mod affiliate;
+mod affiliates;
 mod assets;
+mod campaigns;
+mod chart;
 mod conversion;
 mod explain;
+mod fields;
+mod figures;
 mod format;
+mod import;
 mod link;
+mod lists;
 mod login;
+mod overview;
+mod period;
 mod postbacks;
+mod report;
+mod settings;
 
 use askama::Template;
-use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickId, Conversion, ConversionStatus, EventName,
-    PostbackAuth, Summary, Totals,
-};
+use tracking_core::{AffiliateId, Campaign, ClickId, PostbackAuth, Totals};
 
+pub(crate) use self::affiliate::{AffiliatePage, InPeriod};
+pub(crate) use self::affiliates::AffiliatesPage;
 pub(crate) use self::assets::{Asset, asset};
+pub(crate) use self::campaigns::{CampaignPage, CampaignsPage, NewCampaignForm, ShownKey};
 pub(crate) use self::conversion::ConversionPage;
 pub(crate) use self::explain::ExplainPage;
-use self::format::{Money, Percent, encoded, shell_quoted};
+pub(crate) use self::fields::Wrong;
+pub(crate) use self::figures::Figures;
+use self::format::{Money, encoded, shell_quoted};
+pub(crate) use self::format::{grouped, span};
+pub(crate) use self::import::ImportPage;
 pub(crate) use self::link::{LinkPage, Made};
+pub(crate) use self::lists::{ClicksPage, ConversionsPage, ListForm, Names};
 pub(crate) use self::login::{LogInPage, SESSION_PLACE, session_part};
+pub(crate) use self::overview::{Chooser, Overview, OverviewPage, Source, Sources, Top};
+pub(crate) use self::period::{PeriodFigures, PeriodForm, PresetLink};
 pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
-use crate::TrackingLink;
-
-/// The dashboard: one affiliate's numbers, or the way to them.
-#[derive(Debug, Template)]
-#[template(path = "dashboard.html", whitespace = "minimize")]
-pub(crate) struct DashboardPage<'a> {
-    /// The relative path from the page to the mount point, with a slash at its end. Every link starts so.
-    pub(crate) root: &'a str,
-    /// The absolute URL of the mount point, without a slash at its end.
-    pub(crate) public_url: &'a str,
-    /// To choose from, newest first; empty for a viewer who is an affiliate himself.
-    pub(crate) affiliates: &'a [Affiliate],
-    /// Whether there are more than those: any can be opened by its id then.
-    pub(crate) has_more_affiliates: bool,
-    /// Whether the viewer is an affiliate: he has no other to choose, and no postbacks to send.
-    pub(crate) viewer_is_affiliate: bool,
-    /// Whose numbers are shown; `None` is the start page.
-    pub(crate) chosen: Option<Chosen<'a>>,
-}
-
-/// The affiliate whose numbers are shown.
-#[derive(Debug)]
-pub(crate) struct Chosen<'a> {
-    /// Who it is.
-    pub(crate) affiliate: &'a Affiliate,
-    /// What he has brought.
-    pub(crate) summary: &'a Summary,
-    /// His latest clicks, newest first.
-    pub(crate) clicks: &'a [Click],
-    /// His latest conversions, newest first.
-    pub(crate) conversions: &'a [Conversion],
-    /// Campaigns whose names are known; it may lack some.
-    pub(crate) campaigns: &'a [Campaign],
-}
+pub(crate) use self::report::{ReportPage, Shown};
+pub(crate) use self::settings::{Setting, SettingsPage};
 
 /// What a browser is shown instead of a page that it can't have.
 #[derive(Debug, Template)]
@@ -85,47 +72,9 @@ pub(crate) struct DeadLinkPage<'a> {
     pub(crate) reason: &'a str,
 }
 
-impl DashboardPage<'_> {
-    /// The HTML document.
-    pub(crate) fn render(&self) -> Result<String, askama::Error> {
-        Template::render(self)
-    }
-
-    fn is_chosen(&self, affiliate: &Affiliate) -> bool {
-        self.chosen.as_ref().is_some_and(|chosen| chosen.affiliate.id == affiliate.id)
-    }
-
-    /// What the chooser offers: an affiliate that was opened by his id may be missing from the list.
-    fn choices(&self) -> impl Iterator<Item = &Affiliate> {
-        let is_listed = self.affiliates.iter().any(|affiliate| self.is_chosen(affiliate));
-        let unlisted = self.chosen.as_ref().map(|chosen| chosen.affiliate).filter(|_| !is_listed);
-        unlisted.into_iter().chain(self.affiliates)
-    }
-
-    fn create_affiliate_command(&self) -> String {
-        self.post_command("/affiliates", r#"{"name": "First affiliate"}"#)
-    }
-
-    fn create_campaign_command(&self) -> String {
-        self.post_command(
-            "/campaigns",
-            r#"{"name": "First campaign", "destination_url": "https://shop.example/?ref={click_id}"}"#,
-        )
-    }
-
-    fn post_command(&self, path: &str, json: &str) -> String {
-        let url = shell_quoted(&format!("{}{path}", self.public_url));
-        format!("curl -X POST {url} \\\n  -H 'Content-Type: application/json' \\\n  -d {}", shell_quoted(json))
-    }
-
-    fn link(&self, chosen: &Chosen<'_>, campaign: &Campaign) -> String {
-        TrackingLink::new(chosen.affiliate.id, campaign.id).under(self.public_url)
-    }
-
-    fn postback_command(&self, chosen: &Chosen<'_>, click: &Click) -> String {
-        let demands_key = chosen.campaign(click.campaign_id).is_some_and(demands_key);
-        postback_command(self.public_url, chosen.affiliate.id, &click.click_id, demands_key)
-    }
+fn post_command(public_url: &str, path: &str, json: &str) -> String {
+    let url = shell_quoted(&format!("{public_url}{path}"));
+    format!("curl -X POST {url} \\\n  -H 'Content-Type: application/json' \\\n  -d {}", shell_quoted(json))
 }
 
 fn demands_key(campaign: &Campaign) -> bool {
@@ -152,29 +101,6 @@ impl DeadLinkPage<'_> {
     /// The HTML document.
     pub(crate) fn render(&self) -> Result<String, askama::Error> {
         Template::render(self)
-    }
-}
-
-impl<'a> Chosen<'a> {
-    fn campaign(&self, id: CampaignId) -> Option<&'a Campaign> {
-        self.campaigns.iter().find(|campaign| campaign.id == id)
-    }
-
-    fn revenue(&self) -> Vec<Money> {
-        sums(&self.summary.revenue())
-    }
-
-    fn payout(&self) -> Vec<Money> {
-        sums(&self.summary.payout())
-    }
-
-    fn rate(&self) -> Option<Percent> {
-        Percent::of(self.summary.conversions(), self.summary.clicks)
-    }
-
-    /// How many conversions there are, rejected ones included.
-    fn recorded(&self) -> u64 {
-        self.summary.conversions() + self.summary.rejected.conversions
     }
 }
 

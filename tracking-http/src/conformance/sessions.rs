@@ -10,7 +10,7 @@ use tracking_core::{ManualClock, Secret, Secrets, Tracker};
 use super::client::{Client, Reply};
 use super::harness::{NOW, Site, now, post_form, post_json, request, secret, with_header};
 use crate::Api;
-use crate::endpoint::{Endpoint, Guarded, ROUTES, Route, Session};
+use crate::endpoint::{Page, Endpoint, Guarded, ROUTES, Route, Session};
 use crate::guard::{self, Access, Guard, Token, Tokens};
 
 const ADMIN: &str = "correct-horse-battery";
@@ -508,6 +508,20 @@ fn meets(route: &Route) -> Meets {
         Guarded::TestLink | Guarded::DashboardLinkTest => {
             Meets::OwnFormOnly { others: "affiliate_id=2&campaign_id=10", own: "affiliate_id=1&campaign_id=10" }
         }
+        Guarded::Page(Page::Report) => Meets::OwnOnly {
+            others: &["/dashboard/reports?affiliate_id=2", "/dashboard/reports?affiliate_id=99&group_by=campaign"],
+            own: "/dashboard/reports?affiliate_id=1",
+        },
+        Guarded::Page(Page::Conversions) => Meets::OwnOnly {
+            others: &["/dashboard/conversions?affiliate_id=2", "/dashboard/conversions?affiliate_id=99"],
+            own: "/dashboard/conversions",
+        },
+        Guarded::Page(Page::Clicks) => Meets::OwnOnly {
+            others: &["/dashboard/clicks?affiliate_id=2", "/dashboard/clicks?affiliate_id=99"],
+            own: "/dashboard/clicks",
+        },
+        Guarded::Page(Page::Campaigns) => Meets::Everybody("/dashboard/campaigns"),
+        Guarded::Page(Page::Campaign) => Meets::Everybody("/dashboard/campaigns/10"),
         Guarded::Campaign => Meets::Everybody("/campaigns/10"),
         Guarded::Campaigns => Meets::Everybody("/campaigns"),
         Guarded::Affiliates
@@ -525,6 +539,18 @@ fn meets(route: &Route) -> Meets {
         | Guarded::Postbacks
         | Guarded::ExplainPostback
         | Guarded::EraseClicks
+        | Guarded::Page(
+            Page::CreateCampaign
+            | Page::PauseCampaign
+            | Page::IssueKey
+            | Page::RevokeKey
+            | Page::Affiliates
+            | Page::CreateAffiliate
+            | Page::PauseAffiliate
+            | Page::Import
+            | Page::Imported
+            | Page::Settings,
+        )
         | Guarded::DashboardPostbacks
         | Guarded::DashboardExplain
         | Guarded::DashboardExplained

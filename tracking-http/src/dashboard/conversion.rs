@@ -7,7 +7,8 @@ use super::rendered;
 use crate::Body;
 use crate::answer;
 use crate::location::Location;
-use crate::pages::ConversionPage;
+use crate::pages::{ConversionPage, ListForm};
+use crate::query;
 use crate::refusal::Refusal;
 
 /// The conversion with its history.
@@ -57,6 +58,11 @@ fn back(conversion: &Conversion, form: &Parameters<'_>) -> String {
     match form.text("back") {
         Ok(Some("affiliate")) => {
             format!("dashboard?affiliate_id={}#conversion-{}", conversion.affiliate_id, conversion.id)
+        }
+        Ok(Some("conversions")) => {
+            // Written anew, so that it is the query of a list whatever was sent.
+            let list = query::parse(form.text("list").ok().flatten()).unwrap_or_default();
+            format!("dashboard/conversions{}#conversion-{}", ListForm::of(&list).url_query(), conversion.id)
         }
         _ => format!("dashboard/conversions/{}", conversion.id),
     }

@@ -13,7 +13,7 @@ pub(crate) struct Asset {
 
 /// The asset with this file name, hash included: only what the pages of this build link to.
 pub(crate) fn asset(name: &str) -> Option<Asset> {
-    [&STYLESHEET, &SCRIPT, &ICON].into_iter().find(|named| named.name == name).map(|named| named.asset)
+    [&STYLESHEET, &SCRIPT, &IMPORT_SCRIPT, &ICON].into_iter().find(|named| named.name == name).map(|named| named.asset)
 }
 
 /// The file name of the style sheet.
@@ -26,6 +26,11 @@ pub(super) fn script() -> &'static str {
     &SCRIPT.name
 }
 
+/// The file name of the script of the page that imports.
+pub(super) fn import_script() -> &'static str {
+    &IMPORT_SCRIPT.name
+}
+
 /// The file name of the icon.
 pub(super) fn icon() -> &'static str {
     &ICON.name
@@ -35,6 +40,9 @@ static STYLESHEET: LazyLock<Named> =
     LazyLock::new(|| Named::new("app", "css", "text/css; charset=utf-8", include_bytes!("../../assets/app.css")));
 static SCRIPT: LazyLock<Named> =
     LazyLock::new(|| Named::new("app", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/app.js")));
+static IMPORT_SCRIPT: LazyLock<Named> = LazyLock::new(|| {
+    Named::new("import", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/import.js"))
+});
 static ICON: LazyLock<Named> =
     LazyLock::new(|| Named::new("icon", "svg", "image/svg+xml", include_bytes!("../../assets/icon.svg")));
 
@@ -61,7 +69,7 @@ mod tests {
         let css = asset(stylesheet()).unwrap();
         assert_eq!(css.content_type, "text/css; charset=utf-8");
         assert_eq!(css.bytes, include_bytes!("../../assets/app.css"));
-        assert!(asset(script()).is_some() && asset(icon()).is_some());
+        assert!([script(), import_script(), icon()].into_iter().all(|name| asset(name).is_some()));
         for name in ["", "app.css", "app-0000000000000000.css", "../app.css"] {
             assert_eq!(asset(name), None, "{name}");
         }

@@ -1,16 +1,26 @@
 //! Numbers, times and commands, as people read them.
 
 use std::fmt;
+use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
 use tracking_core::rust_decimal::Decimal;
-use tracking_core::{BotReason, Currency, Payout, Timestamp};
+use tracking_core::{BotReason, Currency, Payout, TimeZone, Timestamp};
 
 use crate::query::RESERVED;
 
 /// A count, its thousands grouped: `1,234,567`.
-pub(super) fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     group(&count.to_string())
+}
+
+/// A number that is not negative, exact to the digit, its thousands grouped: `1,234.5`.
+pub(super) fn grouped_decimal(value: Decimal) -> String {
+    let text = value.normalize().to_string();
+    match text.split_once('.') {
+        Some((integer, fraction)) => format!("{}.{fraction}", group(integer)),
+        None => group(&text),
+    }
 }
 
 /// An amount of money, exact to the digit: `1,234.50 USD`.
@@ -27,7 +37,8 @@ impl Money {
         // Filled up to what is usual for the currency, and never cut off.
         let fraction = format!("{fraction:0<width$}", width = currency.minor_digits());
         let point = if fraction.is_empty() { "" } else { "." };
-        Self { amount: format!("{}{point}{fraction}", group(integer)), currency }
+        let (sign, integer) = integer.strip_prefix('-').map_or(("", integer), |digits| ("−", digits));
+        Self { amount: format!("{sign}{}{point}{fraction}", group(integer)), currency }
     }
 
     pub(super) fn of_payout(payout: Payout) -> Self {
@@ -53,6 +64,11 @@ impl Percent {
         let (part, whole) = (u128::from(part), u128::from(whole));
         let hundredths = (part * 10_000 + whole / 2).checked_div(whole)?;
         Some(Self { hundredths, is_zero: part == 0 })
+    }
+
+    /// It, times a hundred.
+    pub(super) const fn hundredths(self) -> u128 {
+        self.hundredths
     }
 
     /// The whole percents and tenths, up to 100, as the width of a bar.
@@ -82,6 +98,25 @@ pub(super) fn day(time: &Timestamp) -> impl fmt::Display {
 /// `15:30:45`
 pub(super) fn clock_time(time: &Timestamp) -> impl fmt::Display {
     time.to_datetime().format("%H:%M:%S")
+}
+
+/// The same where clocks show this zone's time.
+pub(super) fn day_in(zone: &TimeZone, time: &Timestamp) -> impl fmt::Display {
+    zone.local(*time).format("%-d %b %Y")
+}
+
+/// The same where clocks show this zone's time.
+pub(super) fn clock_time_in(zone: &TimeZone, time: &Timestamp) -> impl fmt::Display {
+    zone.local(*time).format("%H:%M:%S")
+}
+
+/// `30 days`, `36 hours`, `90 seconds`: exact, in the greatest unit in which it is a whole number.
+pub(crate) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute")];
+    let unit = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    let (count, name) = unit.map_or((seconds, "second"), |(unit, name)| (seconds / unit, name));
+    format!("{} {name}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// Why a click is not taken for a person's, in a word or two.
@@ -146,6 +181,9 @@ mod tests {
             ("12345.5", "JPY", "12,345.5"),
             ("1.25", "KWD", "1.250"),
             ("999999999999.999999", "USD", "999,999,999,999.999999"),
+            ("-0.5", "USD", "−0.50"),
+            ("-123", "USD", "−123.00"),
+            ("-1234567", "JPY", "−1,234,567"),
         ];
         for (value, currency, expected) in cases {
             assert_eq!(Money::new(value.parse().unwrap(), currency.parse().unwrap()).amount, expected);
@@ -184,6 +222,28 @@ mod tests {
     fn times_are_short() {
         let time: Timestamp = "2023-08-03T05:30:45.123Z".parse().unwrap();
         assert_eq!(format!("{} {}", day(&time), clock_time(&time)), "3 Aug 2023 05:30:45");
+    }
+
+    #[test]
+    fn times_are_those_of_the_zone() {
+        let (time, zone) = ("2023-08-03T23:30:45.123Z".parse().unwrap(), "Asia/Kathmandu".parse().unwrap());
+        assert_eq!(format!("{} {}", day_in(&zone, &time), clock_time_in(&zone, &time)), "4 Aug 2023 05:15:45");
+    }
+
+    #[test]
+    fn spans_are_exact() {
+        let hour = 60 * 60;
+        for (seconds, expected) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (60, "1 minute"),
+            (90, "90 seconds"),
+            (36 * hour, "36 hours"),
+            (30 * 24 * hour, "30 days"),
+            (100_000, "100,000 seconds"),
+        ] {
+            assert_eq!(span(Duration::from_secs(seconds)), expected);
+        }
     }
 
     #[test]

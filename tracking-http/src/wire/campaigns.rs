@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{
     Campaign, CampaignId, CampaignRequest, CampaignRules, Currency, DestinationUrl, EventRule, KeyKind, Name,
-    ParameterError, ParameterProblem, ParseError, PayoutRule, PostbackAccess, PostbackKeyRecord, Timestamp,
+    ParameterError, ParameterProblem, Parameters, ParseError, PayoutRule, PostbackAccess, PostbackKeyRecord, Timestamp,
 };
 use utoipa::ToSchema;
 
@@ -535,6 +535,15 @@ pub(crate) struct NewKey {
 }
 
 impl NewKey {
+    /// The same as a form has it, in which what is left out is empty.
+    pub(crate) fn from_form(form: &Parameters<'_>) -> Result<Self, Refusal> {
+        let text = |name| form.text(name).map(|text| text.filter(|text| !text.is_empty()));
+        let seconds = text("expire_others_after_seconds")?.map(str::parse).transpose();
+        let seconds = seconds
+            .map_err(|_| Refusal::malformed("expire_others_after_seconds", "it must be a whole number of seconds"))?;
+        Ok(Self { kind: text("kind")?.map(str::to_owned), expire_others_after_seconds: seconds })
+    }
+
     /// What kind of key it is, and when others expire.
     pub(crate) fn read(self) -> Result<(KeyKind, Option<Duration>), Refusal> {
         let overlap = in_range("expire_others_after_seconds", self.expire_others_after_seconds, 0, MAX_SECONDS)?;

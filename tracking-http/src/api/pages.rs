@@ -1,0 +1,56 @@
+//! The pages of lists and of what stands in them, of the import and of the settings.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{Api, BodyError, Call};
+use crate::chunks::Body;
+use crate::dashboard::{Asked, Desk, affiliates, campaigns, clicks, conversions, import, report, settings};
+use crate::endpoint::Page;
+use crate::location::Location;
+use crate::refusal::Refusal;
+use crate::{body, query};
+
+impl Api {
+    pub(super) async fn page(
+        &self,
+        page: Page,
+        call: Call<'_>,
+        at: &Location<'_>,
+        body: Result<Bytes, BodyError>,
+    ) -> Result<Response<Body>, Refusal> {
+        let Call { request, parameters, viewer, .. } = call;
+        if viewer.is_affiliate() && !page.is_for_affiliates() {
+            return Err(Refusal::forbidden());
+        }
+        let public_url = &self.base_url(request, at);
+        let desk = Desk { tracker: &self.tracker, viewer, at, public_url, zone: self.time_zone };
+        let form = match page {
+            Page::CreateCampaign
+            | Page::PauseCampaign
+            | Page::IssueKey
+            | Page::CreateAffiliate
+            | Page::PauseAffiliate
+            | Page::Imported => body::form(request, body)?,
+            _ => String::new(),
+        };
+        let form = &query::parse(Some(&form))?;
+        match page {
+            Page::Report => report::show(&Asked { desk, parameters }).await,
+            Page::Conversions => conversions::show(desk, parameters).await,
+            Page::Clicks => clicks::show(desk, parameters).await,
+            Page::Campaigns => campaigns::list(desk, parameters).await,
+            Page::CreateCampaign => campaigns::create(desk, form).await,
+            Page::Campaign => campaigns::show(desk).await,
+            Page::PauseCampaign => campaigns::pause(desk, form).await,
+            Page::IssueKey => campaigns::issue_key(desk, form).await,
+            Page::RevokeKey => campaigns::revoke_key(desk).await,
+            Page::Affiliates => affiliates::show(desk, parameters).await,
+            Page::CreateAffiliate => affiliates::create(desk, form).await,
+            Page::PauseAffiliate => affiliates::pause(desk, parameters, form).await,
+            Page::Import => import::show(desk),
+            Page::Imported => import::run(desk, form).await,
+            Page::Settings => settings::show(desk, self.public_url.as_ref(), self.trusted_proxies.networks()),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The pages of campaigns.
+
+use http::Response;
+use tracking_core::{
+    Campaign, CampaignId, CampaignRequest, CampaignRules, DestinationUrl, KeyError, KeyKind, Limit, Name, PageRequest,
+    Parameters, PayoutRule, Period, Preset, Scope,
+};
+
+use super::affiliates::wanted_pause;
+use super::{Desk, limit, older_query, rendered, says};
+use crate::Body;
+use crate::answer;
+use crate::pages::{CampaignPage, CampaignsPage, Figures, NewCampaignForm, ShownKey, Wrong};
+use crate::refusal::Refusal;
+use crate::wire::campaigns::NewKey;
+
+/// How many campaigns are on a page.
+const CAMPAIGNS: Limit = limit(50);
+
+/// The list, and the form for another one.
+pub(crate) async fn list(desk: Desk<'_>, parameters: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    list_page(desk, parameters, NewCampaignForm::default(), None).await
+}
+
+async fn list_page(
+    desk: Desk<'_>,
+    parameters: &Parameters<'_>,
+    form: NewCampaignForm<'_>,
+    refusal: Option<&Refusal>,
+) -> Result<Response<Body>, Refusal> {
+    let after = parameters.optional("cursor")?;
+    let found = desk.tracker.campaigns(PageRequest { limit: CAMPAIGNS, after }).await?;
+    let page = CampaignsPage {
+        root: &desk.at.root,
+        viewer: desk.viewer,
+        campaigns: &found.items,
+        is_first: after.is_none(),
+        older: found.next.map(older_query),
+        form,
+        wrong: Wrong::new(refusal, &["name", "destination_url", "payout"]),
+    };
+    Ok(answer::page(rendered(page.render())?, refusal))
+}
+
+/// Creates a campaign, and shows it with its key. A form that can't be read comes back.
+pub(crate) async fn create(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    match new_campaign(form) {
+        Ok(request) => {
+            let made = desk.tracker.create_campaign(request).await?;
+            let key = made.postback_key.as_ref();
+            let key = key.map(|key| ShownKey { kind: KeyKind::Token, secret: key.expose() });
+            page(desk, &made.campaign, key, None).await
+        }
+        Err(refusal) => {
+            let form = NewCampaignForm {
+                name: says(form, "name"),
+                destination_url: says(form, "destination_url"),
+                payout: says(form, "payout"),
+            };
+            list_page(desk, &Parameters::default(), form, Some(&refusal)).await
+        }
+    }
+}
+
+fn new_campaign(form: &Parameters<'_>) -> Result<CampaignRequest, Refusal> {
+    let mut rules = CampaignRules::default();
+    let (name, destination) = (form.required::<Name>("name")?, form.required::<DestinationUrl>("destination_url")?);
+    rules.payout = form.optional::<PayoutRule>("payout")?;
+    Ok(CampaignRequest::new(name, destination).key_kind(KeyKind::Token).rules(rules))
+}
+
+/// The campaign, with what it has brought.
+pub(crate) async fn show(desk: Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let campaign = desk.tracker.campaign(campaign_id(desk)?).await?;
+    page(desk, &campaign, None, None).await
+}
+
+/// Pauses a campaign, or makes it active again, and leads back to its page.
+pub(crate) async fn pause(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    let id = campaign_id(desk)?;
+    desk.tracker.pause_campaign(id, wanted_pause(form)?).await?;
+    Ok(answer::see_other(&format!("{}dashboard/campaigns/{id}", desk.at.root)))
+}
+
+/// Makes a key, and shows it with the campaign.
+pub(crate) async fn issue_key(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    let (kind, overlap) = NewKey::from_form(form)?.read()?;
+    let id = campaign_id(desk)?;
+    match desk.tracker.issue_key(id, kind, overlap).await {
+        Ok(issued) => {
+            let key = ShownKey { kind, secret: issued.key.expose() };
+            page(desk, &issued.campaign, Some(key), None).await
+        }
+        Err(error) => refused(desk, id, error).await,
+    }
+}
+
+/// Takes a key from a campaign, and leads back to the others.
+pub(crate) async fn revoke_key(desk: Desk<'_>) -> Result<Response<Body>, Refusal> {
+    let id = campaign_id(desk)?;
+    let key_id = desk.at.segment(4).parse().map_err(|_| Refusal::malformed("key_id", "it must be a whole number"))?;
+    match desk.tracker.revoke_key(id, key_id).await {
+        Ok(_) => Ok(answer::see_other(&format!("{}dashboard/campaigns/{id}#keys", desk.at.root))),
+        Err(error) => refused(desk, id, error).await,
+    }
+}
+
+/// The campaign as it is, with the reason why its keys are as they were.
+async fn refused(desk: Desk<'_>, id: CampaignId, error: KeyError) -> Result<Response<Body>, Refusal> {
+    if let KeyError::Store(error) = error {
+        return Err(error.into());
+    }
+    let refusal = Refusal::from(error);
+    let campaign = desk.tracker.campaign(id).await?;
+    page(desk, &campaign, None, Some(&refusal)).await
+}
+
+fn campaign_id(desk: Desk<'_>) -> Result<CampaignId, Refusal> {
+    Ok(desk.at.id("campaign_id")?)
+}
+
+async fn page(
+    desk: Desk<'_>,
+    campaign: &Campaign,
+    key: Option<ShownKey<'_>>,
+    refusal: Option<&Refusal>,
+) -> Result<Response<Body>, Refusal> {
+    let Desk { tracker, viewer, at, public_url, zone } = desk;
+    let now = tracker.now();
+    let scope = Scope { affiliate_id: viewer.only(), campaign_id: Some(campaign.id) };
+    let figures = tracker.figures(scope, &Period::preset(Preset::Last30Days, zone, now)).await;
+    // A key that was made is told also when the store has no more to say.
+    let figures = match figures {
+        Ok(figures) => Some(figures),
+        Err(_) if key.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let page = CampaignPage {
+        root: &at.root,
+        public_url,
+        viewer,
+        campaign,
+        now,
+        figures: figures.as_ref().map(Figures),
+        key,
+        wrong: Wrong::new(refusal, &[]),
+    };
+    Ok(answer::page(rendered(page.render())?, refusal))
+}
