@@ -110,37 +110,51 @@ class Wrk:
             self.process.wait()
 
 
-QUARTER_HOUR = (
-    "DATE_FORMAT(timestamp, '%Y-%m-%d %H:00:00') + INTERVAL 15 * (MINUTE(timestamp) DIV 15) MINUTE AS quarter_hour"
-)
+# What is counted together: quarters of an hour, owner and part. See storage-mysql/migrations/5_reports.sql.
+SERIES = {
+    1: (1, "affiliate_id", "campaign_id"),
+    2: (96, "affiliate_id", "campaign_id"),
+    3: (768, "campaign_id", "affiliate_id"),
+    4: (4, "affiliate_id", "0"),
+    5: (768, "affiliate_id", "0"),
+    6: (1, "campaign_id", "0"),
+    7: (4, "campaign_id", "0"),
+    8: (96, "campaign_id", "0"),
+    9: (1, "0", "0"),
+    10: (4, "0", "0"),
+    11: (96, "0", "0"),
+    12: (768, "0", "0"),
+}
+STATUSES = ("pending", "approved", "rejected")
 
 
-def recount(which, key, of_records):
-    """Counts these counters, of which a recount differs."""
+def recount(series):
+    """Counts the counters of this series of which a recount differs."""
+    width, owner, part = SERIES[series]
+    start = f"TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', timestamp) DIV {15 * width} * {width}"
+    key = f"{start} AS start, {owner} AS owner, {part} AS part"
+    sums = [f"{status}_{what}" for status in STATUSES for what in ("conversions", "amount", "payout")]
+    counted = ", ".join(f"COALESCE({column}, 0) AS {column}" for column in sums)
+    nothing = ", ".join("0" for _ in sums)
+    worth = ", ".join(
+        f"IF(status = '{status}', -1, 0), IF(status = '{status}', -amount, 0), 0" for status in STATUSES
+    )
+    payout = ", ".join(f"0, 0, IF(status = '{status}', -payout, 0)" for status in STATUSES)
     return f"""
         SELECT COUNT(*) FROM (
-            SELECT {key}, currency, status FROM (
-                SELECT {key}, currency, status, clicks, conversions, amount, payout FROM counters WHERE {which}
+            SELECT start, owner, part, currency FROM (
+                SELECT start, owner, part, currency, COALESCE(clicks, 0) AS clicks, {counted}
+                FROM figures WHERE series = {series}
                 UNION ALL
-                SELECT {of_records}, '', 'approved', -COUNT(*), 0, 0, 0 FROM clicks GROUP BY {key}
+                SELECT {key}, '', -1, {nothing} FROM clicks
                 UNION ALL
-                SELECT {of_records}, currency, status, 0, -COUNT(*), -SUM(amount), 0
-                FROM conversions GROUP BY {key}, currency, status
+                SELECT {key}, currency, 0, {worth} FROM conversions
                 UNION ALL
-                SELECT {of_records}, payout_currency, status, 0, 0, 0, -SUM(payout)
-                FROM conversions WHERE payout IS NOT NULL GROUP BY {key}, payout_currency, status
+                SELECT {key}, payout_currency, 0, {payout} FROM conversions WHERE payout IS NOT NULL
             ) AS both_counts
-            GROUP BY {key}, currency, status
-            HAVING SUM(clicks) <> 0 OR SUM(conversions) <> 0 OR SUM(amount) <> 0 OR SUM(payout) <> 0
+            GROUP BY start, owner, part, currency
+            HAVING SUM(clicks) <> 0 OR {" OR ".join(f"SUM({column}) <> 0" for column in sums)}
         ) AS differences"""
-
-
-RECOUNTS = {
-    "totals": recount("campaign_id = 0", "affiliate_id", "affiliate_id"),
-    "counters": recount(
-        "campaign_id > 0", "affiliate_id, campaign_id, quarter_hour", f"affiliate_id, campaign_id, {QUARTER_HOUR}"
-    ),
-}
 
 
 class Database:
@@ -181,11 +195,11 @@ class Database:
         return int(self.query(f"SELECT COUNT(*) FROM {table}")[0][0])
 
     def check_counters(self):
-        for table, sql in RECOUNTS.items():
+        for series in SERIES:
             in_memory = "SET SESSION tmp_table_size = 268435456, max_heap_table_size = 268435456;"
-            differences = int(self.query(in_memory + sql)[0][0])
+            differences = int(self.query(in_memory + recount(series))[0][0])
             if differences:
-                raise Failure(f"{differences} {table} differ from a recount")
+                raise Failure(f"{differences} counters of series {series} differ from a recount")
 
     def stop(self):
         """The script kills the server and removes its files when its stdin is closed."""

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod attempt;
+mod breakdown;
 mod clicks;
 mod columns;
 mod conversions;
 mod counters;
+mod cover;
 mod details;
 mod directory;
 mod inserts;
@@ -13,6 +15,7 @@ mod lookups;
 mod migrate;
 mod numbers;
 mod postbacks;
+mod reports;
 mod retention;
 mod rows;
 mod sql;

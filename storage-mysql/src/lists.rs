@@ -1,14 +1,13 @@
-//! Pages and summaries.
+//! Pages.
 
+use sqlx::Error;
 use sqlx::mysql::MySqlRow;
-use sqlx::{Error, Row};
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, Conversion, Currency, Cursor, Page, PageRequest, StoreError,
-    Summary, Tally,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickFilter, Conversion, ConversionFilter, Cursor, Page,
+    PageRequest, Scope, StoreError, Timestamp,
 };
 
 use crate::attempt::store_error;
-use crate::counters::ALL_TIMES;
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
@@ -50,84 +49,61 @@ impl Database {
         Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
     }
 
-    pub(crate) async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
+    pub(crate) async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
+        let key = match filter.scope {
+            Scope { affiliate_id: Some(_), .. } => "newest",
+            Scope { campaign_id: Some(_), .. } => "by_campaign",
+            Scope { .. } => "recent",
+        };
         let query = |sql: &mut Sql| {
-            sql.push("SELECT ").push(rows::CLICK).push(" FROM ");
-            self.page_of(sql, "clicks", affiliate, request);
-            sql.push(" JOIN ").table(&self.prefix, "clicks").push(" ON id = number ORDER BY timestamp DESC, id DESC");
+            sql.push("SELECT ").push(rows::CLICK).push(" FROM (SELECT id AS number FROM ");
+            sql.table(&self.prefix, "clicks").push(" FORCE INDEX (").push(key).push(") WHERE TRUE");
+            within(sql, "", filter.scope, filter.from, filter.to);
+            page(sql, "timestamp", "id", request);
+            sql.push(") p JOIN ").table(&self.prefix, "clicks");
+            sql.push(" ON id = number ORDER BY timestamp DESC, id DESC");
         };
         let found = self.read("list clicks", query, rows::click).await?;
-        self.check_owner(affiliate, found.is_empty()).await?;
+        self.check_scope(filter.scope, found.is_empty()).await?;
         Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
     }
 
     pub(crate) async fn conversions(
         &self,
-        affiliate: AffiliateId,
+        filter: &ConversionFilter,
         request: PageRequest,
     ) -> Result<Page<Conversion>, StoreError> {
+        let key = match (filter.scope, filter.status) {
+            (Scope { affiliate_id: Some(_), .. }, _) => "newest",
+            (Scope { campaign_id: Some(_), .. }, _) => "daily",
+            (_, Some(_)) => "by_status",
+            (_, None) => "recent",
+        };
         let query = |sql: &mut Sql| {
-            sql.push("SELECT ").push(rows::CONVERSION).push(", c.click_id AS click FROM ");
-            self.page_of(sql, "conversions", affiliate, request);
-            sql.push(" JOIN ").table(&self.prefix, "conversions").push(" v ON v.id = number JOIN ");
+            sql.push("SELECT ").push(rows::CONVERSION).push(", c.click_id AS click FROM (SELECT id AS number FROM ");
+            sql.table(&self.prefix, "conversions").push(" FORCE INDEX (").push(key).push(") WHERE TRUE");
+            within(sql, "", filter.scope, filter.from, filter.to);
+            if let Some(status) = filter.status {
+                sql.push(" AND status = ").ascii(status.as_str());
+            }
+            page(sql, "timestamp", "id", request);
+            sql.push(") p JOIN ").table(&self.prefix, "conversions").push(" v ON v.id = number JOIN ");
             sql.table(&self.prefix, "clicks").push(" c ON c.id = v.click_id ORDER BY v.timestamp DESC, v.id DESC");
         };
         let found = self.read("list conversions", query, rows::conversion_with_click).await?;
-        self.check_owner(affiliate, found.is_empty()).await?;
+        self.check_scope(filter.scope, found.is_empty()).await?;
         Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
     }
 
-    pub(crate) async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
-        let query = |sql: &mut Sql| {
-            sql.push("SELECT currency, status, CAST(SUM(clicks) AS SIGNED) AS clicks, ");
-            sql.push("CAST(SUM(human_clicks) AS SIGNED) AS human_clicks, ");
-            sql.push("CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, ");
-            sql.push("CAST(SUM(conversions) AS SIGNED) AS conversions, ");
-            sql.push("SUM(amount) AS amount, SUM(payout) AS payout FROM ");
-            sql.table(&self.prefix, "counters").push(" WHERE affiliate_id = ").number(affiliate.as_u64());
-            sql.push(" AND quarter_hour = ").push(ALL_TIMES).push(" GROUP BY currency, status");
-        };
-        let to_summary = |row: &MySqlRow| {
-            let mut summary = Summary {
-                clicks: rows::number(row, "clicks")?,
-                human_clicks: rows::number(row, "human_clicks")?,
-                unique_clicks: rows::number(row, "unique_clicks")?,
-                ..Summary::default()
-            };
-            if let Some(currency) = rows::text_or_nothing::<Currency>(row, "currency")? {
-                let tally = summary.tally_mut(rows::status(row, "status")?);
-                tally.conversions = rows::number(row, "conversions")?;
-                tally.revenue.add_sum(row.try_get("amount")?, currency);
-                tally.payout.add_sum(row.try_get("payout")?, currency);
-            }
-            Ok(summary)
-        };
-        let parts = self.read("summarize", query, to_summary).await?;
-        self.check_owner(affiliate, parts.is_empty()).await?;
-        Ok(parts.into_iter().fold(Summary::default(), |whole, part| Summary {
-            clicks: whole.clicks + part.clicks,
-            human_clicks: whole.human_clicks + part.human_clicks,
-            unique_clicks: whole.unique_clicks + part.unique_clicks,
-            pending: plus(&whole.pending, &part.pending),
-            approved: plus(&whole.approved, &part.approved),
-            rejected: plus(&whole.rejected, &part.rejected),
-        }))
-    }
-
-    /// Writes, as a table, the numbers of one page of an affiliate's records.
-    ///
-    /// The index itself has them. Where it has not all that a query asks for, MariaDB enters it at the newest record, and
-    /// reads and passes over all that is before the page.
-    fn page_of(&self, sql: &mut Sql, table: &'static str, affiliate: AffiliateId, request: PageRequest) {
-        sql.push("(SELECT id AS number FROM ").table(&self.prefix, table);
-        sql.push(" WHERE affiliate_id = ").number(affiliate.as_u64());
-        page(sql, "timestamp", "id", request);
-        sql.push(") p");
-    }
-
-    /// Where nothing was found the affiliate itself may be missing. Where something was, it is there.
-    pub(crate) async fn check_owner(&self, affiliate: AffiliateId, is_empty: bool) -> Result<(), StoreError> {
-        if is_empty { self.affiliate(affiliate).await.map(drop) } else { Ok(()) }
+    /// Where nothing was found the affiliate or the campaign itself may be missing. Where something was, both are there.
+    pub(crate) async fn check_scope(&self, scope: Scope, is_empty: bool) -> Result<(), StoreError> {
+        if let Some(affiliate) = scope.affiliate_id.filter(|_| is_empty) {
+            self.affiliate(affiliate).await?;
+        }
+        if let Some(campaign) = scope.campaign_id.filter(|_| is_empty) {
+            self.campaign(campaign).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn read<T>(
@@ -153,10 +129,18 @@ pub(crate) fn page(sql: &mut Sql, time: &'static str, id: &'static str, request:
     sql.number(request.limit.as_usize() as u64 + 1);
 }
 
-fn plus(one: &Tally, other: &Tally) -> Tally {
-    Tally {
-        conversions: one.conversions + other.conversions,
-        revenue: one.revenue.plus(&other.revenue),
-        payout: one.payout.plus(&other.payout),
+/// The part of a query that picks the records of a scope and a period; `table` is what comes before the names of columns.
+pub(crate) fn within(sql: &mut Sql, table: &'static str, scope: Scope, from: Option<Timestamp>, to: Option<Timestamp>) {
+    let (affiliate, campaign) =
+        (scope.affiliate_id.map(AffiliateId::as_u64), scope.campaign_id.map(CampaignId::as_u64));
+    for (column, value) in [("affiliate_id = ", affiliate), ("campaign_id = ", campaign)] {
+        if let Some(value) = value {
+            sql.push(" AND ").push(table).push(column).number(value);
+        }
+    }
+    for (column, value) in [("timestamp >= ", from), ("timestamp < ", to)] {
+        if let Some(value) = value {
+            sql.push(" AND ").push(table).push(column).time(value);
+        }
     }
 }

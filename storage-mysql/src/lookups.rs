@@ -1,4 +1,4 @@
-//! Look-ups that every postback makes, gathered like its insert.
+//! Look-ups that every postback makes, or every row of a report, gathered like inserts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use sqlx::Error;
 use tracking_core::{
-    AffiliateId, Batch, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId, EventName,
-    StoreError, Timestamp, TransactionId, async_trait,
+    Affiliate, AffiliateId, Batch, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId,
+    EventName, StoreError, Timestamp, TransactionId, async_trait,
 };
 
 use crate::attempt::SharedError;
@@ -39,6 +39,35 @@ impl Batch for FindClicks {
             Ok(found)
         };
         answer(&calls, found.await, "find clicks", |found, call| Ok(found.get(call).cloned().unwrap_or_default()))
+    }
+}
+
+/// Finds affiliates.
+#[derive(Debug)]
+pub(crate) struct FindAffiliates(pub(crate) Arc<Database>);
+
+#[async_trait]
+impl Batch for FindAffiliates {
+    type Call = AffiliateId;
+    type Answer = Affiliate;
+
+    async fn run(&self, calls: Vec<AffiliateId>) -> Vec<Result<Affiliate, StoreError>> {
+        let found = async {
+            let ids: BTreeSet<AffiliateId> = calls.iter().copied().collect();
+            let query = |sql: &mut Sql| {
+                sql.push("SELECT ").push(rows::AFFILIATE).push(" FROM ").table(&self.0.prefix, "affiliates");
+                sql.push(" WHERE id IN (").numbers(ids.iter().map(|id| id.as_u64())).push(")");
+            };
+            let mut found = HashMap::new();
+            for row in self.0.reader().rows(query).await? {
+                let affiliate = rows::affiliate(&row)?;
+                found.insert(affiliate.id, affiliate);
+            }
+            Ok(found)
+        };
+        answer(&calls, found.await, "find affiliate", |found, id| {
+            found.get(id).cloned().ok_or(StoreError::UnknownAffiliate(*id))
+        })
     }
 }
 

@@ -43,6 +43,7 @@ const TABLES: &[&str] = &[
     "status_changes",
     "capped_campaigns",
     "postbacks",
+    "figures",
 ];
 /// Those that came with later versions, and the columns of each, by which it is told from a table of the application's.
 const LATER_TABLES: &[(u32, &str, &str)] = &[
@@ -51,6 +52,7 @@ const LATER_TABLES: &[(u32, &str, &str)] = &[
     (4, "status_changes", "conversion_id, from_status, to_status, changed_at, changed_by, reason"),
     (4, "capped_campaigns", "campaign_id, turns"),
     (4, "postbacks", "received_at, id, method, source, parameters, outcome, summary, calls"),
+    (5, "figures", "series, start, owner, part, currency, slot, clicks, approved_amount, rejected_payout"),
 ];
 
 /// What a migration has done: `from` equals `to` where there was nothing to do.
@@ -149,6 +151,10 @@ impl Migration<'_> {
                     tracing::info!(version, step, "migrating");
                     let statement = Sql::of_migration(statement, &self.database.prefix, bytewise);
                     let Err(error) = self.do_step(version, step, statement).await else { continue };
+                    // Somebody else may have done it meanwhile, and a later one that drops what it is about.
+                    if self.is_done(version, step).await.map_err(failed)? {
+                        continue;
+                    }
                     // Somebody else may be at the same step.
                     attempts += 1;
                     if !matches!(Failure::of(&error), Failure::Conflict | Failure::LockWait) || attempts == ATTEMPTS {

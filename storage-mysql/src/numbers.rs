@@ -98,8 +98,8 @@ struct NoSequence(&'static str);
 /// others.
 pub(crate) mod slots {
     const PROCESSES: u64 = 16;
-    const APPLICATION: u64 = 16;
-    const SINGLES: u64 = 4;
+    const APPLICATION: u64 = 80;
+    const SINGLES: u64 = 16;
 
     /// The slot of the process that is the `writer`th.
     pub(crate) fn of_process(writer: u64) -> u8 {

@@ -47,7 +47,7 @@ impl Database {
             Ok(OldClick { place, is_due: rows::number(row, "is_due")? != 0 })
         };
         let found = self.read("purge clicks", query, to_click).await?;
-        self.check_owner(affiliate, found.is_empty()).await?;
+        self.check_scope(affiliate.into(), found.is_empty()).await?;
         let Page { items, next } = Page::from_one_more(found, request.limit, |click| click.place);
         let due: Vec<u64> = items.iter().filter(|click| click.is_due).map(|click| click.place.id()).collect();
         let purged = self.purge(due).await.map_err(|error| store_error("purge clicks", error));

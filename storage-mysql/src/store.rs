@@ -7,9 +7,10 @@ use sqlx::{ConnectOptions, Error, MySqlConnection, MySqlPool, raw_sql};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracking_core::{
-    Affiliate, AffiliateId, BatchLimits, Batcher, Campaign, CampaignId, Click, ClickId, Conversion, ConversionId,
-    EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback, PostbackFilter,
-    PurgeRequest, Purged, Recorded, StatusChange, Store, StoreError, Summary, Timestamp, TransactionId, async_trait,
+    Affiliate, AffiliateId, BatchLimits, Batcher, Breakdown, Campaign, CampaignId, Click, ClickFilter, ClickId,
+    Conversion, ConversionFilter, ConversionId, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page,
+    PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange, Store, StoreError,
+    Summary, Timestamp, TransactionId, async_trait,
 };
 
 use crate::attempt::{Failure, Lease, Reader, Sending, causal_reads, store_error, within};
@@ -17,7 +18,7 @@ use crate::clicks::Clicks;
 use crate::conversions::Conversions;
 use crate::directory::KnownIds;
 use crate::inserts::{Inserts, Kind};
-use crate::lookups::{FindCampaigns, FindClicks, SeenClicks, Sought};
+use crate::lookups::{FindAffiliates, FindCampaigns, FindClicks, SeenClicks, Sought};
 use crate::migrate::{self, MigrateError, Migrated};
 use crate::numbers::{Sequence, slots};
 use crate::postbacks::LogSize;
@@ -35,6 +36,7 @@ pub struct MySqlStore {
     /// Those that go alone, so that nobody else waits for them.
     single_conversions: Batcher<Inserts<Conversions>>,
     find_clicks: Batcher<FindClicks>,
+    find_affiliates: Batcher<FindAffiliates>,
     find_campaigns: Batcher<FindCampaigns>,
 }
 
@@ -168,6 +170,7 @@ impl MySqlStore {
             conversions: conversions(),
             single_conversions: conversions(),
             find_clicks: Batcher::new("find clicks", FindClicks(share()), limits),
+            find_affiliates: Batcher::new("find affiliate", FindAffiliates(share()), limits),
             find_campaigns: Batcher::new("find campaign", FindCampaigns(share()), limits),
             database,
         }
@@ -303,7 +306,7 @@ impl Store for MySqlStore {
     }
 
     async fn affiliate(&self, id: AffiliateId) -> Result<Affiliate, StoreError> {
-        self.database.affiliate(id).await
+        self.find_affiliates.call(id).await
     }
 
     async fn affiliates(&self, request: PageRequest) -> Result<Page<Affiliate>, StoreError> {
@@ -360,8 +363,8 @@ impl Store for MySqlStore {
         Ok(clicks)
     }
 
-    async fn clicks(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Click>, StoreError> {
-        self.database.clicks(affiliate, request).await
+    async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
+        self.database.clicks(filter, request).await
     }
 
     async fn insert_conversion(&self, conversion: NewConversion) -> Result<Recorded<Conversion>, StoreError> {
@@ -402,12 +405,44 @@ impl Store for MySqlStore {
         self.database.status_changes(id).await
     }
 
-    async fn conversions(&self, affiliate: AffiliateId, request: PageRequest) -> Result<Page<Conversion>, StoreError> {
-        self.database.conversions(affiliate, request).await
+    async fn conversions(
+        &self,
+        filter: &ConversionFilter,
+        request: PageRequest,
+    ) -> Result<Page<Conversion>, StoreError> {
+        self.database.conversions(filter, request).await
     }
 
     async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
         self.database.summary(affiliate).await
+    }
+
+    async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
+        self.database.totals(scope, bounds).await
+    }
+
+    async fn totals_by_affiliate(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+    ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
+        self.database.totals_by_affiliate(campaign, (from, to), max).await
+    }
+
+    async fn totals_by_campaign(
+        &self,
+        affiliate: Option<AffiliateId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
+    ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
+        self.database.totals_by_campaign(affiliate, (from, to), max).await
+    }
+
+    async fn breakdown(&self, breakdown: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
+        self.database.breakdown(breakdown).await
     }
 
     async fn forget_visitors(&self, before: Timestamp) -> Result<(), StoreError> {

@@ -12,6 +12,8 @@ use tracking_core::Timestamp;
 const FIRST: i64 = 1_735_689_600_000;
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 const QUARTER_HOUR: i64 = 15 * 60 * 1000;
+/// Eight days, in quarters of an hour.
+const SPAN: i64 = 768;
 /// So many affiliates and campaigns are there at least, so that lists of them have a whole page.
 const LISTED: u32 = 100;
 /// The rules of a campaign, and who may send its postbacks: none, and anyone.
@@ -48,29 +50,25 @@ pub(crate) async fn fill(url: &str, clicks: Clicks) -> Result<(), Box<dyn Error>
         .map(|id| format!("{id}, 'Campaign {id}', 'https://shop.example/?ref={{click_id}}', {OPEN}, '2024-12-01'"));
     insert(&mut connection, "campaigns (id, name, destination_url, rules, access, created_at)", campaigns).await?;
 
-    let mut counters = Counters::default();
     let rows = (1..=clicks.count).map(|n| {
         let click = clicks.click(n);
         let Click { affiliate, campaign, millis, .. } = click;
-        counters.add(affiliate, campaign, millis, "", [1, 0, 0]);
         format!("{n}, {affiliate}, {campaign}, '{}', '{}'", click.id(), time(millis))
     });
     insert(&mut connection, "clicks (id, affiliate_id, campaign_id, click_id, timestamp)", rows).await?;
-    let converted = (1..=clicks.count).filter(|n| n % 100 < clicks.percent);
+    let converted = (1..=clicks.count).filter(|n| clicks.converts(*n));
     let mut conversions = 0;
     let rows = converted.map(|n| {
         let Click { affiliate, campaign, millis, .. } = clicks.click(n);
-        let amount = u64::from(1 + n % 90);
         conversions += 1;
-        counters.add(affiliate, campaign, millis, "USD", [0, 1, amount]);
-        let time = time(millis);
+        let (amount, time) = (amount(n), time(millis));
         format!("{conversions}, {n}, {affiliate}, {campaign}, 'conversion', '', {amount}, 'USD', '{time}'")
     });
     let table =
         "conversions (id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency, timestamp)";
     insert(&mut connection, table, rows).await?;
+    count(&mut connection, clicks).await?;
 
-    counters.insert(&mut connection).await?;
     let sequences = format!(
         "UPDATE sequences SET last = {} WHERE name = 'clicks'; \
          UPDATE sequences SET last = {conversions} WHERE name = 'conversions'",
@@ -78,8 +76,13 @@ pub(crate) async fn fill(url: &str, clicks: Clicks) -> Result<(), Box<dyn Error>
     );
     // Numbers only.
     raw_sql(AssertSqlSafe(sequences)).execute(&mut connection).await?;
-    connection.execute("ANALYZE TABLE clicks, conversions, counters").await?;
+    connection.execute("ANALYZE TABLE clicks, conversions, figures").await?;
     Ok(connection.close().await?)
+}
+
+/// What the conversion of this click is worth.
+fn amount(number: u32) -> u64 {
+    u64::from(1 + number % 90)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +103,10 @@ impl Clicks {
             millis: FIRST + i64::from(index) * (YEAR / i64::from(self.count)),
         }
     }
+
+    fn converts(self, number: u32) -> bool {
+        number % 100 < self.percent
+    }
 }
 
 impl Click {
@@ -111,37 +118,66 @@ impl Click {
     }
 }
 
+/// Makes the counters of these clicks, and of their conversions.
+async fn count(connection: &mut MySqlConnection, clicks: Clicks) -> Result<(), sqlx::Error> {
+    let mut counters = Counters::default();
+    for n in 1..=clicks.count {
+        let Click { affiliate, campaign, millis, .. } = clicks.click(n);
+        let quarter = millis / QUARTER_HOUR;
+        // Of what lies before it nothing more is to come.
+        if quarter % SPAN == 0 && counters.last < quarter {
+            std::mem::take(&mut counters).insert(connection).await?;
+        }
+        counters.last = quarter;
+        counters.add(affiliate, campaign, quarter, "", [1, 0]);
+        if clicks.converts(n) {
+            counters.add(affiliate, campaign, quarter, "USD", [1, amount(n)]);
+        }
+    }
+    counters.insert(connection).await
+}
+
+/// By series, start, owner, part and currency: how many there are, and what they are worth.
 #[derive(Debug, Default)]
 struct Counters {
-    by_quarter_hour: BTreeMap<(u32, i64, u32, &'static str), [u64; 3]>,
-    totals: BTreeMap<(u32, &'static str), [u64; 3]>,
+    sums: BTreeMap<(u8, i64, u32, u32, &'static str), [u64; 2]>,
+    last: i64,
 }
 
 impl Counters {
-    fn add(&mut self, affiliate: u32, campaign: u32, millis: i64, currency: &'static str, by: [u64; 3]) {
-        let quarter_hour = millis - millis % QUARTER_HOUR;
-        let counter = self.by_quarter_hour.entry((affiliate, quarter_hour, campaign, currency)).or_default();
-        let total = self.totals.entry((affiliate, currency)).or_default();
-        for sums in [counter, total] {
+    fn add(&mut self, affiliate: u32, campaign: u32, quarter: i64, currency: &'static str, by: [u64; 2]) {
+        // Those of `storage-mysql/migrations/5_reports.sql`.
+        let series = [
+            (1, 1, affiliate, campaign),
+            (2, 96, affiliate, campaign),
+            (3, SPAN, campaign, affiliate),
+            (4, 4, affiliate, 0),
+            (5, SPAN, affiliate, 0),
+            (6, 1, campaign, 0),
+            (7, 4, campaign, 0),
+            (8, 96, campaign, 0),
+            (9, 1, 0, 0),
+            (10, 4, 0, 0),
+            (11, 96, 0, 0),
+            (12, SPAN, 0, 0),
+        ];
+        for (series, width, owner, part) in series {
+            let sums = self.sums.entry((series, quarter - quarter % width, owner, part, currency)).or_default();
             sums.iter_mut().zip(by).for_each(|(sum, by)| *sum += by);
         }
     }
 
     async fn insert(self, connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-        let rows = self.by_quarter_hour.into_iter().map(|((affiliate, quarter_hour, campaign, currency), sums)| {
-            let [clicks, conversions, amount] = sums;
-            let time = time(quarter_hour);
-            format!("{affiliate}, '{time}', {campaign}, '{currency}', 0, {clicks}, {clicks}, {clicks}, {conversions}, {amount}")
+        let rows = self.sums.into_iter().map(|((series, start, owner, part, currency), [count, amount])| {
+            // Of persons who come once.
+            let values = match currency {
+                "" => format!("{count}, {count}, {count}, NULL, NULL, NULL"),
+                _ => format!("NULL, NULL, NULL, {count}, {amount}, 0"),
+            };
+            format!("{series}, {start}, {owner}, {part}, '{currency}', 0, {values}")
         });
-        // Of persons who come once.
-        let table = "counters (affiliate_id, quarter_hour, campaign_id, currency, slot, clicks, human_clicks, \
-                     unique_clicks, conversions, amount)";
-        insert(connection, table, rows).await?;
-        let rows = self.totals.into_iter().map(|((affiliate, currency), [clicks, conversions, amount])| {
-            format!(
-                "{affiliate}, '1000-01-01', 0, '{currency}', 0, {clicks}, {clicks}, {clicks}, {conversions}, {amount}"
-            )
-        });
+        let table = "figures (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks, \
+                     approved_conversions, approved_amount, approved_payout)";
         insert(connection, table, rows).await
     }
 }

@@ -172,7 +172,7 @@ async fn reads_survive_a_broken_connection(kind: Kind) {
     for fault in [Fault::LoseRequest, Fault::LoseAnswer] {
         proxy.plan("FROM clicks", fault);
         assert_eq!(store.find_clicks(place.0, None, &click.click_id).await.unwrap(), std::slice::from_ref(&click));
-        proxy.plan("FROM counters", fault);
+        proxy.plan("STRAIGHT_JOIN figures", fault);
         assert_eq!(store.summary(place.0).await.unwrap().clicks, 1);
     }
     assert_eq!(proxy.faults(), 4);

@@ -152,7 +152,7 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
     summary
 }
 
-/// Totals and quarter-hours must be what counting the rows gives.
+/// All counters must be what counting the rows gives.
 pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
     let rows = format!(
         "SELECT affiliate_id, campaign_id, timestamp, '' AS currency, 'approved' AS status, 1 AS clicks,
@@ -165,40 +165,57 @@ pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
             SELECT affiliate_id, campaign_id, timestamp, payout_currency, status, 0, 0, 0, 0, 0, payout
             FROM {prefix}conversions WHERE payout IS NOT NULL"
     );
-    let sums = "CAST(SUM(clicks) AS CHAR) AS clicks, CAST(SUM(human_clicks) AS CHAR) AS human_clicks,
-                CAST(SUM(unique_clicks) AS CHAR) AS unique_clicks, CAST(SUM(conversions) AS CHAR) AS conversions,
-                CAST(CAST(SUM(amount) AS DECIMAL(38, 6)) AS CHAR) AS amount,
-                CAST(CAST(SUM(payout) AS DECIMAL(38, 12)) AS CHAR) AS payout";
-    // Where nothing is left after a change of status, a row may be left.
-    let is_something =
-        "HAVING SUM(r.clicks) <> 0 OR SUM(r.conversions) <> 0 OR SUM(r.amount) <> 0 OR SUM(r.payout) <> 0";
-    // Counted in another way than the store does it.
-    let quarter_hour = |time| format!("FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', {time}) / 900)");
+    // What a series is of, in another way than the store says it.
+    let series = [
+        (1, 15, "affiliate_id", "campaign_id"),
+        (2, 24 * 60, "affiliate_id", "campaign_id"),
+        (3, 8 * 24 * 60, "campaign_id", "affiliate_id"),
+        (4, 60, "affiliate_id", "0"),
+        (5, 8 * 24 * 60, "affiliate_id", "0"),
+        (6, 15, "campaign_id", "0"),
+        (7, 60, "campaign_id", "0"),
+        (8, 24 * 60, "campaign_id", "0"),
+        (9, 15, "0", "0"),
+        (10, 60, "0", "0"),
+        (11, 24 * 60, "0", "0"),
+        (12, 8 * 24 * 60, "0", "0"),
+    ];
+    let of_series = series.map(|(series, minutes, owner, part)| {
+        format!(
+            "SELECT {series} AS series, FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', timestamp) / 60 / {minutes})
+                * ({minutes} DIV 15) AS start, {owner} AS owner, {part} AS part, r.* FROM ({rows}) r"
+        )
+    });
+    let of_status = |column: &str, status: &str| format!("CASE WHEN status = '{status}' THEN {column} ELSE 0 END");
+    let statuses = ["pending", "approved", "rejected"];
+    let digits = [("conversions", 0), ("amount", 6), ("payout", 12)];
+    let sum =
+        |what: &str, digits: u32| format!("CAST(CAST(COALESCE(SUM({what}), 0) AS DECIMAL(38, {digits})) AS CHAR)");
+    let clicks = ["clicks", "human_clicks", "unique_clicks"].map(|column| sum(column, 0)).join(", ");
+    let sums = |column: &dyn Fn(&str, &str) -> String| {
+        let sums = statuses.iter().flat_map(|status| {
+            digits.iter().map(|(name, digits)| sum(&column(name, status), *digits)).collect::<Vec<_>>()
+        });
+        sums.collect::<Vec<_>>().join(", ")
+    };
+    let key = "CAST(series AS CHAR) AS a, CAST(CAST(start AS SIGNED) AS CHAR) AS b, CAST(owner AS CHAR) AS c,
+        CAST(part AS CHAR) AS d, CAST(currency AS CHAR) AS e";
     let read = async |sql: String| -> Vec<Vec<String>> {
         // The statement is made here.
         let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap();
         let texts = |row: &sqlx::mysql::MySqlRow| (0..row.len()).map(|column| row.get::<String, _>(column)).collect();
-        rows.iter().map(texts).collect()
+        // Where nothing is left after a change of status, a row may be left.
+        let is_something = |row: &Vec<String>| row[5..].iter().any(|sum| sum.contains(|c| ('1'..='9').contains(&c)));
+        rows.iter().map(texts).filter(is_something).collect()
     };
-    let by_time = quarter_hour("timestamp");
-    let columns = "CAST(affiliate_id AS CHAR) AS a, CAST(campaign_id AS CHAR) AS b, CAST(currency AS CHAR) AS c,
-                   CAST(status AS CHAR) AS s";
     let counted = read(format!(
-        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM ({rows}) r
-         GROUP BY a, b, c, s, t {is_something} ORDER BY a, b, c, s, t"
+        "SELECT {key}, {clicks}, {} FROM ({}) s GROUP BY a, b, c, d, e ORDER BY a, b, c, d, e",
+        sums(&of_status),
+        of_series.join(" UNION ALL ")
     ));
-    let by_time = quarter_hour("quarter_hour");
     let counters = read(format!(
-        "SELECT {columns}, CAST({by_time} AS CHAR) AS t, {sums} FROM {prefix}counters r
-         WHERE campaign_id > 0 GROUP BY a, b, c, s, t {is_something} ORDER BY a, b, c, s, t"
+        "SELECT {key}, {clicks}, {} FROM {prefix}figures GROUP BY a, b, c, d, e ORDER BY a, b, c, d, e",
+        sums(&|column, status| format!("{status}_{column}"))
     ));
     assert_eq!(counters.await, counted.await, "the counters must equal a recount");
-    let columns = "CAST(affiliate_id AS CHAR) AS a, CAST(currency AS CHAR) AS c, CAST(status AS CHAR) AS s";
-    let counted =
-        read(format!("SELECT {columns}, {sums} FROM ({rows}) r GROUP BY a, c, s {is_something} ORDER BY a, c, s"));
-    let totals = read(format!(
-        "SELECT {columns}, {sums} FROM {prefix}counters r WHERE campaign_id = 0
-         GROUP BY a, c, s {is_something} ORDER BY a, c, s"
-    ));
-    assert_eq!(totals.await, counted.await, "the totals must equal a recount");
 }

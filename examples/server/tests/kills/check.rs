@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use storage_mysql::sqlx::mysql::MySqlRow;
-use storage_mysql::sqlx::{Connection as _, MySqlConnection, Row, raw_sql};
+use storage_mysql::sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row, raw_sql};
 
 use crate::http::{Connection, Request};
 use crate::load::{ClickNote, ConversionNote, Notes, millionths, text};
@@ -426,23 +426,35 @@ impl Rows {
             let change = [row.get("from_status"), row.get("to_status")];
             histories.entry(row.get("conversion_id")).or_default().push(change);
         }
-        let counters = raw_sql(
-            "SELECT affiliate_id, campaign_id, currency, status, DATE_FORMAT(quarter_hour, '%Y-%m-%dT%H:%i') AS quarter_hour,
-                CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(human_clicks) AS SIGNED) AS human_clicks,
-                CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
-                CAST(SUM(amount) * 1000000 AS SIGNED) AS amount,
-                CAST(CAST(SUM(payout) * 1000000000000 AS DECIMAL(50, 0)) AS CHAR) AS payout
-             FROM counters WHERE campaign_id > 0 GROUP BY affiliate_id, campaign_id, currency, status, quarter_hour",
+        // A row has the conversions of each status, and clicks where there is no currency.
+        let of_status = |column: &str| {
+            let of = |status| format!("WHEN '{status}' THEN COALESCE({status}_{column}, 0)");
+            format!("CASE status {} {} {} END", of("pending"), of("approved"), of("rejected"))
+        };
+        let clicks = |column: &str| format!("IF(status = 'approved', COALESCE({column}, 0), 0)");
+        let sums = format!(
+            "CAST(SUM({}) AS SIGNED) AS clicks, CAST(SUM({}) AS SIGNED) AS human_clicks,
+                CAST(SUM({}) AS SIGNED) AS unique_clicks, CAST(SUM({}) AS SIGNED) AS conversions,
+                CAST(SUM({}) * 1000000 AS SIGNED) AS amount,
+                CAST(CAST(SUM({}) * 1000000000000 AS DECIMAL(50, 0)) AS CHAR) AS payout
+             FROM figures JOIN (SELECT 'pending' AS status UNION ALL SELECT 'approved' UNION ALL SELECT 'rejected') s",
+            clicks("clicks"),
+            clicks("human_clicks"),
+            clicks("unique_clicks"),
+            of_status("conversions"),
+            of_status("amount"),
+            of_status("payout")
         );
+        let counters = raw_sql(AssertSqlSafe(format!(
+            "SELECT owner AS affiliate_id, part AS campaign_id, currency, status,
+                DATE_FORMAT('1970-01-01 00:00:00' + INTERVAL 15 * start MINUTE, '%Y-%m-%dT%H:%i') AS quarter_hour, {sums}
+             WHERE series = 1 GROUP BY owner, part, currency, status, start"
+        )));
         let counters = counters.fetch_all(&mut connection).await.unwrap();
-        let totals = raw_sql(
-            "SELECT affiliate_id, 0 AS campaign_id, currency, status, '' AS quarter_hour,
-                CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(human_clicks) AS SIGNED) AS human_clicks,
-                CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, CAST(SUM(conversions) AS SIGNED) AS conversions,
-                CAST(SUM(amount) * 1000000 AS SIGNED) AS amount,
-                CAST(CAST(SUM(payout) * 1000000000000 AS DECIMAL(50, 0)) AS CHAR) AS payout
-             FROM counters WHERE campaign_id = 0 GROUP BY affiliate_id, currency, status",
-        );
+        let totals = raw_sql(AssertSqlSafe(format!(
+            "SELECT owner AS affiliate_id, 0 AS campaign_id, currency, status, '' AS quarter_hour, {sums}
+             WHERE series = 5 GROUP BY owner, currency, status"
+        )));
         let totals = totals.fetch_all(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         let click = |row: &MySqlRow| Click {
