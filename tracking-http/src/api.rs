@@ -13,8 +13,7 @@ use http::{Method, Response, StatusCode};
 use ipnet::IpNet;
 use thiserror::Error;
 use tracking_core::{
-    AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Failures, Parameters,
-    Recorded, SubIds, Tracker, Visitor,
+    AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Failures, Parameters, Recorded, SubIds, TimeZone, Tracker, Visitor,
 };
 
 pub(crate) use self::sessions::COOKIE_NAME as SESSION_COOKIE;
@@ -47,6 +46,7 @@ pub struct Api {
     public_url: Option<PublicUrl>,
     trusted_proxies: TrustedProxies,
     failed_logins: Failures,
+    time_zone: TimeZone,
     meters: Meters,
 }
 
@@ -86,6 +86,7 @@ impl Api {
             public_url: None,
             trusted_proxies: TrustedProxies::default(),
             failed_logins: Failures::new(sessions::FAILURES_ALLOWED),
+            time_zone: TimeZone::UTC,
             meters: Meters::new(),
         }
     }
@@ -107,6 +108,13 @@ impl Api {
     #[must_use]
     pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.trusted_proxies = networks.into_iter().collect();
+        self
+    }
+
+    /// Tells in which time zone days begin in reports and lists, where a request names none. Without a call that is UTC.
+    #[must_use]
+    pub fn time_zone(mut self, zone: TimeZone) -> Self {
+        self.time_zone = zone;
         self
     }
 

@@ -27,6 +27,7 @@ mod public_url;
 mod qr;
 mod query;
 mod refusal;
+mod report_query;
 mod visitor;
 mod wire;
 
