@@ -368,8 +368,8 @@ pub enum ReportKey {
 }
 
 impl Report {
-    /// Makes a report out of all its rows.
-    pub(crate) fn new(request: &ReportRequest, mut rows: Vec<ReportRow>) -> Self {
+    /// Makes a report out of all its rows, in the order that is asked for, and leaves all of them in it.
+    pub(crate) fn whole(request: &ReportRequest, mut rows: Vec<ReportRow>) -> Self {
         let mut total = Summary::default();
         rows.iter().for_each(|row| total.add(&row.figures));
         let sort = request.sort.unwrap_or(request.grouping.sort());
@@ -387,10 +387,15 @@ impl Report {
                 (_, Order::Ascending) => by_rank.then(by_key),
             }
         });
-        let row_count = ranked.len() as u64;
+        let rows: Vec<ReportRow> = ranked.into_iter().map(|(_, row)| row).collect();
+        Self { row_count: rows.len() as u64, rows, total, is_scanned: request.grouping.is_scanned() }
+    }
+
+    /// Leaves those rows that are asked for.
+    pub(crate) fn cut(mut self, request: &ReportRequest) -> Self {
         let skipped = usize::try_from(request.offset).unwrap_or(usize::MAX);
-        let rows = ranked.into_iter().skip(skipped).take(request.limit.as_usize()).map(|(_, row)| row).collect();
-        Self { rows, row_count, total, is_scanned: request.grouping.is_scanned() }
+        self.rows = self.rows.into_iter().skip(skipped).take(request.limit.as_usize()).collect();
+        self
     }
 }
 

@@ -13,7 +13,8 @@ use http::{Method, Response, StatusCode};
 use ipnet::IpNet;
 use thiserror::Error;
 use tracking_core::{
-    AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Failures, Parameters, Recorded, SubIds, TimeZone, Tracker, Visitor,
+    AffiliateId, Campaign, Click, ClickFilter, ClickRequest, Conversion, ConversionFilter, Failures, Parameters,
+    Period, Recorded, Scope, SubIds, TimeZone, Tracker, Visitor,
 };
 
 pub(crate) use self::sessions::COOKIE_NAME as SESSION_COOKIE;
@@ -28,12 +29,13 @@ use crate::location::Location;
 use crate::meters::Meters;
 use crate::public_url::PublicUrl;
 use crate::refusal::{Header, Refusal, answer_postback};
+use crate::report_query::{self, ReportQuery};
 use crate::visitor::visitor;
 use crate::wire::campaigns::CampaignData;
 use crate::wire::conversions::ConversionListed;
 use crate::wire::links::LinkTest;
 use crate::wire::{AffiliateData, ClickListed, ClickTracked, RecordedAnswer, Status, SummaryData};
-use crate::{admin, dashboard, import, link_test, links, lists, openapi, pages, postback, query};
+use crate::{admin, dashboard, import, link_test, links, lists, openapi, pages, postback, query, reports};
 
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
@@ -316,37 +318,54 @@ impl Api {
                 let id = affiliate()?;
                 Ok(answer::found(SummaryData::new(id, &self.tracker.summary(id).await?)))
             }
-            Guarded::AffiliateClicks => {
-                let id = affiliate()?;
+            Guarded::Report => {
+                let wanted = ReportQuery::from_parameters(parameters, self.time_zone, self.tracker.now(), only)?;
+                reports::show(&self.tracker, &wanted, parameters).await
+            }
+            Guarded::Clicks | Guarded::AffiliateClicks => {
+                let of = if endpoint == Guarded::AffiliateClicks { Some(affiliate()?) } else { None };
+                let mut filter = ClickFilter::from(scope_of(of, parameters, only)?);
+                if let Some(period) = self.period(parameters)? {
+                    filter = filter.since(period.start()).until(period.end());
+                }
                 let data = move |mut click: Click| {
                     if only.is_some() {
                         hide_visitor(&mut click);
                     }
-                    ClickListed::from(click)
+                    let affiliate_id = of.is_none().then_some(click.affiliate_id);
+                    ClickListed { affiliate_id, ..click.into() }
                 };
                 list(
                     &self.tracker,
                     parameters,
-                    lists::clicks(id, only),
-                    ClickFilter::from(id),
+                    lists::clicks(of, only),
+                    filter,
                     |tracker, filter, page| Box::pin(tracker.clicks(filter, page)),
                     data,
                 )
                 .await
             }
-            Guarded::AffiliateConversions => {
-                let id = affiliate()?;
+            Guarded::Conversions | Guarded::AffiliateConversions => {
+                let of = if endpoint == Guarded::AffiliateConversions { Some(affiliate()?) } else { None };
+                let mut filter = ConversionFilter::from(scope_of(of, parameters, only)?);
+                if let Some(status) = parameters.optional("status")? {
+                    filter = filter.status(status);
+                }
+                if let Some(period) = self.period(parameters)? {
+                    filter = filter.since(period.start()).until(period.end());
+                }
                 let data = move |mut conversion: Conversion| {
                     if only.is_some() {
                         hide_marks(&mut conversion);
                     }
-                    ConversionListed::from(conversion)
+                    let affiliate_id = of.is_none().then_some(conversion.affiliate_id);
+                    ConversionListed { affiliate_id, ..conversion.into() }
                 };
                 list(
                     &self.tracker,
                     parameters,
-                    lists::conversions(id, only),
-                    ConversionFilter::from(id),
+                    lists::conversions(of, only),
+                    filter,
                     |tracker, filter, page| Box::pin(tracker.conversions(filter, page)),
                     data,
                 )
@@ -411,6 +430,12 @@ impl Api {
             }
             Guarded::EraseClicks => admin::erase_clicks(&self.tracker, body::json(request, body)?).await,
         }
+    }
+
+    /// The period of which a list is asked for; `None` if it is asked for from the beginning.
+    fn period(&self, parameters: &Parameters<'_>) -> Result<Option<Period>, Refusal> {
+        let zone = report_query::zone(parameters, self.time_zone)?;
+        Ok(report_query::period(parameters, zone, self.tracker.now())?.map(|(_, period)| period))
     }
 
     fn visitor(&self, call: Call<'_>) -> Visitor {
@@ -479,6 +504,14 @@ fn hide_visitor(click: &mut Click) {
 /// Affiliates are not told what the advertiser has marked their conversions with.
 fn hide_marks(conversion: &mut Conversion) {
     conversion.sub_ids = SubIds::default();
+}
+
+/// Whose records a list has: those of the affiliate in the path, or else of whom the query says.
+fn scope_of(of: Option<AffiliateId>, parameters: &Parameters<'_>, only: Option<AffiliateId>) -> Result<Scope, Refusal> {
+    match of {
+        None => report_query::scope(parameters, only),
+        Some(id) => Ok(Scope { affiliate_id: Some(id), campaign_id: parameters.optional("campaign_id")? }),
+    }
 }
 
 /// What whoever may see the figures of `only` is told of a campaign.

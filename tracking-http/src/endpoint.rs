@@ -48,6 +48,9 @@ pub(crate) enum Guarded {
     AffiliateSummary,
     AffiliateClicks,
     AffiliateConversions,
+    Report,
+    Clicks,
+    Conversions,
     Affiliates,
     CreateAffiliate,
     ChangeAffiliate,
@@ -112,7 +115,7 @@ const fn guarded(endpoint: Guarded, method: Method, path: &'static str, name: &'
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 44] = [
+pub(crate) static ROUTES: [Route; 47] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -125,6 +128,9 @@ pub(crate) static ROUTES: [Route; 44] = [
         "affiliate_conversions",
     ),
     guarded(Guarded::AffiliateSummary, Method::GET, "/affiliates/{affiliate_id}/summary", "affiliate_summary"),
+    guarded(Guarded::Report, Method::GET, "/reports", "report"),
+    guarded(Guarded::Clicks, Method::GET, "/clicks", "clicks"),
+    guarded(Guarded::Conversions, Method::GET, "/conversions", "conversions"),
     guarded(Guarded::Affiliate, Method::GET, "/affiliates/{affiliate_id}", "affiliate"),
     guarded(Guarded::Affiliates, Method::GET, "/affiliates", "affiliates"),
     guarded(Guarded::CreateAffiliate, Method::POST, "/affiliates", "create_affiliate"),

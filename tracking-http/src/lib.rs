@@ -28,6 +28,7 @@ mod qr;
 mod query;
 mod refusal;
 mod report_query;
+mod reports;
 mod visitor;
 mod wire;
 

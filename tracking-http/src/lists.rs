@@ -86,11 +86,12 @@ pub(crate) fn affiliates() -> Table<AffiliateData> {
     table("affiliates".to_owned(), &COLUMNS, &[])
 }
 
-/// The clicks of an affiliate, for somebody who may see those of `only`.
-pub(crate) fn clicks(of: AffiliateId, only: Option<AffiliateId>) -> Table<ClickListed> {
-    static COLUMNS: [Column<ClickListed>; 15] = [
+/// The clicks of an affiliate, or of more than one, for somebody who may see those of `only`.
+pub(crate) fn clicks(of: Option<AffiliateId>, only: Option<AffiliateId>) -> Table<ClickListed> {
+    static COLUMNS: [Column<ClickListed>; 16] = [
         column("id", |click, row| row.number(click.id)),
         column("click_id", |click, row| row.text(&click.click_id)),
+        column("affiliate_id", |click, row| row.number_if_any(click.affiliate_id)),
         column("campaign_id", |click, row| row.number(click.campaign_id)),
         column("created_at", |click, row| row.number(click.created_at)),
         column("sub1", |click, row| row.text_if_any(click.sub1.as_ref())),
@@ -105,15 +106,16 @@ pub(crate) fn clicks(of: AffiliateId, only: Option<AffiliateId>) -> Table<ClickL
         column("unique", |click, row| row.number(click.unique)),
         column("recovered", |click, row| row.number(click.recovered)),
     ];
-    let hidden: &[_] = if only.is_some() { &["ip", "user_agent"] } else { &[] };
-    table(format!("clicks-of-affiliate-{of}"), &COLUMNS, hidden)
+    let visitor: &[&str] = if only.is_some() { &["ip", "user_agent"] } else { &[] };
+    table(name_of("clicks", of), &COLUMNS, &[visitor, affiliate_of(of)].concat())
 }
 
-/// The conversions of an affiliate, for somebody who may see those of `only`.
-pub(crate) fn conversions(of: AffiliateId, only: Option<AffiliateId>) -> Table<ConversionListed> {
-    static COLUMNS: [Column<ConversionListed>; 17] = [
+/// The conversions of an affiliate, or of more than one, for somebody who may see those of `only`.
+pub(crate) fn conversions(of: Option<AffiliateId>, only: Option<AffiliateId>) -> Table<ConversionListed> {
+    static COLUMNS: [Column<ConversionListed>; 18] = [
         column("id", |conversion, row| row.number(conversion.id)),
         column("click_id", |conversion, row| row.text(&conversion.click_id)),
+        column("affiliate_id", |conversion, row| row.number_if_any(conversion.affiliate_id)),
         column("campaign_id", |conversion, row| row.number(conversion.campaign_id)),
         column("event", |conversion, row| row.text(&conversion.event)),
         column("transaction_id", |conversion, row| row.text_if_any(conversion.transaction_id.as_ref())),
@@ -132,8 +134,17 @@ pub(crate) fn conversions(of: AffiliateId, only: Option<AffiliateId>) -> Table<C
         column("sub5", |conversion, row| row.text_if_any(conversion.sub5.as_ref())),
         column("created_at", |conversion, row| row.number(conversion.created_at)),
     ];
-    let hidden: &[_] = if only.is_some() { &["sub1", "sub2", "sub3", "sub4", "sub5"] } else { &[] };
-    table(format!("conversions-of-affiliate-{of}"), &COLUMNS, hidden)
+    let marks: &[&str] = if only.is_some() { &["sub1", "sub2", "sub3", "sub4", "sub5"] } else { &[] };
+    table(name_of("conversions", of), &COLUMNS, &[marks, affiliate_of(of)].concat())
+}
+
+fn name_of(records: &str, of: Option<AffiliateId>) -> String {
+    of.map_or_else(|| records.to_owned(), |id| format!("{records}-of-affiliate-{id}"))
+}
+
+/// The column that a list of one affiliate does not have.
+fn affiliate_of(of: Option<AffiliateId>) -> &'static [&'static str] {
+    if of.is_some() { &["affiliate_id"] } else { &[] }
 }
 
 /// The campaigns, for somebody who may see the figures of `only`. What is a list itself stands there as JSON.
@@ -194,7 +205,7 @@ pub(crate) fn postbacks() -> Table<PostbackListed> {
     static COLUMNS: [Column<PostbackListed>; 14] = [
         column("id", |postback, row| row.number(&postback.id)),
         column("received_at", |postback, row| row.number(postback.received_at)),
-        column("method", |postback, row| row.text(postback.method)),
+        column("method", |postback, row| row.text(postback.method.as_str())),
         column("source", |postback, row| row.text_if_any(postback.source)),
         column("parameters", |postback, row| row.text(&postback.parameters)),
         column("affiliate_id", |postback, row| row.number_if_any(postback.affiliate_id)),

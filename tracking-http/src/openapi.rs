@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use http::{Method, StatusCode};
 use serde_json::Value;
-use tracking_core::{OutcomeKind, SubIds};
+use tracking_core::{ConversionStatus, Grouping, OutcomeKind, Preset, SortBy, SubIds};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -21,10 +21,12 @@ use crate::api::SESSION_COOKIE;
 use crate::endpoint::{Endpoint, Guarded, ROUTES, Route};
 use crate::lists::Format;
 use crate::postback::{Described, IMPORTED, PARAMETERS};
+use crate::report_query::DEFAULT_PERIOD;
 use crate::wire::campaigns::{CampaignChange, CampaignData, KeyData, NewCampaign, NewKey};
 use crate::wire::conversions::{ConversionListed, ConversionTracked, NewStatus, PostbackAnswer};
 use crate::wire::links::{LinkData, LinkTest, LinkTested};
 use crate::wire::postbacks::{Explained, PostbackListed};
+use crate::wire::reports::ReportData;
 use crate::wire::{
     AffiliateChange, AffiliateData, Answer, ClickListed, ClickTracked, EraseClicks, Erased, ErrorAnswer, ListAnswer,
     NewAffiliate, NewPass, PassData, RecordedAnswer, Status, SummaryData,
@@ -158,16 +160,40 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     (StatusCode::OK, Body::Json(envelope::<Answer<SummaryData>, SummaryData>(schemas))),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
+                Guarded::Report => (
+                    "Report what was counted in a period, by day, hour, affiliate, campaign, event, source or sub id",
+                    report_parameters(),
+                    None,
+                    (StatusCode::OK, Body::JsonOrCsv(envelope::<Answer<ReportData>, ReportData>(schemas))),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::Clicks => (
+                    "List clicks, newest first; for an affiliate his own",
+                    list_filters(vec![], &[affiliate_filter()]),
+                    None,
+                    (StatusCode::OK, Body::JsonOrCsv(envelope::<ListAnswer<ClickListed>, ClickListed>(schemas))),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
+                Guarded::Conversions => (
+                    "List conversions, newest first; for an affiliate his own",
+                    list_filters(vec![], &[affiliate_filter(), status_filter()]),
+                    None,
+                    (
+                        StatusCode::OK,
+                        Body::JsonOrCsv(envelope::<ListAnswer<ConversionListed>, ConversionListed>(schemas)),
+                    ),
+                    &[400, 401, 403, 404, 414, 422, 500, 503],
+                ),
                 Guarded::AffiliateClicks => (
                     "List an affiliate's clicks, newest first",
-                    vec![id_in_path("affiliate_id"), limit(), cursor(), format()],
+                    list_filters(vec![id_in_path("affiliate_id")], &[]),
                     None,
                     (StatusCode::OK, Body::JsonOrCsv(envelope::<ListAnswer<ClickListed>, ClickListed>(schemas))),
                     &[400, 401, 403, 404, 414, 422, 500, 503],
                 ),
                 Guarded::AffiliateConversions => (
                     "List an affiliate's conversions, newest first",
-                    vec![id_in_path("affiliate_id"), limit(), cursor(), format()],
+                    list_filters(vec![id_in_path("affiliate_id")], &[status_filter()]),
                     None,
                     (
                         StatusCode::OK,
@@ -521,6 +547,79 @@ fn postback_filters() -> Vec<Parameter> {
     ]
 }
 
+/// What a list of clicks or conversions can be asked for, besides its path and what it alone has.
+fn list_filters(mut parameters: Vec<Parameter>, own: &[Parameter]) -> Vec<Parameter> {
+    parameters.extend_from_slice(own);
+    parameters.push(id_in_query("campaign_id", "Those of this campaign.", Required::False));
+    parameters.extend(period("Those of this period; of all time if neither it nor `from` is there.", None));
+    parameters.extend([limit(), cursor(), format()]);
+    parameters
+}
+
+fn affiliate_filter() -> Parameter {
+    id_in_query("affiliate_id", "Those of this affiliate.", Required::False)
+}
+
+fn status_filter() -> Parameter {
+    let names = ConversionStatus::ALL.map(ConversionStatus::as_str);
+    query("status", "Those that have this status now.", Required::False, one_of(names))
+}
+
+fn report_parameters() -> Vec<Parameter> {
+    let groupings = Grouping::ALL.map(Grouping::as_str);
+    let orders = SortBy::ALL.iter().flat_map(|by| ["", "-"].map(|sign| format!("{sign}{}", by.as_str())));
+    let offset = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).default(Some(0.into()));
+    let csv = "`csv` for the whole report as a table, to which neither `limit` nor `offset` goes.";
+    let mut parameters = period("The days that it is about.", Some(DEFAULT_PERIOD));
+    parameters.extend([
+        query(
+            "group_by",
+            "What each row is about.",
+            Required::False,
+            one_of(groupings).default(Some(Grouping::Day.as_str().into())),
+        ),
+        affiliate_filter(),
+        id_in_query("campaign_id", "Those of this campaign.", Required::False),
+        query(
+            "sort",
+            "By what rows are sorted, with a `-` in front for the most first. If left out, days and hours are in their order, and \
+             anything else by its conversions, the most first.",
+            Required::False,
+            one_of(orders),
+        ),
+        text(
+            "currency",
+            "By whose sums rows are sorted; if left out, the first of those that there are, by their codes.",
+            Required::False,
+        ),
+        limit(),
+        query("offset", "How many rows to leave out before them.", Required::False, offset),
+        format_of(csv),
+    ]);
+    parameters
+}
+
+/// The ways in which a period is asked for.
+fn period(description: &str, default: Option<Preset>) -> Vec<Parameter> {
+    let date =
+        || ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
+    let named = one_of(Preset::ALL.map(Preset::as_str)).default(default.map(|preset| preset.as_str().into()));
+    vec![
+        query("period", description, Required::False, named),
+        query("from", "The first day, in the place of a period by its name.", Required::False, date()),
+        query("to", "The last day, with `from`; the present one if left out.", Required::False, date()),
+        text(
+            "time_zone",
+            "The IANA time zone whose days are meant, such as `Europe/Berlin`; if left out, that of the service.",
+            Required::False,
+        ),
+    ]
+}
+
+fn one_of<T: Into<Value>>(values: impl IntoIterator<Item = T>) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values))
+}
+
 /// The parameters of a tracking link that is followed. `minted` says when a click id is made.
 fn link_parameters(minted: &str) -> Vec<Parameter> {
     let mut parameters = link_marks();
@@ -583,11 +682,14 @@ fn cursor() -> Parameter {
 }
 
 fn format() -> Parameter {
+    format_of("`csv` for the whole list as a table, to which neither `limit` nor `cursor` goes.")
+}
+
+fn format_of(description: &str) -> Parameter {
     let schema = ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(Format::NAMES))
         .default(Some(Format::NAMES[0].into()));
-    let description = "`csv` for the whole list as a table, to which neither `limit` nor `cursor` goes.";
     query("format", description, Required::False, schema)
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tracking_core::{
-    ClickError, KeyError, Outcome, OutcomeKind, ParameterError, PassError, Rule, StoreError, Unreadable, error_chain,
+    ClickError, KeyError, Outcome, OutcomeKind, ParameterError, PassError, ReportError, Rule, StoreError, Unreadable,
+    error_chain,
 };
 
 use crate::endpoint::Allow;
@@ -86,6 +87,11 @@ impl From<StoreError> for Refusal {
                 Self::new(StatusCode::NOT_FOUND, "unknown_conversion", format!("There is no conversion {id}."))
                     .parameter("conversion_id")
             }
+            StoreError::TooManyGroups { max } => Self::from(ReportError::TooManyRows { max: *max }),
+            StoreError::TooSlow { operation } => {
+                let message = format!("To {operation} took too long, and was given up: ask for less at once.");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_slow", message)
+            }
             StoreError::Full { .. } => {
                 tracing::warn!(error = %error_chain(&error), "request refused");
                 unavailable("store_full", "The store is full: nothing was recorded. Tell the operator of this service.")
@@ -96,6 +102,35 @@ impl From<StoreError> for Refusal {
             }
             _ => {
                 tracing::error!(error = %error_chain(&error), "request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// What can't be done at once can be done in parts: the message says which.
+impl From<ReportError> for Refusal {
+    fn from(error: ReportError) -> Self {
+        let too = |code| {
+            let mut message = format!("{error}.");
+            // Errors begin with a small letter, sentences don't.
+            if let Some(first) = message.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).parameter("group_by")
+        };
+        match error {
+            ReportError::TooManyHours { .. } => too("too_many_hours"),
+            ReportError::TooManyRecords { .. } => too("too_many_records"),
+            ReportError::TooManyRows { .. } => too("too_many_rows"),
+            ReportError::TooSlow { .. } => too("too_slow"),
+            ReportError::Busy => {
+                let message = "Other reports of this kind are being made. Try again in a few seconds.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "reports_busy", message).header(Header::RetryAfterSeconds(5))
+            }
+            ReportError::Store(error) => error.into(),
+            error => {
+                tracing::error!(error = %error_chain(&error), "report failed");
                 Self::internal()
             }
         }

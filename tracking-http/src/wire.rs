@@ -5,6 +5,7 @@ pub(crate) mod conversions;
 pub(crate) mod links;
 pub(crate) mod postbacks;
 pub(crate) mod read;
+pub(crate) mod reports;
 
 use std::borrow::Cow;
 
@@ -109,6 +110,10 @@ pub(crate) struct ClickListed {
     pub(crate) id: ClickRecordId,
     #[schema(value_type = String, example = "abc123")]
     pub(crate) click_id: ClickId,
+    /// Present only in a list that is not that of one affiliate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>, nullable = false, example = 1, minimum = 1)]
+    pub(crate) affiliate_id: Option<AffiliateId>,
     #[schema(value_type = i32, example = 10, minimum = 1)]
     pub(crate) campaign_id: CampaignId,
     #[schema(value_type = String, format = DateTime, example = "2023-08-23T15:30:45.123Z")]
@@ -162,6 +167,7 @@ impl From<Click> for ClickListed {
         Self {
             id,
             click_id,
+            affiliate_id: None,
             campaign_id,
             created_at,
             sub1,
@@ -293,11 +299,7 @@ impl SummaryData {
             conversion_rate: summary.conversion_rate(),
             revenue: sums(&summary.revenue()),
             payout: sums(&summary.payout()),
-            by_status: SummaryByStatus {
-                pending: (&summary.pending).into(),
-                approved: (&summary.approved).into(),
-                rejected: (&summary.rejected).into(),
-            },
+            by_status: summary.into(),
         }
     }
 }
@@ -308,6 +310,16 @@ pub(crate) struct SummaryByStatus {
     pub(crate) pending: TallyData,
     pub(crate) approved: TallyData,
     pub(crate) rejected: TallyData,
+}
+
+impl From<&Summary> for SummaryByStatus {
+    fn from(summary: &Summary) -> Self {
+        Self {
+            pending: (&summary.pending).into(),
+            approved: (&summary.approved).into(),
+            rejected: (&summary.rejected).into(),
+        }
+    }
 }
 
 /// Conversions of one status.

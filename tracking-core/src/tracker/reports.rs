@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::timeout;
 
 use crate::{
@@ -24,6 +24,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long somebody waits for others' reports for which each record is looked at.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many names the store is asked for at once, of those that are not remembered.
+const NAMES_AT_ONCE: usize = 16;
 
 impl Tracker {
     /// What was counted in a period. Its total is the same whatever it is grouped by, but for records that were
@@ -50,11 +53,29 @@ impl Tracker {
     /// If there is no such affiliate or campaign, if the report would be too large, take too long, or has to wait for too long, or
     /// if the store fails.
     pub async fn report(&self, request: &ReportRequest) -> Result<Report, ReportError> {
+        let report = self.all_rows(request).await?;
+        self.named(report.cut(request)).await
+    }
+
+    /// The same with all rows, in their order, whatever limit and offset are: twenty thousand at the most.
+    ///
+    /// # Errors
+    /// As those of [`report`](Self::report).
+    pub async fn whole_report(&self, request: &ReportRequest) -> Result<Report, ReportError> {
+        let report = self.all_rows(request).await?;
+        self.named(report).await
+    }
+
+    async fn all_rows(&self, request: &ReportRequest) -> Result<Report, ReportError> {
         self.check(request.scope).await?;
-        let mut report = Report::new(request, self.rows(request).await?);
-        let names = join_all(report.rows.iter().map(|row| self.name(&row.key))).await;
+        Ok(Report::whole(request, self.rows(request).await?))
+    }
+
+    async fn named(&self, mut report: Report) -> Result<Report, ReportError> {
+        let names = stream::iter(report.rows.iter()).map(|row| self.name(&row.key)).buffered(NAMES_AT_ONCE);
+        let names: Vec<Option<Name>> = names.try_collect().await?;
         for (row, name) in report.rows.iter_mut().zip(names) {
-            row.name = name?;
+            row.name = name;
         }
         Ok(report)
     }

@@ -174,6 +174,10 @@ pub(crate) struct ConversionListed {
     pub(crate) id: ConversionId,
     #[schema(value_type = String, example = "abc123")]
     pub(crate) click_id: ClickId,
+    /// Present only in a list that is not that of one affiliate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i32>, nullable = false, example = 1, minimum = 1)]
+    pub(crate) affiliate_id: Option<AffiliateId>,
     #[schema(value_type = i32, example = 10, minimum = 1)]
     pub(crate) campaign_id: CampaignId,
     #[schema(value_type = String, example = "conversion")]
@@ -223,6 +227,7 @@ impl From<Conversion> for ConversionListed {
         Self {
             id: conversion.id,
             click_id: conversion.click_id,
+            affiliate_id: None,
             campaign_id: conversion.campaign_id,
             event: conversion.event,
             transaction_id: conversion.transaction_id,

@@ -16,9 +16,7 @@ pub(crate) struct PostbackListed {
     pub(crate) id: String,
     #[schema(value_type = String, format = DateTime, example = "2023-08-23T16:45:30.456Z")]
     pub(crate) received_at: Timestamp,
-    /// `GET` or `POST`.
-    #[schema(example = "GET")]
-    pub(crate) method: &'static str,
+    pub(crate) method: PostbackMethod,
     /// The address that it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "203.0.113.7")]
@@ -56,13 +54,42 @@ pub(crate) struct PostbackListed {
     pub(crate) calls: u64,
 }
 
+/// How a postback came: as a call by this method, or as a line of a file that was imported.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum PostbackMethod {
+    Get,
+    Post,
+    Import,
+}
+
+impl PostbackMethod {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => tracking_core::PostbackMethod::Get.as_str(),
+            Self::Post => tracking_core::PostbackMethod::Post.as_str(),
+            Self::Import => tracking_core::PostbackMethod::Import.as_str(),
+        }
+    }
+}
+
+impl From<tracking_core::PostbackMethod> for PostbackMethod {
+    fn from(method: tracking_core::PostbackMethod) -> Self {
+        match method {
+            tracking_core::PostbackMethod::Get => Self::Get,
+            tracking_core::PostbackMethod::Post => Self::Post,
+            tracking_core::PostbackMethod::Import => Self::Import,
+        }
+    }
+}
+
 impl From<Postback> for PostbackListed {
     fn from(postback: Postback) -> Self {
         let outcome = postback.outcome;
         Self {
             id: postback.id.to_string(),
             received_at: postback.received_at,
-            method: postback.method.as_str(),
+            method: postback.method.into(),
             source: postback.source,
             parameters: postback.parameters,
             affiliate_id: postback.affiliate_id,
