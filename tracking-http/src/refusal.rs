@@ -344,6 +344,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn reports_that_are_too_much_are_told_from_those_that_have_to_wait() {
+        let limit = std::time::Duration::from_secs(10);
+        for (error, status, code) in [
+            (ReportError::TooManyHours { max: 92 }, 422, "too_many_hours"),
+            (ReportError::TooManyRecords { records: 2, max: 1 }, 422, "too_many_records"),
+            (ReportError::TooManyRows { max: 1 }, 422, "too_many_rows"),
+            (ReportError::TooSlow { limit }, 422, "too_slow"),
+            (ReportError::Busy, 503, "reports_busy"),
+            (ReportError::Store(StoreError::unavailable("test", "test")), 503, "store_unavailable"),
+        ] {
+            let refusal = Refusal::from(error);
+            assert_eq!((refusal.status.as_u16(), refusal.code), (status, code));
+            assert!(
+                refusal.message.starts_with(char::is_uppercase) && refusal.message.ends_with('.'),
+                "{}",
+                refusal.message
+            );
+            let has_to_wait = matches!(refusal.header, Some(Header::RetryAfterSeconds(1..)));
+            assert_eq!(has_to_wait, status == 503, "{code}");
+        }
+    }
+
+    #[test]
     fn each_outcome_has_a_status() {
         for kind in OutcomeKind::ALL {
             let status = postback_status(*kind);

@@ -148,6 +148,7 @@ async fn serve(
         None => Arc::new(guard::open()),
     };
     let api = Api::new(Arc::clone(&tracker), Arc::clone(&guard)).trusted_proxies(settings.trusted_proxies.clone());
+    let api = api.time_zone(settings.time_zone);
     let api = match &settings.public_url {
         Some(url) => api.public_url(url.clone()),
         None => api,

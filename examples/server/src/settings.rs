@@ -12,7 +12,7 @@ use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use storage_mysql::TablePrefix;
 use thiserror::Error;
 use tracing_subscriber::filter::{ParseError, Targets};
-use tracking_core::{ClickId, Secret, Secrets, TrackerOptions, WeakSecret};
+use tracking_core::{ClickId, Secret, Secrets, TimeZone, TrackerOptions, WeakSecret};
 use tracking_http::PublicUrl;
 use tracking_http::guard::{Token, Tokens, WeakToken};
 use tracking_http::ipnet::IpNet;
@@ -50,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) tokens: Option<Tokens>,
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) time_zone: TimeZone,
     pub(crate) log_filter: Targets,
     pub(crate) log_format: LogFormat,
     /// Environment variables that look like settings and are none: a mistyped `TRACKING_ADMIN_TOKEN` must not pass
@@ -203,6 +204,7 @@ impl Settings {
             read_only_token,
             public_url,
             trusted_proxies,
+            time_zone,
             log,
         } = arguments;
         let tokens = tokens(admin_token, read_only_token)?;
@@ -257,6 +259,7 @@ impl Settings {
             tokens,
             public_url,
             trusted_proxies,
+            time_zone,
             log_filter: log.log.parse()?,
             log_format: log.log_format,
             unknown_variables: unknown_variables(),

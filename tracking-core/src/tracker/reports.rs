@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
 use crate::{
@@ -72,10 +72,11 @@ impl Tracker {
     }
 
     async fn named(&self, mut report: Report) -> Result<Report, ReportError> {
-        let names = stream::iter(report.rows.iter()).map(|row| self.name(&row.key)).buffered(NAMES_AT_ONCE);
-        let names: Vec<Option<Name>> = names.try_collect().await?;
-        for (row, name) in report.rows.iter_mut().zip(names) {
-            row.name = name;
+        for rows in report.rows.chunks_mut(NAMES_AT_ONCE) {
+            let names = try_join_all(rows.iter().map(|row| self.name(&row.key))).await?;
+            for (row, name) in rows.iter_mut().zip(names) {
+                row.name = name;
+            }
         }
         Ok(report)
     }

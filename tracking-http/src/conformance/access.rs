@@ -11,9 +11,12 @@ use crate::guard::{self, Access, Token};
 
 const TOKEN: &str = "correct-horse-battery";
 const CLICK: &str = "/click?affiliate_id=1&campaign_id=10&click_id=abc123";
-const GUARDED: [&str; 14] = [
+const GUARDED: [&str; 17] = [
     "/affiliates",
     "/postbacks",
+    "/reports",
+    "/clicks",
+    "/conversions",
     "/affiliates/1",
     "/affiliates/1/summary",
     "/affiliates/1/clicks",

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -115,6 +115,9 @@ fn check_schema(document: &Value, schema: &Value, value: &Value) -> Result<(), S
         let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
         return check_schema(document, target.ok_or(format!("{reference} leads nowhere"))?, value);
     }
+    if let Some(parts) = schema["allOf"].as_array().filter(|parts| parts.len() > 1) {
+        return check_schema(document, &joined(document, parts)?, value);
+    }
     if let Some(choices) = schema["oneOf"].as_array().or(schema["allOf"].as_array()) {
         let fits = choices.iter().any(|choice| check_schema(document, choice, value).is_ok());
         return if fits { Ok(()) } else { Err(format!("no choice fits {value}")) };
@@ -163,6 +166,19 @@ fn check_schema(document: &Value, schema: &Value, value: &Value) -> Result<(), S
         check_schema(document, property, field).map_err(|problem| format!("{name}: {problem}"))?;
     }
     Ok(())
+}
+
+/// The schema of an object that has the fields of all of these.
+fn joined(document: &Value, parts: &[Value]) -> Result<Value, String> {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
+        let pointer = part["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+        let part = pointer.map_or(Some(part), |pointer| document.pointer(pointer));
+        let fields = part.and_then(|part| part["properties"].as_object()).ok_or("a part of a schema has no fields")?;
+        properties.extend(fields.clone());
+        required.extend(part.and_then(|part| part["required"].as_array()).into_iter().flatten().cloned());
+    }
+    Ok(json!({"type": "object", "properties": properties, "required": required}))
 }
 
 impl Reply {

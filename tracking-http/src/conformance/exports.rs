@@ -65,7 +65,7 @@ pub(super) async fn table_has_what_json_has(site: Site) {
     while log.as_array().is_none_or(Vec::is_empty) {
         log = client.get("/postbacks").await.data();
     }
-    for path in ["/affiliates", "/campaigns", "/affiliates/1/clicks", "/affiliates/1/conversions", "/postbacks"] {
+    for path in ["/affiliates", "/campaigns", "/affiliates/1/clicks", "/affiliates/1/conversions", "/clicks", "/conversions", "/postbacks"] {
         let records = client.get(path).await.data();
         let reply = client.get(&format!("{path}?format=csv")).await;
         let table = reply.table();

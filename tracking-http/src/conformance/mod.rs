@@ -178,6 +178,19 @@ cases! { $
         summary_adds_up
         every_affiliate_report_answers_for_unknown_ones
     }
+    reports {
+        report_is_answered_whole
+        days_and_hours_are_those_of_the_zone
+        totals_are_the_same_however_grouped
+        rows_say_what_they_are_about
+        rows_are_sorted_and_paged
+        bad_report_parameters_are_refused_by_name
+        report_that_is_too_much_says_what_to_do
+        affiliates_get_reports_of_their_own
+        lists_are_filtered
+        table_of_a_report_can_be_summed_up
+        table_of_a_report_has_all_rows
+    }
     exports {
         export_is_whole_and_in_order
         table_has_what_json_has

@@ -126,7 +126,7 @@ pub(super) async fn lists_are_paged(site: Site) {
         }
     }
     assert_eq!(seen, ["c6", "c5", "c4", "c3", "c2", "c1", "c0"]);
-    for path in ["/affiliates", "/campaigns", "/affiliates/1/clicks", "/affiliates/1/conversions"] {
+    for path in ["/affiliates", "/campaigns", "/affiliates/1/clicks", "/affiliates/1/conversions", "/clicks", "/conversions"] {
         for (query, status, parameter) in [
             ("limit=0", 422, "limit"),
             ("limit=1001", 422, "limit"),

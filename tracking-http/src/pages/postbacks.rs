@@ -1,5 +1,5 @@
 use askama::Template;
-use tracking_core::{Cursor, OutcomeKind, Postback, Timestamp};
+use tracking_core::{Cursor, OutcomeKind, Postback, PostbackMethod, Timestamp};
 
 use super::format::encoded;
 use super::{assets, format};

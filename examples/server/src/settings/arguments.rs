@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use storage_mysql::TablePrefix;
 use thiserror::Error;
-use tracking_core::{ClickId, Secret, Secrets, StoredIp, TrackerOptions};
+use tracking_core::{ClickId, Secret, Secrets, StoredIp, TimeZone, TrackerOptions};
 use tracking_http::PublicUrl;
 use tracking_http::ipnet::IpNet;
 
@@ -93,6 +93,10 @@ pub(super) struct Arguments {
     #[arg(long, env = "TRACKING_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',')]
     #[arg(value_parser = parse_network)]
     pub(super) trusted_proxies: Vec<IpNet>,
+
+    /// The IANA time zone whose days reports are about unless they are asked for in another one, such as Europe/Berlin
+    #[arg(long, env = "TRACKING_TIME_ZONE", value_name = "ZONE", default_value_t = TimeZone::UTC)]
+    pub(super) time_zone: TimeZone,
 
     #[command(flatten)]
     pub(super) log: LogArguments,

@@ -64,6 +64,7 @@ fn a_wrong_setting_is_refused_in_one_line_with_the_remedy() {
         (&["health", "--url", "https://127.0.0.1:3001"], "such as http://127.0.0.1:3001"),
         (&["--public-url", "track.example.com"], "such as https://track.example.com"),
         (&["--trusted-proxies", "everybody"], "such as 10.0.0.0/8"),
+        (&["--time-zone", "CEST"], "the name of an IANA time zone such as Europe/Berlin"),
         (&["--link-deadline", "0"], "--link-deadline"),
         (&["--stored-ip", "half"], "[possible values: masked, whole, none]"),
         (&["--retention-days", "0"], "--retention-days"),
