@@ -6,8 +6,13 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
-use tracking_core::{OutcomeKind, Rule};
-use tracking_http::postback_status;
+use futures_util::StreamExt;
+use serde_json::Value;
+use storage_memory::MemoryStore;
+use tracking_core::{ManualClock, OutcomeKind, Rule, Secret, Timestamp, Tracker, TrackerOptions};
+use tracking_http::bytes::Bytes;
+use tracking_http::http::{Method, Request};
+use tracking_http::{Api, Body, Resolution, guard, postback_status};
 
 fn docs() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs")
@@ -66,6 +71,64 @@ fn rules_of_postbacks() {
         writeln!(table, "| `{}` | {} | {} |", rule.as_str(), rule.description(), outcomes.join(", ")).unwrap();
     }
     check("http.md", "rules", &format!("\n{table}\n"));
+}
+
+/// The example is asked for, and its answers are those that stand there.
+#[test]
+fn report() {
+    let text = fs::read_to_string(docs().join("http.md")).unwrap();
+    let example = text.split_once("<!-- report -->").unwrap().1.split_once("<!-- end of report -->").unwrap().0;
+    let blocks: Vec<&str> = example.split("```").skip(1).step_by(2).collect();
+    let [call, json, csv] = blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let path = call.split_once("http://127.0.0.1:3001").unwrap().1.split_once('\'').unwrap().0;
+    let table = format!("{}&format=csv", path.strip_suffix("&limit=1").unwrap());
+
+    let now: Timestamp = "2026-03-29T10:00:00Z".parse().unwrap();
+    let options = TrackerOptions::default().clock(ManualClock::new(now));
+    let api = Api::new(Tracker::with_options(MemoryStore::new(), Secret::random(), options), guard::open());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ask = |method: Method, path: &str, body: &'static str| {
+        let request = Request::builder().method(method.clone()).uri(path).header("content-type", "application/json");
+        let (request, ()) = request.header("user-agent", "Mozilla/5.0 Firefox/140.0").body(()).unwrap().into_parts();
+        let Resolution::Found(matched) = Resolution::of(&method, request.uri.path()) else {
+            panic!("no route: {path}")
+        };
+        let peer = Some("192.0.2.7".parse().unwrap());
+        runtime.block_on(async {
+            let answer = api.handle(matched, &request, peer, Ok(Bytes::from_static(body.as_bytes()))).await;
+            assert!(answer.status().is_success(), "{path}");
+            match answer.into_body() {
+                Body::Whole(body) => String::from_utf8(body.into()).unwrap(),
+                Body::Chunks(chunks) => {
+                    let parts: Vec<Bytes> = chunks.map(Result::unwrap).collect().await;
+                    String::from_utf8(parts.concat()).unwrap()
+                }
+            }
+        })
+    };
+    ask(Method::POST, "/affiliates", r#"{"name": "Ada"}"#);
+    ask(Method::POST, "/affiliates", r#"{"name": "Grace"}"#);
+    let campaign = r#"{"name": "Shop", "destination_url": "https://shop.example/?ref={click_id}", "postback_auth": "open",
+        "rules": {"payout": {"percent": 12.5}}}"#;
+    ask(Method::POST, "/campaigns", campaign);
+    for path in [
+        "/click?affiliate_id=1&campaign_id=1&click_id=a",
+        "/click?affiliate_id=1&campaign_id=1&click_id=b",
+        "/click?affiliate_id=1&campaign_id=1&click_id=d",
+        "/click?affiliate_id=1&campaign_id=1&click_id=e",
+        "/click?affiliate_id=2&campaign_id=1&click_id=c",
+        "/click?affiliate_id=2&campaign_id=1&click_id=f",
+        "/postback?affiliate_id=1&click_id=a&amount=100&currency=EUR",
+        "/postback?affiliate_id=1&click_id=b&amount=20&currency=USD&status=pending",
+        "/postback?affiliate_id=2&click_id=c&amount=40&currency=USD",
+    ] {
+        ask(Method::GET, path, "");
+    }
+
+    let (answer, lines) = (ask(Method::GET, path, ""), ask(Method::GET, &table, "").replace("\r\n", "\n"));
+    let value = |json: &str| serde_json::from_str::<Value>(json).map_err(|error| error.to_string());
+    assert_eq!(value(json.strip_prefix("json").unwrap()), value(&answer), "{answer}");
+    assert_eq!(csv.strip_prefix("csv\n").unwrap(), lines, "{lines}");
 }
 
 fn samples() -> String {

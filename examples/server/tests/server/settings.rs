@@ -33,6 +33,7 @@ fn help_lists_every_setting() {
         "LOG_RETENTION_DAYS",
         "LOG_CAPACITY",
         "TRUSTED_PROXIES",
+        "TIME_ZONE",
         "LOG",
         "LOG_FORMAT",
     ] {
