@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn reports_that_are_too_much_are_told_from_those_that_have_to_wait() {
-        let limit = std::time::Duration::from_secs(10);
+        let limit = Duration::from_secs(10);
         for (error, status, code) in [
             (ReportError::TooManyHours { max: 92 }, 422, "too_many_hours"),
             (ReportError::TooManyRecords { records: 2, max: 1 }, 422, "too_many_records"),
