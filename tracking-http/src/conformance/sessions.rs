@@ -478,6 +478,18 @@ fn meets(route: &Route) -> Meets {
             others: &["/affiliates/2/conversions", "/affiliates/99/conversions"],
             own: "/affiliates/1/conversions",
         },
+        Guarded::Report => Meets::OwnOnly {
+            others: &["/reports?affiliate_id=2", "/reports?affiliate_id=99&group_by=source", "/reports?affiliate_id=2&format=csv"],
+            own: "/reports?affiliate_id=1&group_by=affiliate",
+        },
+        Guarded::Clicks => Meets::OwnOnly {
+            others: &["/clicks?affiliate_id=2", "/clicks?affiliate_id=99", "/clicks?affiliate_id=2&format=csv"],
+            own: "/clicks",
+        },
+        Guarded::Conversions => Meets::OwnOnly {
+            others: &["/conversions?affiliate_id=2", "/conversions?affiliate_id=99", "/conversions?affiliate_id=2&format=csv"],
+            own: "/conversions",
+        },
         Guarded::Dashboard => Meets::OwnOnly {
             others: &["/dashboard?affiliate_id=2", "/dashboard?affiliate_id=99"],
             own: "/dashboard?affiliate_id=1",
