@@ -18,16 +18,14 @@ mod overview;
 mod period;
 
 use http::Response;
-use tracking_core::{
-    Affiliate, Cursor, Grouping, Limit, PageRequest, Parameters, StoreError, TimeZone, Tracker,
-};
+use tracking_core::{Affiliate, Cursor, Grouping, Limit, PageRequest, Parameters, StoreError, TimeZone, Tracker};
 
 use crate::location::Location;
 use crate::pages::{Chooser, DeadLinkPage, ProblemPage};
 use crate::refusal::Refusal;
 use crate::report_query::{self, ReportQuery};
-use crate::{Body, answer};
 use crate::viewer::Viewer;
+use crate::{Body, answer};
 
 /// What a page with figures is asked for.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use tracking_core::{
 };
 
 use super::{Asked, Desk, choices, limit, period, rendered};
-use crate::pages::{OverviewPage, Overview, Source, Sources, Top};
+use crate::pages::{Overview, OverviewPage, Source, Sources, Top};
 use crate::refusal::Refusal;
 use crate::report_query::ReportQuery;
 use crate::{Body, answer};
@@ -62,7 +62,8 @@ async fn sources(tracker: &Tracker, period: &Period, query: ReportQuery) -> Resu
         *clicks += 1;
         *human += u64::from(click.details.is_human());
     }
-    let named = counted.into_iter().map(|(name, (clicks, human))| Source { name: name.map(str::to_owned), clicks, human });
+    let named =
+        counted.into_iter().map(|(name, (clicks, human))| Source { name: name.map(str::to_owned), clicks, human });
     let mut rows: Vec<Source> = named.collect();
     rows.sort_by_key(|source| std::cmp::Reverse(source.clicks));
     rows.truncate(BEST.as_usize());

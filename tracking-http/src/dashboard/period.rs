@@ -18,7 +18,7 @@ pub(crate) async fn load(tracker: &Tracker, scope: Scope, period: Period) -> Res
         Some(before) => {
             let request = ReportRequest::new(before, grouping).scope(scope);
             Some((before, tracker.whole_report(&request).await?))
-        },
+        }
         None => None,
     };
     let before = before.as_ref().map(|(period, report)| (*period, &*report.rows, &report.total));

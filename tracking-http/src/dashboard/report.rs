@@ -55,9 +55,7 @@ pub(crate) async fn show(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
 async fn report(tracker: &Tracker, query: ReportQuery) -> Result<Shown, ReportError> {
     let report = tracker.report(&query.request).await?;
     let charts = match query.request.grouping {
-        Grouping::Day | Grouping::Hour => {
-            Some(period::load(tracker, query.request.scope, query.request.period).await?)
-        }
+        Grouping::Day | Grouping::Hour => Some(period::load(tracker, query.request.scope, query.request.period).await?),
         _ => None,
     };
     Ok(Shown { report, charts })

@@ -1,7 +1,5 @@
 use askama::Template;
-use tracking_core::{
-    Affiliate, Campaign, CampaignId, Click, Conversion, ConversionStatus, EventName, Summary,
-};
+use tracking_core::{Affiliate, Campaign, CampaignId, Click, Conversion, ConversionStatus, EventName, Summary};
 
 use super::chart::Drawing;
 use super::format::{Money, Percent};

@@ -426,11 +426,7 @@ mod tests {
             ("-5", "-10", Some("+50% more than -10 before")),
             ("10", "-10", Some("+200% more than -10 before")),
             // There is no telling how many percent.
-            (
-                "79228162514264337593543950335",
-                "0.000001",
-                Some("more than 0.000001 before"),
-            ),
+            ("79228162514264337593543950335", "0.000001", Some("more than 0.000001 before")),
         ] {
             assert_eq!(change(now, before).as_deref(), expected, "{now} after {before}");
         }
@@ -498,7 +494,10 @@ mod tests {
         let rows = [ReportRow { key: ReportKey::Day(date), name: None, figures: total.clone() }];
         let figures = PeriodFigures::new(period, &rows, &total, None);
         let ids: Vec<&str> = figures.charts.iter().map(|chart| &*chart.id).collect();
-        assert_eq!(ids, ["chart-clicks", "chart-conversions", "chart-revenue-jpy", "chart-revenue-eur", "chart-revenue-chf"]);
+        assert_eq!(
+            ids,
+            ["chart-clicks", "chart-conversions", "chart-revenue-jpy", "chart-revenue-eur", "chart-revenue-chf"]
+        );
         assert_eq!(figures.others, ["USD".parse::<Currency>().unwrap()]);
         assert_eq!(figures.totals[4].values.len(), 4, "totals name all of them");
     }
