@@ -494,17 +494,6 @@ fn meets(route: &Route) -> Meets {
             others: &["/dashboard?affiliate_id=2", "/dashboard?affiliate_id=99"],
             own: "/dashboard?affiliate_id=1",
         },
-        Guarded::Report => Meets::OwnOnly {
-            others: &["/reports?affiliate_id=2", "/reports?affiliate_id=99", "/reports?affiliate_id=2&format=csv"],
-            own: "/reports?affiliate_id=1",
-        },
-        Guarded::Clicks => {
-            Meets::OwnOnly { others: &["/clicks?affiliate_id=2", "/clicks?affiliate_id=99&format=csv"], own: "/clicks" }
-        }
-        Guarded::Conversions => Meets::OwnOnly {
-            others: &["/conversions?affiliate_id=2", "/conversions?affiliate_id=99&format=csv"],
-            own: "/conversions",
-        },
         Guarded::Link => Meets::OwnOnly {
             others: &["/links?affiliate_id=2&campaign_id=10", "/links?affiliate_id=99&campaign_id=10"],
             own: "/links?affiliate_id=1&campaign_id=10",

@@ -294,6 +294,7 @@ mod tests {
             id: AffiliateId::new(id).unwrap(),
             name: name.parse().unwrap(),
             paused_at: None,
+            revoked_at: None,
             created_at: Timestamp::MIN,
             version: 1,
         };
