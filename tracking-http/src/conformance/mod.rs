@@ -180,6 +180,7 @@ cases! { $
         settings_are_shown_without_secrets
         affiliates_have_lists_of_their_own
         pages_of_admins_are_closed_to_affiliates
+        readers_are_offered_no_changes
         links_of_lists_lead_somewhere
     }
     visitors {

@@ -556,6 +556,47 @@ pub(super) async fn pages_of_admins_are_closed_to_affiliates(site: Site) {
     }
 }
 
+pub(super) async fn readers_are_offered_no_changes(site: Site) {
+    let (tracker, _) = site.tracker_and_key().await;
+    let readers = guard::from_fn(|_| async { Access::ReadOnly });
+    let admins = Arc::new(Api::new(Arc::clone(&tracker), guard::open()));
+    let client = site.mount(vec![("/tracking", Arc::new(Api::new(tracker, readers))), ("", admins)]).await;
+    traffic(&client).await;
+    let id = client.get("/conversions?status=pending").await.data()[0]["id"].as_u64().unwrap();
+    let conversion = format!("{CONVERSIONS}/{id}");
+    for page in [
+        CONVERSIONS,
+        &conversion,
+        CLICKS,
+        CAMPAIGNS,
+        "/dashboard/campaigns/11",
+        AFFILIATES,
+        IMPORT,
+        SETTINGS,
+        "/dashboard?affiliate_id=1",
+    ] {
+        let reply = client.get(&format!("/tracking{page}")).await;
+        assert_eq!(reply.status, StatusCode::OK, "{page}");
+        let form = reply.text().split("<form ").skip(1).find(|form| {
+            let form = form.split('>').next().unwrap();
+            form.contains("post") && !form.contains("dashboard/logout")
+        });
+        assert_eq!(form, None, "{page}");
+    }
+    assert!(client.get(&format!("/tracking{CAMPAIGNS}/11")).await.text().contains("data-test=\"keys\""));
+    assert!(client.get(&format!("/tracking{SETTINGS}")).await.text().contains("a reader"));
+    for (path, form) in [
+        ("/dashboard/affiliates", "name=x"),
+        ("/dashboard/campaigns/10/pause", "paused=true"),
+        ("/dashboard/campaigns/11/keys", "kind=token"),
+        ("/dashboard/import", "file=click_id"),
+        (&format!("{conversion}/status"), "status=approved"),
+    ] {
+        let reply = client.send(post_form(&format!("/tracking{path}"), form)).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
 pub(super) async fn links_of_lists_lead_somewhere(site: Site) {
     for mount in ["", "/partners/tracking"] {
         let (tracker, _) = site.tracker_and_key().await;
