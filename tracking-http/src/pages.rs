@@ -326,6 +326,7 @@ mod tests {
         };
         let page = ConversionPage {
             root: "../",
+            viewer: Viewer::Admin,
             conversion: &conversion,
             changes: &[change],
             affiliate: &affiliate,
@@ -355,6 +356,7 @@ mod tests {
             let campaign = made(&affiliate, "x").campaign;
             let page = ConversionPage {
                 root: "../",
+                viewer: Viewer::Admin,
                 conversion: &conversion,
                 changes: &[],
                 affiliate: &affiliate,

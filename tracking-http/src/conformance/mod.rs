@@ -166,6 +166,23 @@ cases! { $
         reports_are_asked_for_by_a_form
         links_of_pages_lead_somewhere
     }
+    pages_of_lists {
+        conversions_are_listed_by_filter
+        conversions_are_paged_by_filter
+        status_changes_lead_back_to_the_list
+        clicks_are_listed_with_what_they_are
+        lists_are_shown_in_a_zone
+        campaigns_are_made_on_a_page
+        campaigns_are_shown_with_their_rules
+        keys_are_shown_once
+        affiliates_are_made_and_paused_on_a_page
+        pasted_lines_are_imported
+        settings_are_shown_without_secrets
+        affiliates_have_lists_of_their_own
+        pages_of_admins_are_closed_to_affiliates
+        readers_are_offered_no_changes
+        links_of_lists_lead_somewhere
+    }
     visitors {
         clicks_tell_what_is_known_of_them
         affiliates_are_not_told_who_visited
