@@ -134,7 +134,7 @@ impl Chart {
     fn tip(&self, point: &Point) -> String {
         let mut text = format!("{}: {}", point.long, self.print(&point.value));
         if let Some(before) = &point.before {
-            let _ = write!(text, " ({}: {})", self.before, self.print(before));
+            let _ = write!(text, " (before: {})", self.print(before));
         }
         text
     }
@@ -425,7 +425,7 @@ mod tests {
             "From 1 Aug 2023 to 3 Aug 2023: 644 in all, highest 312 (1 Aug 2023), lowest 20 (2 Aug 2023); \
              30 days before: 320 in all."
         );
-        assert_eq!(chart.drawing().steps[0].tip, "1 Aug 2023: 312 (30 days before: 300)");
+        assert_eq!(chart.drawing().steps[0].tip, "1 Aug 2023: 312 (before: 300)");
         chart.unit = Unit::Money("EUR".parse().unwrap());
         chart.points.iter_mut().for_each(|point| point.before = None);
         assert_eq!(chart.title(), "Clicks in EUR by day");
