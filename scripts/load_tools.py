@@ -158,15 +158,16 @@ def recount(series):
 
 
 class Database:
-    """A private, durable server with one database."""
+    """A private, durable server with one database, which may be kept for the next run."""
 
-    def __init__(self, kind, directory):
+    def __init__(self, kind, directory, is_kept=False):
+        self.is_kept = is_kept
         # Where temporary tables go, which otherwise were in a directory that everybody uses.
         temporary = directory / "tmp"
-        temporary.mkdir(parents=True)
+        temporary.mkdir(parents=True, exist_ok=is_kept)
         command = [
-            ROOT / "scripts" / "start-database", kind, "--durable", "--while-stdin", "--dir", directory,
-            "--", f"--tmpdir={temporary}",
+            ROOT / "scripts" / "start-database", kind, "--durable", *([] if is_kept else ["--while-stdin"]),
+            "--dir", directory, "--", f"--tmpdir={temporary}",
         ]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -179,7 +180,7 @@ class Database:
         self.url = f"{server}/load"
         self.port = server.rsplit(":", 1)[1]
         self.pid = int((directory / "pid").read_text())
-        self.query("CREATE DATABASE `load`", database="")
+        self.query(f"CREATE DATABASE {'IF NOT EXISTS' if is_kept else ''} `load`", database="")
 
     def query(self, sql, database="load"):
         command = [
@@ -202,6 +203,8 @@ class Database:
                 raise Failure(f"{differences} counters of series {series} differ from a recount")
 
     def stop(self):
-        """The script kills the server and removes its files when its stdin is closed."""
+        """The script kills the server and removes its files when its stdin is closed, unless they are kept."""
+        if self.is_kept:
+            self.process.terminate()
         self.process.stdin.close()
         self.process.wait()

@@ -1,7 +1,7 @@
 //! What the load scripts run. It serves `/click`, and `/postback` where there is a database, on a free port of the
 //! loopback interface, and prints its address: in one of two frameworks, by a handler written by hand or by the tracker.
-//! And it fills a database, and times what reports take there. `scripts/load-click` and `scripts/load-mysql` compare
-//! all that, and `docs/performance.md` has the results.
+//! And it fills a database, and times what reports take there; and it sends requests at a fixed rate. `scripts/load-click`,
+//! `scripts/load-mysql` and `scripts/load-reports` compare all that, and `docs/performance.md` has the results.
 
 mod answer;
 mod bare;
@@ -9,6 +9,7 @@ mod fill;
 mod growth;
 mod on_rocket;
 mod on_warp;
+mod pace;
 mod plain;
 mod tracker;
 
@@ -16,11 +17,18 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
+use storage_mysql::{MySqlStore, Options};
+
+use crate::pace::Pace;
+
 const USAGE: &str = "usage: load warp|rocket bare|tracker
        load warp plain DATABASE
        load warp|rocket tracker DATABASE
        load fill DATABASE AFFILIATES CAMPAIGNS CLICKS PERCENT
-       load growth DATABASE CALLS";
+       load growth DATABASE CALLS
+       load migrate DATABASE
+       load pace clicks ADDRESS RATE CONNECTIONS SECONDS AFFILIATES CAMPAIGNS TEXT
+       load pace pages ADDRESS RATE CONNECTIONS SECONDS < PATHS";
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -47,6 +55,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
             fill::fill(database, clicks).await
         }
         ["growth", database, calls] => growth::time_reports(database, calls.parse()?).await,
+        ["migrate", database] => Ok(MySqlStore::connect(database, Options::default()).await?.migrate().await.map(drop)?),
+        ["pace", what, address, rate, connections, seconds, ref rest @ ..] => {
+            let address = address.parse()?;
+            let pace = Pace { rate: rate.parse()?, connections: connections.parse()?, seconds: seconds.parse()? };
+            match (what, rest) {
+                ("clicks", [affiliates, campaigns, text]) => {
+                    pace::clicks(address, pace, affiliates.parse()?, campaigns.parse()?, text).await
+                }
+                ("pages", []) => pace::pages(address, pace, io::stdin().lines().collect::<Result<_, _>>()?).await,
+                _ => Err(USAGE.into()),
+            }
+        }
         _ => Err(USAGE.into()),
     }
 }
