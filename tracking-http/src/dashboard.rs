@@ -12,6 +12,7 @@ mod lists;
 pub(crate) mod postbacks;
 pub(crate) mod report;
 pub(crate) mod settings;
+pub(crate) mod share;
 
 mod affiliate;
 mod overview;

@@ -22,6 +22,7 @@ mod period;
 mod postbacks;
 mod report;
 mod settings;
+mod share;
 
 use askama::Template;
 use tracking_core::{AffiliateId, Campaign, ClickId, PostbackAuth, Totals};
@@ -45,6 +46,7 @@ pub(crate) use self::period::{PeriodFigures, PeriodForm, PresetLink};
 pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
 pub(crate) use self::report::{ReportPage, Shown};
 pub(crate) use self::settings::{Setting, SettingsPage};
+pub(crate) use self::share::SharePage;
 
 /// What a browser is shown instead of a page that it can't have.
 #[derive(Debug, Template)]

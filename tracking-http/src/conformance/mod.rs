@@ -276,6 +276,7 @@ cases! { $
         affiliate_logs_in_with_his_pass
         affiliate_opens_a_shared_link
         passes_expire_and_are_revoked
+        links_are_shared_and_revoked_on_the_page
         bad_lifetimes_are_refused
         header_goes_before_the_session
         sessions_stand_on_any_guard
