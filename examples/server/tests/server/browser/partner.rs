@@ -12,7 +12,7 @@ on_each_framework!(an_affiliate_sees_his_own_figures_only);
 
 fn an_affiliate_sees_his_own_figures_only(framework: &str) {
     let server = Server::start_with(framework, &[("TRACKING_ADMIN_TOKEN", TOKEN)]);
-    let other = create(&server, "/affiliates", &json!({"name": "Somebody Else"}))["affiliate_id"].as_u64().unwrap();
+    let other = create(&server, "/affiliates", &json!({"name": "Somebody Else"}))["id"].as_u64().unwrap();
     for affiliate in [1, other] {
         let click = format!("/click?affiliate_id={affiliate}&campaign_id=10&click_id=abc123");
         let sale = format!("/postback?affiliate_id={affiliate}&click_id=abc123&amount=100&currency=USD");

@@ -38,7 +38,7 @@ fn everything_but_a_file_goes_without_javascript(framework: &str) {
         assert_eq!(all(browser, "[data-test=report] tbody tr").await.len(), 1);
 
         press(browser, "[data-test=nav-conversions]", "[data-test=filter]").await;
-        choose(browser, "#status", "pending").await;
+        one(browser, "#status").await.select_by_label("pending").await.unwrap();
         press(browser, "[data-test=filter] .submit button", "[data-test=clear]").await;
         assert_eq!(all(browser, "[data-test=conversion]").await.len(), 1);
         press(browser, "[data-test=approve]", "[data-test=no-conversions]").await;
