@@ -60,7 +60,7 @@ async fn goes_round(browser: &Client, tracking: &str) {
 
     press(browser, "[data-test=nav-reports]", "[data-test=report]").await;
     press(browser, "[data-test=report] thead th:nth-child(2) a", "th:nth-child(2)[aria-sort]").await;
-    assert_eq!(download(browser, "[data-test=csv]").await.len(), 2);
+    assert_eq!(download(browser, "[data-test=csv]").await.len(), 31, "30 days and their header");
     press(browser, "[data-test=nav-conversions]", "[data-test=conversions]").await;
     press(browser, "[data-test=quick-pending]", "[data-test=quick-pending][aria-current]").await;
     press(browser, "[data-test=approve]", "[data-test=no-conversions]").await;

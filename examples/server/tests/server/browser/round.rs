@@ -44,7 +44,7 @@ async fn logs_in(browser: &Client, server: &Server) {
 async fn changes_a_status(browser: &Client) {
     press(browser, ".quick a:first-child", ".quick a:first-child[aria-current]").await;
     let downloaded = download(browser, "[data-test=csv]").await;
-    assert!(downloaded.len() > 100 && downloaded[0].starts_with("conversion_id,"), "{:?}", &downloaded[0]);
+    assert!(downloaded.len() > 100 && downloaded[0].starts_with("id,click_id,"), "{:?}", &downloaded[0]);
     check(browser, "conversions").await;
 
     press(browser, "[data-test=quick-pending]", "[data-test=quick-pending][aria-current]").await;
