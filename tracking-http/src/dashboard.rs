@@ -67,7 +67,7 @@ async fn choices(
 const CHOICES: Limit = limit(100);
 
 /// How many of the latest clicks and conversions are shown.
-const RECENT: Limit = limit(20);
+const RECENT: Limit = limit(10);
 
 const fn limit(limit: u64) -> Limit {
     match Limit::new(limit) {

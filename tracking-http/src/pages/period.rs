@@ -10,11 +10,11 @@ use crate::refusal::Refusal;
 use crate::report_query::ReportQuery;
 
 /// How many days have a bar each; of more there is one for each week, and of more than two years one for each month.
-const DAYS: usize = 92;
+const DAYS: usize = 45;
 const DAYS_BY_WEEK: usize = 731;
 
 /// In how many currencies revenue has a chart of its own.
-const CHARTS_OF_MONEY: usize = 3;
+const CHARTS_OF_MONEY: usize = 2;
 
 /// What was counted in a period.
 #[derive(Debug)]
