@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(assets.len(), 3, "{assets:?}");
         let loaded: usize = assets.iter().map(|name| asset(name).unwrap().bytes.len()).sum();
         assert!(html.len() + loaded < MAX_PAGE, "{} bytes of HTML, {loaded} of what it links to", html.len());
-        assert_eq!(html.matches("<polyline").count(), 5, "all charts are there");
+        assert_eq!(html.matches("<polyline").count(), 4, "all charts are there");
         assert!(html.contains("Without a chart: revenue in"), "{html}");
     }
 
