@@ -224,7 +224,7 @@ impl Store for MemoryStore {
 
     async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
         let ledgers = self.ledgers_to_list(filter.scope)?;
-        let found = ledgers.iter().flat_map(|ledger| ledger.clicks(filter, request));
+        let found = ledgers.iter().map(|ledger| ledger.clicks(filter, request));
         Ok(merged(found, request, |click| Cursor::after(click.created_at, click.id)))
     }
 
@@ -275,7 +275,7 @@ impl Store for MemoryStore {
         request: PageRequest,
     ) -> Result<Page<Conversion>, StoreError> {
         let ledgers = self.ledgers_to_list(filter.scope)?;
-        let found = ledgers.iter().flat_map(|ledger| ledger.conversions(filter, request));
+        let found = ledgers.iter().map(|ledger| ledger.conversions(filter, request));
         Ok(merged(found, request, |conversion| Cursor::after(conversion.created_at, conversion.id)))
     }
 
@@ -394,11 +394,22 @@ impl Store for MemoryStore {
     }
 }
 
-/// A page of what was found of all affiliates, of each as much as the page may need.
-fn merged<T>(found: impl Iterator<Item = T>, request: PageRequest, place: impl Fn(&T) -> Cursor) -> Page<T> {
-    let mut found: Vec<T> = found.collect();
-    found.sort_unstable_by_key(|record| Reverse(place(record)));
-    Page::from_one_more(found, request.limit, place)
+/// A page of what is found of all affiliates, of each as much as the page may need. No more is held than a few pages.
+fn merged<T>(parts: impl Iterator<Item = Vec<T>>, request: PageRequest, place: impl Fn(&T) -> Cursor) -> Page<T> {
+    let most = request.limit.as_usize() + 1;
+    let mut newest: Vec<T> = Vec::new();
+    let cut = |newest: &mut Vec<T>| {
+        newest.sort_unstable_by_key(|record| Reverse(place(record)));
+        newest.truncate(most);
+    };
+    for part in parts {
+        newest.extend(part);
+        if newest.len() > 4 * most {
+            cut(&mut newest);
+        }
+    }
+    cut(&mut newest);
+    Page::from_one_more(newest, request.limit, place)
 }
 
 /// The affiliates, or the campaigns: few, seldom changed, looked up by every call.

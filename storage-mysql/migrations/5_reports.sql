@@ -25,7 +25,7 @@ ALTER TABLE {prefix}affiliates
 -- The time comes before the owner, so that what is written now is on a few pages, and what a report groups lies together.
 --
 -- Each process that writes has a slot of its own, so that none waits for the rows that another has changed and not
--- committed yet: a count is the sum over all slots.
+-- committed yet: a count is the sum over all slots. In slot -1 is what the counters before this version had.
 CREATE TABLE {prefix}figures (
     series TINYINT NOT NULL,
     start INT NOT NULL,
@@ -52,7 +52,7 @@ ALTER TABLE {prefix}counters
     ADD KEY by_time (quarter_hour);
 
 -- The new ones are sums of the old ones: of the next eight days of which there are any, in each step, until there are no
--- more. The last series tells how far it has come. The limit is none, and says that it goes in steps.
+-- more. The last series tells how far it has come, whatever is counted in other slots meanwhile. The limit is none, and says that it goes in steps.
 INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
@@ -64,7 +64,7 @@ SELECT
         AS owner,
     CASE WHEN s.series IN (1, 2) THEN q.campaign_id WHEN s.series = 3 THEN q.affiliate_id ELSE 0 END AS part,
     q.currency,
-    0,
+    -1,
     SUM(CASE WHEN q.currency = '' THEN q.clicks END),
     SUM(CASE WHEN q.currency = '' THEN q.human_clicks END),
     SUM(CASE WHEN q.currency = '' THEN q.unique_clicks END),
@@ -80,11 +80,14 @@ SELECT
 FROM (
     SELECT TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', c.quarter_hour) DIV 15 AS quarter, c.*
     FROM (
-        SELECT '1970-01-01 00:00:00' + INTERVAL 8 * (TIMESTAMPDIFF(DAY, '1970-01-01 00:00:00', MIN(n.quarter_hour)) DIV 8) DAY
+        SELECT '1970-01-01 00:00:00' + INTERVAL 8 * (TIMESTAMPDIFF(DAY, '1970-01-01 00:00:00', n.quarter_hour) DIV 8) DAY
             AS since
-        FROM (SELECT MAX(f.start) AS start FROM {prefix}figures f WHERE f.series = 12) d, {prefix}counters n
+        FROM {prefix}counters n
         WHERE n.campaign_id > 0
-            AND n.quarter_hour >= COALESCE('1970-01-01 00:00:00' + INTERVAL 15 * (d.start + 768) MINUTE, '1970-01-01 00:00:00')
+            AND n.quarter_hour >= COALESCE((SELECT '1970-01-01 00:00:00' + INTERVAL 15 * (MAX(f.start) + 768) MINUTE
+                FROM {prefix}figures f WHERE f.series = 12 AND f.slot = -1), '1970-01-01 00:00:00')
+        ORDER BY n.quarter_hour
+        LIMIT 1
     ) p
     JOIN {prefix}counters c ON c.quarter_hour >= p.since AND c.quarter_hour < p.since + INTERVAL 8 DAY
     WHERE c.campaign_id > 0

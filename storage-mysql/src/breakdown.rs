@@ -30,7 +30,7 @@ type Groups = BTreeMap<Option<String>, Summary>;
 
 impl Database {
     /// One statement that reads what was committed before it, and locks nothing. The server stops it when its time is over; if
-    /// it does not, its connection is closed, which ends it, too.
+    /// it does not, nobody waits for it any longer.
     pub(crate) async fn breakdown(&self, wanted: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
         let deadline = Instant::now() + wanted.time_limit + GRACE;
         let mut broken = 0;

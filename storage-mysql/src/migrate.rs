@@ -245,10 +245,11 @@ impl Migration<'_> {
         note.push("INSERT INTO ").table(&self.database.prefix, NOTES).push(" (version, step) VALUES (");
         note.number(version.into()).push(", ").number(step.into()).push(")");
         if statement.changes_schema() {
-            if let Err(error) = self.connection.execute(raw_sql(statement)).await
-                && !is_done_already(&error)
-            {
-                return Err(error);
+            let tidies = statement.tidies();
+            match self.connection.execute(raw_sql(statement)).await {
+                // A user without the right to drop tables leaves it there.
+                Err(error) if is_done_already(&error) || tidies && is_denied(&error) => {}
+                done => _ = done?,
             }
             return match self.connection.execute(raw_sql(note)).await {
                 Err(error) if Failure::of(&error) != Failure::Duplicate => Err(error),
@@ -278,6 +279,11 @@ impl Migration<'_> {
 fn is_done_already(error: &Error) -> bool {
     // ER_TABLE_EXISTS_ERROR, ER_DUP_FIELDNAME, ER_DUP_KEYNAME, ER_CANT_DROP_FIELD_OR_KEY
     matches!(number_of(error), Some(1050 | 1060 | 1061 | 1091))
+}
+
+/// Whether the error says that the user may not do this with a table: ER_TABLEACCESS_DENIED_ERROR.
+fn is_denied(error: &Error) -> bool {
+    number_of(error) == Some(1142)
 }
 
 /// The statements of a migration: what ends with a semicolon at the end of a line.

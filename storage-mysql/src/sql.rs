@@ -137,8 +137,17 @@ impl Sql {
 
     /// Whether it commits by itself whatever comes before it.
     pub(crate) fn changes_schema(&self) -> bool {
-        let first = self.0.lines().find(|line| !line.is_empty() && !line.starts_with("--")).unwrap_or_default();
-        first.starts_with("CREATE ") || first.starts_with("ALTER ") || first.starts_with("DROP ")
+        ["CREATE ", "ALTER ", "DROP "].iter().any(|word| self.begins_with(word))
+    }
+
+    /// Whether it only takes away what nobody needs any more.
+    pub(crate) fn tidies(&self) -> bool {
+        self.begins_with("DROP ")
+    }
+
+    fn begins_with(&self, word: &str) -> bool {
+        let first = self.0.lines().find(|line| !line.is_empty() && !line.starts_with("--"));
+        first.is_some_and(|line| line.starts_with(word))
     }
 
     /// Whether it changes a few rows at a time, and is to be repeated until it changes none.

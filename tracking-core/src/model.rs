@@ -246,8 +246,8 @@ impl Summary {
         for status in ConversionStatus::ALL {
             let (tally, more) = (self.tally_mut(status), other.tally(status));
             tally.conversions += more.conversions;
-            tally.revenue = tally.revenue.plus(&more.revenue);
-            tally.payout = tally.payout.plus(&more.payout);
+            more.revenue.iter().for_each(|(currency, sum)| tally.revenue.add_sum(sum, currency));
+            more.payout.iter().for_each(|(currency, sum)| tally.payout.add_sum(sum, currency));
         }
     }
 

@@ -80,7 +80,7 @@ pub struct Tracker {
     stored_ip: StoredIp,
     failures: Failures,
     /// Those who may have the store look at each record, one at a time.
-    scans: Semaphore,
+    scans: Arc<Semaphore>,
 }
 
 /// How many postbacks of one place that prove nothing are answered for what they are, in a minute.
@@ -216,7 +216,7 @@ impl Tracker {
             link_deadline,
             stored_ip,
             failures: Failures::new(FAILURES_ALLOWED),
-            scans: Semaphore::new(1),
+            scans: Arc::new(Semaphore::new(1)),
         };
         tracker.recorder.keep_house();
         tracker

@@ -1,13 +1,14 @@
 //! Reports.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
 use crate::{
-    AffiliateId, Breakdown, CampaignId, Grouping, Name, Period, Report, ReportError, ReportKey, ReportRequest,
-    ReportRow, Scope, StoreError, Summary, Timestamp, Tracker,
+    AffiliateId, Attribute, Breakdown, CampaignId, Grouping, Name, Period, Report, ReportError, ReportKey,
+    ReportRequest, ReportRow, Scope, StoreError, Summary, Timestamp, Tracker,
 };
 
 /// How many days a report by hour may be of.
@@ -139,13 +140,21 @@ impl Tracker {
     ) -> Result<Result<Vec<(Option<String>, Summary)>, StoreError>, ReportError> {
         let store = &self.recorder.store;
         let counted = store.totals(breakdown.scope, &[breakdown.from, breakdown.to]).await?;
-        let records = counted.iter().map(|all| all.clicks + all.conversions() + all.rejected.conversions).sum();
+        // No click has an event, and none is looked at for one.
+        let clicks = |all: &Summary| if breakdown.by == Attribute::Event { 0 } else { all.clicks };
+        let records = counted.iter().map(|all| clicks(all) + all.conversions() + all.rejected.conversions).sum();
         if records > MAX_RECORDS {
             return Err(ReportError::TooManyRecords { records, max: MAX_RECORDS });
         }
-        let turn = timeout(PATIENCE, self.scans.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(ReportError::Busy) };
-        Ok(store.breakdown(breakdown).await)
+        let turn = timeout(PATIENCE, Arc::clone(&self.scans).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(ReportError::Busy) };
+        // Seen through even if whoever asked has gone: a database does not stop because nobody listens.
+        let (store, breakdown) = (Arc::clone(store), *breakdown);
+        let done = tokio::spawn(async move {
+            let _turn = turn;
+            store.breakdown(&breakdown).await
+        });
+        Ok(done.await.unwrap_or_else(|broken_off| Err(StoreError::unavailable("break down records", broken_off))))
     }
 
     /// A report of what is not there is an error, and not an empty one.
