@@ -55,7 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             fill::fill(database, clicks).await
         }
         ["growth", database, calls] => growth::time_reports(database, calls.parse()?).await,
-        ["migrate", database] => Ok(MySqlStore::connect(database, Options::default()).await?.migrate().await.map(drop)?),
+        ["migrate", database] => {
+            Ok(MySqlStore::connect(database, Options::default()).await?.migrate().await.map(drop)?)
+        }
         ["pace", what, address, rate, connections, seconds, ref rest @ ..] => {
             let address = address.parse()?;
             let pace = Pace { rate: rate.parse()?, connections: connections.parse()?, seconds: seconds.parse()? };
