@@ -98,7 +98,10 @@ async function send(file) {
   const response = await fetch(form.dataset.import, { method: "POST", headers: { "content-type": "text/csv" }, body: file });
   if (!response.ok) {
     const answer = await response.json().catch(() => ({}));
-    throw new Error(answer.message ?? `The server answers ${response.status}.`);
+    words.textContent = "Nothing was imported";
+    problem.textContent = answer.message ?? `The server answers ${response.status}.`;
+    problem.hidden = false;
+    return;
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {

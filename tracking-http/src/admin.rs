@@ -55,10 +55,15 @@ pub(crate) async fn issue_pass(tracker: &Tracker, at: &Location<'_>, new: NewPas
     let id = at.id("affiliate_id")?;
     let seconds = new.lifetime_seconds.ok_or(missing("lifetime_seconds"))?;
     let (token, pass) = tracker.issue_pass(id, Duration::from_secs(seconds)).await?;
-    let share_url = format!("{base_url}/dashboard/share?token={token}");
+    let share_url = share_url(base_url, &token);
     let Pass { issued_at, expires_at, .. } = pass;
     let data = PassData { affiliate_id: id, token, share_url, issued_at, expires_at };
     Ok(answer::created(&format!("{}affiliates/{id}", at.root), "Pass created successfully", data))
+}
+
+/// What an affiliate opens who has this pass.
+pub(crate) fn share_url(base_url: &str, token: &str) -> String {
+    format!("{base_url}/dashboard/share?token={token}")
 }
 
 pub(crate) async fn revoke_passes(tracker: &Tracker, at: &Location<'_>) -> Answered {

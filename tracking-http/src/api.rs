@@ -424,10 +424,10 @@ impl Api {
                 let form = body::form(request, body)?;
                 dashboard::explain::explain(&self.tracker, at, &query::parse(Some(&form))?).await
             }
-            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, at).await,
+            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, call.viewer, at).await,
             Guarded::DashboardChangeStatus => {
                 let form = body::form(request, body)?;
-                dashboard::conversion::change_status(&self.tracker, at, &query::parse(Some(&form))?).await
+                dashboard::conversion::change_status(&self.tracker, call.viewer, at, &query::parse(Some(&form))?).await
             }
             Guarded::Postbacks => admin::postbacks(&self.tracker, parameters).await,
             Guarded::ExplainPostback => {

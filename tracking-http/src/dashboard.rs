@@ -12,6 +12,7 @@ mod lists;
 pub(crate) mod postbacks;
 pub(crate) mod report;
 pub(crate) mod settings;
+pub(crate) mod share;
 
 mod affiliate;
 mod overview;
@@ -66,7 +67,7 @@ async fn choices(
 const CHOICES: Limit = limit(100);
 
 /// How many of the latest clicks and conversions are shown.
-const RECENT: Limit = limit(20);
+const RECENT: Limit = limit(10);
 
 const fn limit(limit: u64) -> Limit {
     match Limit::new(limit) {

@@ -89,6 +89,8 @@ pub(crate) enum Page {
     Affiliates,
     CreateAffiliate,
     PauseAffiliate,
+    ShareAffiliate,
+    RevokeShares,
     Import,
     Imported,
     Settings,
@@ -148,7 +150,7 @@ const fn page(page: Page, method: Method, path: &'static str, name: &'static str
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 62] = [
+pub(crate) static ROUTES: [Route; 64] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -224,6 +226,13 @@ pub(crate) static ROUTES: [Route; 62] = [
     page(Page::Affiliates, Method::GET, "/dashboard/affiliates", "dashboard_affiliates"),
     page(Page::CreateAffiliate, Method::POST, "/dashboard/affiliates", "dashboard_create_affiliate"),
     page(Page::PauseAffiliate, Method::POST, "/dashboard/affiliates/{affiliate_id}/pause", "dashboard_pause_affiliate"),
+    page(Page::ShareAffiliate, Method::POST, "/dashboard/affiliates/{affiliate_id}/share", "dashboard_share_affiliate"),
+    page(
+        Page::RevokeShares,
+        Method::POST,
+        "/dashboard/affiliates/{affiliate_id}/share/revoke",
+        "dashboard_revoke_shares",
+    ),
     page(Page::Import, Method::GET, "/dashboard/import", "dashboard_import"),
     page(Page::Imported, Method::POST, "/dashboard/import", "dashboard_imported"),
     page(Page::Settings, Method::GET, "/dashboard/settings", "dashboard_settings"),

@@ -29,7 +29,6 @@ mod query;
 mod refusal;
 mod report_query;
 mod reports;
-
 mod viewer;
 mod visitor;
 mod wire;

@@ -22,6 +22,7 @@ mod period;
 mod postbacks;
 mod report;
 mod settings;
+mod share;
 
 use askama::Template;
 use tracking_core::{AffiliateId, Campaign, ClickId, PostbackAuth, Totals};
@@ -45,6 +46,7 @@ pub(crate) use self::period::{PeriodFigures, PeriodForm, PresetLink};
 pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
 pub(crate) use self::report::{ReportPage, Shown};
 pub(crate) use self::settings::{Setting, SettingsPage};
+pub(crate) use self::share::SharePage;
 
 /// What a browser is shown instead of a page that it can't have.
 #[derive(Debug, Template)]
@@ -111,14 +113,19 @@ fn sums(totals: &Totals) -> Vec<Money> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
+    use std::sync::LazyLock;
+
     use tracking_core::{
-        AffiliateId, BotReason, CampaignId, CampaignRules, ChangedBy, ClickDetails, ClickId, ClickRecordId,
-        ConversionId, ExplainedRule, Explanation, NewConversion, OutcomeKind, Postback, PostbackAccess, PostbackMethod,
-        Rule, StatusChange, SubIds, Timestamp, Verdict,
+        Affiliate, AffiliateId, BotReason, CampaignId, CampaignRules, ChangedBy, Click, ClickDetails, ClickId,
+        ClickRecordId, Conversion, ConversionId, ConversionStatus, EventName, ExplainedRule, Explanation,
+        NewConversion, OutcomeKind, Postback, PostbackAccess, PostbackMethod, Rule, StatusChange, SubIds, Summary,
+        Timestamp, Verdict,
     };
 
     use super::*;
+    use crate::TrackingLink;
     use crate::refusal::Refusal;
+    use crate::viewer::Viewer;
     use crate::wire::links::{LinkData, LinkTested, Step, StepName};
 
     #[test]
@@ -183,12 +190,16 @@ mod tests {
 
     #[test]
     fn an_affiliate_who_is_not_in_the_list_is_still_the_one_chosen() {
-        let (chosen, listed) = (affiliate(7, "Ada"), [affiliate(9, "Grace")]);
-        let summary = Summary::default();
-        let page = DashboardPage { affiliates: &listed, ..page(&chosen, &summary, &[]) };
+        let (chosen, summary) = (affiliate(7, "Ada"), Summary::default());
+        let chooser =
+            Chooser::new(vec![affiliate(9, "Grace")], false, Some(&chosen), "period=today&time_zone=Asia%2FTokyo");
+        let ids: Vec<u64> = chooser.affiliates.iter().map(|affiliate| affiliate.id.as_u64()).collect();
+        assert_eq!(ids, [7, 9]);
 
-        assert_eq!(page.choices().map(|affiliate| affiliate.id.as_u64()).collect::<Vec<_>>(), [7, 9]);
-        assert_eq!(page.render().unwrap().matches(" selected").count(), 1);
+        let html = AffiliatePage { chooser: Some(&chooser), ..page(&chosen, &summary, &[]) }.render().unwrap();
+        let (header, _) = html.split_once("<main").unwrap();
+        assert_eq!(header.matches(" selected").count(), 1);
+        assert!(html.contains("name=\"time_zone\" value=\"Asia/Tokyo\""), "the period stays: {html}");
     }
 
     #[test]
@@ -196,7 +207,8 @@ mod tests {
         let affiliate = affiliate(7, "Ada");
         let summary = Summary { clicks: 1, ..Summary::default() };
         let clicks = [click(&affiliate, "abc")];
-        let page = DashboardPage { viewer_is_affiliate: true, ..page(&affiliate, &summary, &clicks) };
+        let viewer = Viewer::Affiliate(affiliate.id);
+        let page = AffiliatePage { viewer, ..page(&affiliate, &summary, &clicks) };
         let html = page.render().unwrap();
 
         assert!(!html.contains("<select"), "{html}");
@@ -317,6 +329,7 @@ mod tests {
         };
         let page = ConversionPage {
             root: "../",
+            viewer: Viewer::Admin,
             conversion: &conversion,
             changes: &[change],
             affiliate: &affiliate,
@@ -346,6 +359,7 @@ mod tests {
             let campaign = made(&affiliate, "x").campaign;
             let page = ConversionPage {
                 root: "../",
+                viewer: Viewer::Admin,
                 conversion: &conversion,
                 changes: &[],
                 affiliate: &affiliate,
@@ -462,14 +476,28 @@ mod tests {
         Made { affiliate: affiliate.clone(), campaign, link, data, has_qr_code: true }
     }
 
-    fn page<'a>(affiliate: &'a Affiliate, summary: &'a Summary, clicks: &'a [Click]) -> DashboardPage<'a> {
-        DashboardPage {
+    fn page<'a>(affiliate: &'a Affiliate, summary: &'a Summary, clicks: &'a [Click]) -> AffiliatePage<'a> {
+        static FORM: LazyLock<PeriodForm> = LazyLock::new(|| PeriodForm {
+            path: "dashboard",
+            presets: Vec::new(),
+            from: String::new(),
+            to: String::new(),
+            time_zone: String::new(),
+            kept: Vec::new(),
+            refusal: None,
+        });
+        AffiliatePage {
             root: "../",
             public_url: "https://example.com/tracking",
-            affiliates: &[],
-            has_more_affiliates: false,
-            viewer_is_affiliate: false,
-            chosen: Some(Chosen { affiliate, summary, clicks, conversions: &[], campaigns: &[] }),
+            viewer: Viewer::Admin,
+            chooser: None,
+            form: &FORM,
+            affiliate,
+            summary,
+            clicks,
+            conversions: &[],
+            campaigns: &[],
+            in_period: None,
         }
     }
 

@@ -13,6 +13,7 @@ mod faults;
 mod migrations;
 mod postbacks;
 mod proxy;
+mod reports;
 mod retention;
 mod transactions;
 mod visitors;

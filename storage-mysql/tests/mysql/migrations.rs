@@ -25,6 +25,8 @@ on_both_servers! {
     version_4_is_upgraded_with_its_data
     upgrades_end_with_the_same_tables
     upgrade_from_version_3_that_was_broken_off_is_finished
+    upgrade_from_version_4_that_was_broken_off_is_finished
+    counters_that_are_half_made_are_finished
     upgrade_leaves_foreign_tables_alone
     upgrade_rewrites_no_clicks
     upgrade_rewrites_counters_in_steps
@@ -162,6 +164,50 @@ async fn upgrade_from_version_3_that_was_broken_off_is_finished(kind: Kind) {
         assert_eq!(store.migrate().await.unwrap(), Migrated { from: LATEST, to: LATEST });
         store.pool().close().await;
     }
+}
+
+async fn upgrade_from_version_4_that_was_broken_off_is_finished(kind: Kind) {
+    for after in 1..=statements(5, kind).len() {
+        let Some(url) = database(kind).await else { return };
+        let pool = pool(&url).await;
+        tables_of(4, &pool, kind).await;
+        // Of other statuses, and with a payout in another currency.
+        for (id, status, amount) in [(5, "pending", 5), (6, "rejected", 7)] {
+            let statement = format!(
+                "INSERT INTO conversions (id, click_id, affiliate_id, campaign_id, event, transaction_id, amount, currency,
+                    timestamp, status, payout, payout_currency)
+                    VALUES ({id}, 2, 1, 10, '{status}', '', {amount}, 'USD', '2024-01-09 13:37:00', '{status}', 2.5, 'EUR');
+                 INSERT INTO counters (affiliate_id, quarter_hour, campaign_id, currency, status, slot, clicks, conversions,
+                    amount, payout) VALUES (1, '2024-01-09 13:30:00', 10, 'USD', '{status}', 2, 0, 1, {amount}, 0),
+                    (1, '2024-01-09 13:30:00', 10, 'EUR', '{status}', 2, 0, 0, 0, 2.5)"
+            );
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+        }
+        break_off(&pool, kind, 5, after).await;
+        let store = MySqlStore::new(pool);
+        store.migrate().await.unwrap();
+        let summary = recount(&store, parse("1")).await;
+        let conversions = [&summary.pending, &summary.approved, &summary.rejected].map(|tally| tally.conversions);
+        assert_eq!(conversions, [1, 4, 1], "after {after}");
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: LATEST, to: LATEST });
+        store.pool().close().await;
+    }
+}
+
+/// One that is killed between two parts of what goes in steps.
+async fn counters_that_are_half_made_are_finished(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    tables_of(4, &pool, kind).await;
+    let in_steps = statements(5, kind).iter().position(|statement| statement.contains("INSERT INTO figures")).unwrap();
+    break_off(&pool, kind, 5, in_steps).await;
+    let statement = statements(5, kind).remove(in_steps);
+    assert!(pool.execute(AssertSqlSafe(statement)).await.unwrap().rows_affected() > 0);
+    let count = "SELECT COUNT(DISTINCT start) AS spans FROM figures WHERE series = 12";
+    assert_eq!(pool.fetch_one(count).await.unwrap().get::<i64, _>("spans"), 1, "of three");
+    let store = MySqlStore::new(pool);
+    store.migrate().await.unwrap();
+    assert_eq!(recount(&store, parse("1")).await.clicks, 5);
 }
 
 /// Campaigns of version 3: one that is open, and one with a key.
@@ -340,25 +386,28 @@ async fn upgrade_leaves_foreign_tables_alone(kind: Kind) {
     }
 }
 
-/// An upgrade of millions of clicks and conversions has to take no longer than one of a few; but for the key of conversions,
-/// which is made anew.
+/// An upgrade of millions of clicks and conversions has to take no longer than one of a few; but for the keys that are new,
+/// which are made while clicks and conversions could be recorded.
 async fn upgrade_rewrites_no_clicks(kind: Kind) {
     let Some(url) = database(kind).await else { return };
     let pool = pool(&url).await;
     tables_of(2, &pool, kind).await;
-    let mut instant = 0;
-    for statement in [statements(3, kind), statements(4, kind)].concat() {
+    let (mut instant, mut in_place) = (0, 0);
+    for statement in [statements(3, kind), statements(4, kind), statements(5, kind)].concat() {
         let alters = statement.lines().find(|line| line.starts_with("ALTER TABLE")).unwrap_or_default();
         let adds_columns = statement.contains("ADD COLUMN") && !statement.contains("PRIMARY KEY");
         if adds_columns {
             // Fails where the server can't.
             pool.execute(AssertSqlSafe(format!("{statement}, ALGORITHM = INSTANT"))).await.unwrap();
             instant += usize::from(["ALTER TABLE clicks", "ALTER TABLE conversions"].contains(&alters));
+        } else if statement.contains("ADD KEY recent") {
+            pool.execute(AssertSqlSafe(format!("{statement}, ALGORITHM = INPLACE, LOCK = NONE"))).await.unwrap();
+            in_place += 1;
         } else {
             pool.execute(AssertSqlSafe(statement)).await.unwrap();
         }
     }
-    assert_eq!(instant, 3);
+    assert_eq!((instant, in_place), (3, 2));
 }
 
 async fn upgrade_rewrites_counters_in_steps(kind: Kind) {

@@ -152,6 +152,22 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
     summary
 }
 
+/// What the series of counters are of: their minutes, owners and parts.
+pub(crate) const SERIES: [(u8, u32, &str, &str); 12] = [
+    (1, 15, "affiliate_id", "campaign_id"),
+    (2, 24 * 60, "affiliate_id", "campaign_id"),
+    (3, 8 * 24 * 60, "campaign_id", "affiliate_id"),
+    (4, 60, "affiliate_id", "0"),
+    (5, 8 * 24 * 60, "affiliate_id", "0"),
+    (6, 15, "campaign_id", "0"),
+    (7, 60, "campaign_id", "0"),
+    (8, 24 * 60, "campaign_id", "0"),
+    (9, 15, "0", "0"),
+    (10, 60, "0", "0"),
+    (11, 24 * 60, "0", "0"),
+    (12, 8 * 24 * 60, "0", "0"),
+];
+
 /// All counters must be what counting the rows gives.
 pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
     let rows = format!(
@@ -165,22 +181,7 @@ pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
             SELECT affiliate_id, campaign_id, timestamp, payout_currency, status, 0, 0, 0, 0, 0, payout
             FROM {prefix}conversions WHERE payout IS NOT NULL"
     );
-    // What a series is of, in another way than the store says it.
-    let series = [
-        (1, 15, "affiliate_id", "campaign_id"),
-        (2, 24 * 60, "affiliate_id", "campaign_id"),
-        (3, 8 * 24 * 60, "campaign_id", "affiliate_id"),
-        (4, 60, "affiliate_id", "0"),
-        (5, 8 * 24 * 60, "affiliate_id", "0"),
-        (6, 15, "campaign_id", "0"),
-        (7, 60, "campaign_id", "0"),
-        (8, 24 * 60, "campaign_id", "0"),
-        (9, 15, "0", "0"),
-        (10, 60, "0", "0"),
-        (11, 24 * 60, "0", "0"),
-        (12, 8 * 24 * 60, "0", "0"),
-    ];
-    let of_series = series.map(|(series, minutes, owner, part)| {
+    let of_series = SERIES.map(|(series, minutes, owner, part)| {
         format!(
             "SELECT {series} AS series, FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', timestamp) / 60 / {minutes})
                 * ({minutes} DIV 15) AS start, {owner} AS owner, {part} AS part, r.* FROM ({rows}) r"

@@ -5,7 +5,7 @@ use http::Response;
 
 use super::{Api, BodyError, Call};
 use crate::chunks::Body;
-use crate::dashboard::{Asked, Desk, affiliates, campaigns, clicks, conversions, import, report, settings};
+use crate::dashboard::{Asked, Desk, affiliates, campaigns, clicks, conversions, import, report, settings, share};
 use crate::endpoint::Page;
 use crate::location::Location;
 use crate::refusal::Refusal;
@@ -31,6 +31,7 @@ impl Api {
             | Page::IssueKey
             | Page::CreateAffiliate
             | Page::PauseAffiliate
+            | Page::ShareAffiliate
             | Page::Imported => body::form(request, body)?,
             _ => String::new(),
         };
@@ -48,6 +49,8 @@ impl Api {
             Page::Affiliates => affiliates::show(desk, parameters).await,
             Page::CreateAffiliate => affiliates::create(desk, form).await,
             Page::PauseAffiliate => affiliates::pause(desk, parameters, form).await,
+            Page::ShareAffiliate => share::issue(desk, form).await,
+            Page::RevokeShares => share::revoke(desk).await,
             Page::Import => import::show(desk),
             Page::Imported => import::run(desk, form).await,
             Page::Settings => settings::show(desk, self.public_url.as_ref(), self.trusted_proxies.networks()),

@@ -26,7 +26,7 @@ pub(super) async fn unknown_paths_are_the_hosts(site: Site) {
     for mount in ["", "/tracking", "/partners/tracking"] {
         let (tracker, _) = site.tracker_and_key().await;
         let client = site.mount(vec![(mount, Arc::new(Api::new(tracker, guard::open())))]).await;
-        for below in ["/nothing", "/clicks", "/click/x", "/affiliates/1/nothing", "/assets/app.css", "/assets/x/y"] {
+        for below in ["/nothing", "/clicked", "/click/x", "/affiliates/1/nothing", "/assets/app.css", "/assets/x/y"] {
             for method in [Method::GET, Method::POST, Method::HEAD, Method::DELETE] {
                 let reply = client.send(request(method.clone(), &format!("{mount}{below}"))).await;
                 assert_eq!(reply.status, StatusCode::NOT_FOUND, "{method} {mount}{below}");

@@ -161,7 +161,27 @@ cases! { $
         explanation_shows_each_rule_and_writes_nothing
         conversions_are_approved_and_rejected_by_forms
         affiliates_see_status_and_payout_and_no_more
+        overview_compares_periods_and_names_the_best
+        affiliates_see_their_own_figures_of_a_period
+        reports_are_asked_for_by_a_form
         links_of_pages_lead_somewhere
+    }
+    pages_of_lists {
+        conversions_are_listed_by_filter
+        conversions_are_paged_by_filter
+        status_changes_lead_back_to_the_list
+        clicks_are_listed_with_what_they_are
+        lists_are_shown_in_a_zone
+        campaigns_are_made_on_a_page
+        campaigns_are_shown_with_their_rules
+        keys_are_shown_once
+        affiliates_are_made_and_paused_on_a_page
+        pasted_lines_are_imported
+        settings_are_shown_without_secrets
+        affiliates_have_lists_of_their_own
+        pages_of_admins_are_closed_to_affiliates
+        readers_are_offered_no_changes
+        links_of_lists_lead_somewhere
     }
     visitors {
         clicks_tell_what_is_known_of_them
@@ -256,6 +276,7 @@ cases! { $
         affiliate_logs_in_with_his_pass
         affiliate_opens_a_shared_link
         passes_expire_and_are_revoked
+        links_are_shared_and_revoked_on_the_page
         bad_lifetimes_are_refused
         header_goes_before_the_session
         sessions_stand_on_any_guard

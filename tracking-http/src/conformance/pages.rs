@@ -285,7 +285,7 @@ pub(super) async fn affiliates_see_status_and_payout_and_no_more(site: Site) {
     for part in ["flag pending", "<span class=\"amount\">12.50</span> <abbr>USD</abbr>", "1\u{a0}pending"] {
         assert!(page.contains(part), "{page} has no {part}");
     }
-    for part in ["<form", "postbacks", "explain", "dashboard/conversions", "store-7"] {
+    for part in ["method=\"post\"", "postbacks", "explain", "dashboard/conversions/", "store-7"] {
         assert!(!page.contains(part), "{page} has {part}");
     }
     let links = client.get("/tracking/dashboard/link").await.text().to_owned();
@@ -311,6 +311,174 @@ pub(super) async fn affiliates_see_status_and_payout_and_no_more(site: Site) {
     assert!(page.contains("flag pending") && page.contains("<span class=\"amount\">12.50</span>"), "{page}");
 }
 
+pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
+    let client = site.open().await;
+    client.get(&format!("{CLICK}&source=%3Ci%3Eblog%3C%2Fi%3E")).await;
+    client.get(&CLICK.replace("abc123", "def456")).await;
+    client.get(&CLICK.replace("id=1&", "id=2&")).await;
+    client.get(SALE).await;
+
+    // It is 15:30 in London, and the next day has begun in Kiritimati.
+    let page = client.get("/dashboard").await.text().to_owned();
+    for part in [
+        "25 Jul to 23 Aug 2023 in UTC",
+        "compared with the 30 days before, 25 Jun to 24 Jul 2023",
+        "data-test=\"period-clicks\">3</dd>",
+        "data-test=\"change-clicks\">none before</dd>",
+        "data-test=\"period-conversions\">1</dd>",
+        "data-test=\"period-rate\">33.33%</dd>",
+        "data-test=\"chart-clicks\"",
+        "data-test=\"chart-revenue-usd\"",
+        "<title>23 Aug 2023: 3 (before: 0)</title>",
+        "highest 3 (23 Aug 2023), lowest 0 (25 Jul 2023); 30 days before: 0 in all.",
+        "Of all 3 clicks",
+        "<bdi>&#60;i&#62;blog&#60;/i&#62;</bdi>",
+    ] {
+        assert!(page.contains(part), "{page} has no {part}");
+    }
+    let best = |name: &str| page.split(&format!("data-test=\"{name}\"")).nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(best("top-affiliates").find("Ada") < best("top-affiliates").find("Grace"), "who has a conversion comes first");
+    assert!(best("top-campaigns").contains("Shop") && !best("top-campaigns").contains("Bank"));
+
+    let page = client.get("/dashboard?period=today&time_zone=Pacific/Kiritimati").await.text().to_owned();
+    for part in [
+        "24 Aug 2023 in Pacific/Kiritimati, compared with the day before, 23 Aug 2023",
+        "data-test=\"period-clicks\">3</dd>",
+        "value=\"Pacific/Kiritimati\"",
+        // The clock there shows 05:30.
+        "<title>24 Aug 2023 05:00: 3 (before: 0)</title>",
+        "period=yesterday&#38;time_zone=Pacific%2FKiritimati\"",
+        "dashboard?period=today&#38;time_zone=Pacific%2FKiritimati&#38;affiliate_id=1\"",
+    ] {
+        assert!(page.contains(part), "{page} has no {part}");
+    }
+    let page = client.get("/dashboard?from=2023-08-24&to=2023-08-24&time_zone=America/New_York").await.text().to_owned();
+    assert!(page.contains("data-test=\"period-clicks\">0</dd>"), "{page}");
+    assert!(page.contains("data-test=\"affiliates\""), "whom nobody has sent a visitor is found all the same: {page}");
+
+    for (query, status, name) in [
+        ("period=fortnight", 400, "period"),
+        ("from=2023-08-02&to=2023-08-01", 400, "to"),
+        ("from=%22%3E%3Cb%3E", 400, "from"),
+        ("time_zone=Mars/Olympus", 400, "time-zone"),
+    ] {
+        for page in ["/dashboard?", "/dashboard?affiliate_id=1&"] {
+            let reply = client.get(&format!("{page}{query}")).await;
+            assert!(reply.text().contains("period-problem") && !reply.text().contains("<b>"), "{query}: {}", reply.text());
+            assert!(!reply.text().contains("period-clicks"), "{query}: {}", reply.text());
+            assert!(reply.status.is_client_error(), "{query}: {} instead of {status}", reply.status);
+            assert!(reply.text().contains("aria-invalid=\"true\""), "{name}: {}", reply.text());
+        }
+    }
+}
+
+pub(super) async fn affiliates_see_their_own_figures_of_a_period(site: Site) {
+    let (tracker, _) = site.tracker_and_key().await;
+    let own = Access::Affiliate(AffiliateId::new(1).unwrap());
+    let his = guard::from_fn(move |_| {
+        let own = own.clone();
+        async { own }
+    });
+    let admins = Arc::new(Api::new(Arc::clone(&tracker), guard::open()));
+    let client =
+        site.mount(vec![("/tracking", Arc::new(Api::new(tracker, his))), ("/partners/tracking", admins)]).await;
+    client.get(&format!("/tracking{CLICK}&source=blog")).await;
+    for n in 0..4 {
+        client.get(&format!("/tracking{}&source=secret", CLICK.replace("id=1&", "id=2&").replace("abc", &n.to_string()))).await;
+    }
+    for page in ["/dashboard", "/dashboard?affiliate_id=1", "/dashboard?period=last_90_days&time_zone=Asia/Tokyo"] {
+        let shown = client.get(&format!("/tracking{page}")).await.text().to_owned();
+        for part in ["data-test=\"clicks-total\">1</dd>", "data-test=\"period-clicks\">1</dd>", "data-test=\"chart-clicks\""] {
+            assert!(shown.contains(part), "{page}: {shown} has no {part}");
+        }
+        for part in ["Grace", "data-test=\"chooser\"", "affiliate_id=2", "name=\"affiliate_id\"", "top-affiliates"] {
+            assert!(!shown.contains(part), "{page}: {shown} has {part}");
+        }
+    }
+    for grouping in ["day", "hour&period=today", "affiliate", "campaign", "source", "event", "sub1"] {
+        for named in ["", "&affiliate_id=1"] {
+            let path = format!("/tracking/dashboard/reports?group_by={grouping}{named}");
+            let shown = client.get(&path).await;
+            assert_eq!(shown.status, StatusCode::OK, "{path}");
+            for part in ["Grace", "secret", "affiliate_id=2", "name=\"affiliate_id\""] {
+                assert!(!shown.text().contains(part), "{path}: {} has {part}", shown.text());
+            }
+        }
+    }
+    for page in ["/dashboard?affiliate_id=2", "/dashboard/reports?affiliate_id=2", "/dashboard/reports?affiliate_id=99"] {
+        assert_eq!(client.get(&format!("/tracking{page}")).await.status, StatusCode::FORBIDDEN, "{page}");
+    }
+    let shown = client.get("/partners/tracking/dashboard?affiliate_id=2").await.text().to_owned();
+    assert!(shown.contains("data-test=\"period-clicks\">4</dd>"), "{shown}");
+}
+
+pub(super) async fn reports_are_asked_for_by_a_form(site: Site) {
+    const REPORT: &str = "/dashboard/reports";
+    let client = site.open().await;
+    client.get(&format!("{CLICK}&source=blog")).await;
+    client.get(&CLICK.replace("abc123", "def456").replace("id=1&", "id=2&")).await;
+    client.get(SALE).await;
+    let rows = |page: &Reply| {
+        let body = page.text().split("data-test=\"report\"").nth(1).and_then(|rest| rest.split("<tbody>").nth(1));
+        body.map_or(0, |body| body.split("</tbody>").next().unwrap().matches("<tr>").count())
+    };
+
+    for (query, expected) in [
+        ("", 30),
+        ("period=&from=&to=&time_zone=&group_by=&affiliate_id=&campaign_id=&sort=&currency=", 30),
+        ("period=last_7_days", 7),
+        ("period=today&group_by=hour&time_zone=Australia/Lord_Howe", 24),
+        ("group_by=affiliate", 2),
+        ("group_by=affiliate&affiliate_id=2", 1),
+        ("group_by=source", 2),
+        ("group_by=event", 1),
+        ("group_by=campaign&campaign_id=11", 0),
+        ("limit=10&offset=25", 5),
+    ] {
+        let page = client.get(&format!("{REPORT}?{query}")).await;
+        assert_eq!((page.status, rows(&page)), (StatusCode::OK, expected), "{query}: {}", page.text());
+        let is_by_time = query.is_empty() || query.starts_with("period=");
+        assert_eq!(page.text().contains("data-test=\"chart-clicks\""), is_by_time || query.starts_with("limit"), "{query}");
+        assert_eq!(page.text().contains("data-test=\"scanned\""), query.contains("source") || query.contains("event"), "{query}");
+    }
+
+    let by_clicks = client.get(&format!("{REPORT}?group_by=affiliate&sort=-clicks&time_zone=Asia/Tokyo")).await.text().to_owned();
+    for part in [
+        "aria-sort=\"descending\"><a href=\"../dashboard/reports?time_zone=Asia%2FTokyo&#38;group_by=affiliate&#38;sort=clicks\">Clicks",
+        "<option value=\"affiliate\" selected>",
+        "<option value=\"-clicks\" selected>",
+        "../reports?time_zone=Asia%2FTokyo&#38;group_by=affiliate&#38;sort=-clicks&#38;format=csv\"",
+        "<a href=\"../dashboard?time_zone=Asia%2FTokyo&#38;affiliate_id=1\"><bdi>Ada</bdi></a>",
+    ] {
+        assert!(by_clicks.contains(part), "{by_clicks} has no {part}");
+    }
+    let paged = client.get(&format!("{REPORT}?limit=10&offset=10")).await;
+    assert!(paged.text().contains("11 to 20 of 30 rows"), "{}", paged.text());
+    for (mark, text) in [("previous", "1 to 10 of 30 rows"), ("next", "21 to 30 of 30 rows")] {
+        let page = client.get(&linked(paged.text(), mark)).await;
+        assert!(page.text().contains(text), "{mark}: {}", page.text());
+    }
+    let csv = client.get(&linked(paged.text(), "csv")).await;
+    assert!(csv.header("content-type").starts_with("text/csv"), "{}", csv.text());
+    assert_eq!(csv.text().lines().count(), 31, "all rows below their names: {}", csv.text());
+
+    for (query, status, part) in [
+        ("period=fortnight", 400, "one of today"),
+        ("from=2023-01-01&to=2022-01-01", 400, "value=\"2022-01-01\""),
+        ("group_by=weekday", 400, "aria-invalid"),
+        ("affiliate_id=x", 400, "aria-invalid"),
+        ("affiliate_id=99", 404, "There is no affiliate 99"),
+        ("campaign_id=99&group_by=source", 404, "There is no campaign 99"),
+        ("sort=names", 400, "aria-invalid"),
+        ("from=2023-01-01&group_by=hour", 422, "choose a shorter period, or group by day"),
+    ] {
+        let page = client.get(&format!("{REPORT}?{query}")).await;
+        assert_eq!(page.status.as_u16(), status, "{query}: {}", page.text());
+        assert!(page.text().contains("report-problem") && page.text().contains(part), "{query}: {}", page.text());
+        assert_eq!(rows(&page), 0, "{query}");
+    }
+}
+
 pub(super) async fn links_of_pages_lead_somewhere(site: Site) {
     for mount in ["", "/partners/tracking"] {
         let (tracker, _) = site.tracker_and_key().await;
@@ -318,7 +486,11 @@ pub(super) async fn links_of_pages_lead_somewhere(site: Site) {
         client.get(&format!("{mount}{CLICK}")).await;
         let id = client.get(&format!("{mount}{SALE}&status=pending")).await.data()["conversion_id"].as_u64().unwrap();
         for page in [
+            "/dashboard".to_owned(),
             "/dashboard?affiliate_id=1".to_owned(),
+            "/dashboard?period=today&time_zone=Asia/Kathmandu".to_owned(),
+            "/dashboard/reports".to_owned(),
+            "/dashboard/reports/?group_by=affiliate&sort=clicks&limit=1".to_owned(),
             LOG.to_owned(),
             format!("{LOG}/?problems=true"),
             EXPLAIN.to_owned(),

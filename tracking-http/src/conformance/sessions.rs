@@ -372,6 +372,50 @@ pub(super) async fn passes_expire_and_are_revoked(site: Site) {
     assert_eq!(place.client.send(unknown).await.error_code(), "unknown_affiliate");
 }
 
+pub(super) async fn links_are_shared_and_revoked_on_the_page(site: Site) {
+    let place = Place::new(&site).await;
+    let (admin, reader) = (place.log_in(ADMIN).await, place.log_in(READER).await);
+    let page = get_with(&place.client, "/dashboard?affiliate_id=1", &admin).await;
+    assert!(page.text().contains(r#"action="./dashboard/affiliates/1/share""#), "{}", page.text());
+    let page = get_with(&place.client, "/dashboard?affiliate_id=1", &reader).await;
+    assert!(!page.text().contains("/share"), "{}", page.text());
+
+    let share = async |days: &str| {
+        let form = post_form("/dashboard/affiliates/1/share", &format!("lifetime_days={days}"));
+        place.client.send(with_session(form, &admin)).await
+    };
+    let mut links = Vec::new();
+    for (days, seconds) in [("1", 86_400), ("7", 604_800), ("30", 2_592_000), ("90", 7_776_000)] {
+        let made = share(days).await;
+        assert_eq!((made.status, made.header("cache-control")), (StatusCode::OK, "no-store"));
+        let (_, link) = made.text().split_once("/dashboard/share?token=").unwrap();
+        let link = format!("/dashboard/share?token={}", link.split_once('<').unwrap().0);
+        let expires_at = now().plus(Duration::from_secs(seconds)).to_string();
+        assert!(made.text().contains(&format!(r#"<time datetime="{expires_at}">"#)), "{days}: {}", made.text());
+        let opened = place.client.get(&link).await;
+        assert_eq!(opened.header("location"), "../dashboard?affiliate_id=1");
+        assert!(opened.header("set-cookie").contains(&format!("; Max-Age={seconds}; ")), "{days}");
+        links.push(link);
+    }
+    for days in ["", "0", "2", "91", "7.0", "x"] {
+        let refused = share(days).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{days}");
+        assert!(!refused.text().contains("afpass_"), "{days}");
+    }
+    let unknown = post_form("/dashboard/affiliates/99/share", "lifetime_days=7");
+    assert_eq!(place.client.send(with_session(unknown, &admin)).await.status, StatusCode::NOT_FOUND);
+
+    let revoke = with_session(post_form("/dashboard/affiliates/1/share/revoke", ""), &admin);
+    let revoked = place.client.send(revoke).await;
+    assert_eq!(revoked.status, StatusCode::SEE_OTHER);
+    assert_eq!(revoked.header("location"), "../../../../dashboard?affiliate_id=1#share");
+    for link in links {
+        assert_eq!(place.client.get(&link).await.status, StatusCode::FORBIDDEN);
+    }
+    let page = get_with(&place.client, "/dashboard?affiliate_id=1", &admin).await;
+    assert!(page.text().contains("are void"), "{}", page.text());
+}
+
 pub(super) async fn bad_lifetimes_are_refused(site: Site) {
     let client = site.open().await;
     for (body, status, code) in [
@@ -478,20 +522,21 @@ fn meets(route: &Route) -> Meets {
             others: &["/affiliates/2/conversions", "/affiliates/99/conversions"],
             own: "/affiliates/1/conversions",
         },
+        Guarded::Report => Meets::OwnOnly {
+            others: &["/reports?affiliate_id=2", "/reports?affiliate_id=99&group_by=source", "/reports?affiliate_id=2&format=csv"],
+            own: "/reports?affiliate_id=1&group_by=affiliate",
+        },
+        Guarded::Clicks => Meets::OwnOnly {
+            others: &["/clicks?affiliate_id=2", "/clicks?affiliate_id=99", "/clicks?affiliate_id=2&format=csv"],
+            own: "/clicks",
+        },
+        Guarded::Conversions => Meets::OwnOnly {
+            others: &["/conversions?affiliate_id=2", "/conversions?affiliate_id=99", "/conversions?affiliate_id=2&format=csv"],
+            own: "/conversions",
+        },
         Guarded::Dashboard => Meets::OwnOnly {
             others: &["/dashboard?affiliate_id=2", "/dashboard?affiliate_id=99"],
             own: "/dashboard?affiliate_id=1",
-        },
-        Guarded::Report => Meets::OwnOnly {
-            others: &["/reports?affiliate_id=2", "/reports?affiliate_id=99", "/reports?affiliate_id=2&format=csv"],
-            own: "/reports?affiliate_id=1",
-        },
-        Guarded::Clicks => {
-            Meets::OwnOnly { others: &["/clicks?affiliate_id=2", "/clicks?affiliate_id=99&format=csv"], own: "/clicks" }
-        }
-        Guarded::Conversions => Meets::OwnOnly {
-            others: &["/conversions?affiliate_id=2", "/conversions?affiliate_id=99&format=csv"],
-            own: "/conversions",
         },
         Guarded::Link => Meets::OwnOnly {
             others: &["/links?affiliate_id=2&campaign_id=10", "/links?affiliate_id=99&campaign_id=10"],
@@ -547,6 +592,8 @@ fn meets(route: &Route) -> Meets {
             | Page::Affiliates
             | Page::CreateAffiliate
             | Page::PauseAffiliate
+            | Page::ShareAffiliate
+            | Page::RevokeShares
             | Page::Import
             | Page::Imported
             | Page::Settings,

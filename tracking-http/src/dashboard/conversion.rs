@@ -10,15 +10,17 @@ use crate::location::Location;
 use crate::pages::{ConversionPage, ListForm};
 use crate::query;
 use crate::refusal::Refusal;
+use crate::viewer::Viewer;
 
 /// The conversion with its history.
-pub(crate) async fn show(tracker: &Tracker, at: &Location<'_>) -> Result<Response<Body>, Refusal> {
-    page(tracker, at, at.id("conversion_id")?, "", None).await
+pub(crate) async fn show(tracker: &Tracker, viewer: Viewer, at: &Location<'_>) -> Result<Response<Body>, Refusal> {
+    page(tracker, viewer, at, at.id("conversion_id")?, "", None).await
 }
 
 /// Changes the status, and leads back to where the form was. A change that is refused shows why.
 pub(crate) async fn change_status(
     tracker: &Tracker,
+    viewer: Viewer,
     at: &Location<'_>,
     form: &Parameters<'_>,
 ) -> Result<Response<Body>, Refusal> {
@@ -27,7 +29,7 @@ pub(crate) async fn change_status(
         Ok(conversion) => Ok(answer::see_other(&format!("{}{}", at.root, back(&conversion, form)))),
         Err(refusal) => {
             let reason = form.text("reason").ok().flatten().unwrap_or_default();
-            page(tracker, at, id, reason, Some(&refusal)).await
+            page(tracker, viewer, at, id, reason, Some(&refusal)).await
         }
     }
 }
@@ -70,6 +72,7 @@ fn back(conversion: &Conversion, form: &Parameters<'_>) -> String {
 
 async fn page(
     tracker: &Tracker,
+    viewer: Viewer,
     at: &Location<'_>,
     id: ConversionId,
     reason: &str,
@@ -78,6 +81,7 @@ async fn page(
     let conversion = tracker.conversion(id).await?;
     let page = ConversionPage {
         root: &at.root,
+        viewer,
         conversion: &conversion,
         changes: &tracker.status_changes(id).await?,
         affiliate: &tracker.affiliate(conversion.affiliate_id).await?,

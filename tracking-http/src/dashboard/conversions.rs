@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::report_query;
 
 /// How many conversions are on a page.
-const CONVERSIONS: Limit = limit(50);
+const CONVERSIONS: Limit = limit(25);
 
 /// The form with what it says, and the conversions that this admits.
 pub(crate) async fn show(desk: Desk<'_>, parameters: &Parameters<'_>) -> Result<Response<Body>, Refusal> {

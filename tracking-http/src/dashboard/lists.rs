@@ -1,6 +1,7 @@
 //! What the pages of clicks and of conversions have in common.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 
 use tracking_core::{AffiliateId, CampaignId, Parameters, Timestamp};
 
@@ -23,11 +24,13 @@ pub(super) fn bounds(
 pub(super) async fn names(desk: Desk<'_>, about: BTreeSet<(AffiliateId, CampaignId)>) -> Result<Names, Refusal> {
     let mut names = Names::default();
     for (affiliate, campaign) in about {
-        if !desk.viewer.is_affiliate() && !names.affiliates.contains_key(&affiliate) {
-            names.affiliates.insert(affiliate, desk.tracker.affiliate_name(affiliate).await?);
+        if !desk.viewer.is_affiliate()
+            && let Entry::Vacant(entry) = names.affiliates.entry(affiliate)
+        {
+            entry.insert(desk.tracker.affiliate_name(affiliate).await?);
         }
-        if !names.campaigns.contains_key(&campaign) {
-            names.campaigns.insert(campaign, desk.tracker.campaign_name(campaign).await?);
+        if let Entry::Vacant(entry) = names.campaigns.entry(campaign) {
+            entry.insert(desk.tracker.campaign_name(campaign).await?);
         }
     }
     Ok(names)

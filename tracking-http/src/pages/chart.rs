@@ -134,7 +134,7 @@ impl Chart {
     fn tip(&self, point: &Point) -> String {
         let mut text = format!("{}: {}", point.long, self.print(&point.value));
         if let Some(before) = &point.before {
-            let _ = write!(text, " ({}: {})", self.before, self.print(before));
+            let _ = write!(text, " (before: {})", self.print(before));
         }
         text
     }
@@ -150,17 +150,17 @@ impl Chart {
         let slot = (RIGHT - LEFT) / self.points.len().max(1) as f64;
         let width = (slot * 0.74).min(MAX_BAR);
         let start_of = |index: usize| LEFT + slot * index as f64;
-        let bars = self.points.iter().enumerate().map(|(index, point)| {
-            let height = height_of(point.value);
-            Bar {
-                // What is there is seen, however small it is.
-                height: round(if point.value > Decimal::ZERO { height.max(1.0) } else { 0.0 }),
-                x: round(start_of(index) + (slot - width) / 2.0),
-                slot_x: round(start_of(index)),
-                tip: self.tip(point),
+        let mut bars = String::new();
+        let mut steps = Vec::new();
+        for (index, point) in self.points.iter().enumerate() {
+            // What is there is seen, however small it is.
+            let height = if point.value > Decimal::ZERO { round(height_of(point.value).max(1.0)) } else { 0.0 };
+            if height > 0.0 {
+                let (x, width) = (round(start_of(index) + (slot - width) / 2.0), round(width));
+                let _ = write!(bars, "M{x} {BOTTOM}v-{height}h{width}v{height}z");
             }
-        });
-        let bars: Vec<Bar> = bars.collect();
+            steps.push(Bar { x: round(start_of(index)), height, tip: self.tip(point) });
+        }
         let befores: Vec<(usize, Decimal)> =
             self.points.iter().enumerate().filter_map(|(index, point)| Some((index, point.before?))).collect();
         let line = befores.iter().flat_map(|(index, before)| {
@@ -175,7 +175,7 @@ impl Chart {
         }
         Drawing {
             slot: round(slot),
-            bar: round(width),
+            steps,
             bars,
             line: Some(points).filter(|points| !points.is_empty()),
             ticks: [0.0, 0.5, 1.0]
@@ -201,10 +201,10 @@ impl Chart {
 pub(super) struct Drawing {
     /// How wide a step is.
     pub(super) slot: f64,
-    /// How wide a bar is.
-    pub(super) bar: f64,
-    /// One for each step.
-    pub(super) bars: Vec<Bar>,
+    /// All of them, whose whole height answers to whoever points at it.
+    pub(super) steps: Vec<Bar>,
+    /// The outline of their bars.
+    pub(super) bars: String,
     /// The points of the line of the period before.
     pub(super) line: Option<String>,
     /// What stands beside the bars.
@@ -227,21 +227,15 @@ impl Drawing {
     pub(super) const AXIS: f64 = LEFT - 6.0;
 }
 
-/// A bar.
+/// A step, and its bar.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bar {
+    /// Where the step begins.
     pub(super) x: f64,
-    /// Where its step begins.
-    pub(super) slot_x: f64,
-    pub(super) height: f64,
+    /// How high the bar is.
+    height: f64,
     /// What it says to whoever points at it.
     pub(super) tip: String,
-}
-
-impl Bar {
-    pub(super) fn y(&self) -> f64 {
-        round(BOTTOM - self.height)
-    }
 }
 
 /// A number on the axis, with its line.
@@ -339,7 +333,7 @@ mod tests {
     fn of_nothing_there_is_an_empty_axis() {
         let none = chart(&[(0, Some(0)), (0, Some(0)), (0, None)]);
         let drawing = none.drawing();
-        assert!(drawing.bars.iter().all(|bar| bar.height == 0.0), "{drawing:?}");
+        assert!(drawing.steps.iter().all(|bar| bar.height == 0.0) && drawing.bars.is_empty(), "{drawing:?}");
         let ticks: Vec<&str> = drawing.ticks.iter().map(|tick| &*tick.label).collect();
         assert_eq!(ticks, ["0", "1", "2"]);
         assert_eq!(drawing.line.as_deref(), Some("96.3,142 201,142"), "on the ground");
@@ -347,7 +341,7 @@ mod tests {
             none.description(),
             "From 1 Aug 2023 to 3 Aug 2023: 0 in all, 0 in each day; 30 days before: 0 in all."
         );
-        assert_eq!(chart(&[]).drawing().bars, []);
+        assert_eq!(chart(&[]).drawing().steps, []);
         assert_eq!(chart(&[]).drawing().labels, []);
     }
 
@@ -355,8 +349,7 @@ mod tests {
     fn one_point_is_a_bar_in_the_middle_and_a_line_across() {
         let one = chart(&[(3, Some(4))]);
         let drawing = one.drawing();
-        assert_eq!((drawing.bar, drawing.bars[0].x), (MAX_BAR, 183.0));
-        assert_eq!(drawing.bars[0].height, 99.0, "three quarters of 132");
+        assert_eq!(drawing.bars, "M183 142v-99h36v99z", "three quarters of 132");
         assert_eq!(drawing.line.as_deref(), Some("44,10 358,10"));
         assert_eq!(drawing.labels.len(), 1);
         assert_eq!(drawing.labels[0].anchor, "middle");
@@ -369,9 +362,9 @@ mod tests {
             huge.unit = unit;
             huge.points[2].value = if unit == Unit::Count { u64::MAX.into() } else { Decimal::MAX };
             let drawing = huge.drawing();
-            for bar in &drawing.bars {
-                assert!(bar.height >= 1.0 && bar.y() >= TOP && bar.y() + bar.height <= BOTTOM + 0.1, "{bar:?}");
-            }
+            let heights: Vec<f64> = drawing.steps.iter().map(|bar| bar.height).collect();
+            assert!(heights.iter().all(|height| *height <= BOTTOM - TOP), "{heights:?}");
+            assert_eq!(heights[1], 1.0, "one of very many is seen");
             assert!(drawing.ticks.iter().all(|tick| tick.label.len() <= 6), "{:?}", drawing.ticks);
         }
         huge.points[1].value = Decimal::MAX;
@@ -432,11 +425,11 @@ mod tests {
             "From 1 Aug 2023 to 3 Aug 2023: 644 in all, highest 312 (1 Aug 2023), lowest 20 (2 Aug 2023); \
              30 days before: 320 in all."
         );
-        assert_eq!(chart.drawing().bars[0].tip, "1 Aug 2023: 312 (30 days before: 300)");
+        assert_eq!(chart.drawing().steps[0].tip, "1 Aug 2023: 312 (before: 300)");
         chart.unit = Unit::Money("EUR".parse().unwrap());
         chart.points.iter_mut().for_each(|point| point.before = None);
         assert_eq!(chart.title(), "Clicks in EUR by day");
-        assert_eq!(chart.drawing().bars[1].tip, "2 Aug 2023: 20.00");
+        assert_eq!(chart.drawing().steps[1].tip, "2 Aug 2023: 20.00");
         assert_eq!(chart.drawing().line, None);
     }
 }

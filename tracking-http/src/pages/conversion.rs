@@ -4,6 +4,7 @@ use tracking_core::{Affiliate, Campaign, ChangedBy, Conversion, ConversionStatus
 use super::format::Money;
 use super::{assets, format};
 use crate::refusal::Refusal;
+use crate::viewer::Viewer;
 
 /// The page of a conversion.
 #[derive(Debug, Template)]
@@ -11,6 +12,8 @@ use crate::refusal::Refusal;
 pub(crate) struct ConversionPage<'a> {
     /// The relative path from the page to the mount point, with a slash at its end. Every link starts so.
     pub(crate) root: &'a str,
+    /// Who looks at it.
+    pub(crate) viewer: Viewer,
     /// What is shown.
     pub(crate) conversion: &'a Conversion,
     /// How its status has changed, the earliest change first.

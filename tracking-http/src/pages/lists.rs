@@ -183,3 +183,164 @@ fn in_words(preset: Preset) -> &'static str {
         Preset::LastYear => "Last year",
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+mod tests {
+    use tracking_core::{
+        Affiliate, Campaign, CampaignRules, ClickDetails, ClickId, ClickRecordId, ConversionId, PostbackAccess, SubIds,
+        Timestamp,
+    };
+
+    use super::*;
+    use crate::pages::{AffiliatesPage, CampaignPage, CampaignsPage, ConversionPage, ImportPage, NewCampaignForm};
+    use crate::refusal::Refusal;
+
+    #[test]
+    fn names_in_lists_are_escaped() {
+        let hostile = "\"><script>'&";
+        let root = "../";
+        let (affiliate, conversion) = (affiliate(7, hostile), conversion(hostile));
+        let campaign = campaign(hostile);
+        let refusal = Refusal::new(http::StatusCode::BAD_REQUEST, "invalid_parameter", hostile);
+        let unnamed = Wrong::new(Some(&refusal), &[]);
+        let query = format!("affiliate_id={0}&campaign_id={0}&from={0}&time_zone={0}&cursor={0}", encoded(hostile));
+        let parameters = crate::query::parse(Some(&query)).unwrap();
+        let form = ListForm::of(&parameters);
+        let mut names = Names::default();
+        names.affiliates.insert(affiliate.id, affiliate.name.clone());
+        names.campaigns.insert(campaign.id, campaign.name.clone());
+        let mut click = click(&affiliate, hostile);
+        click.details.source = Some(hostile.parse().unwrap());
+        let (viewer, zone, older) = (Viewer::Admin, TimeZone::UTC, || Some("cursor=1".to_owned()));
+        let mut html = ConversionsPage {
+            root,
+            viewer,
+            form,
+            wrong: unnamed,
+            zone,
+            conversions: Some(std::slice::from_ref(&conversion)),
+            names: &names,
+            older: older(),
+        }
+        .render()
+        .unwrap();
+        let clicks = Some(std::slice::from_ref(&click));
+        let page = ClicksPage { root, viewer, form, wrong: unnamed, zone, clicks, names: &names, older: older() };
+        html.push_str(&page.render().unwrap());
+        let affiliates = std::slice::from_ref(&affiliate);
+        let page =
+            AffiliatesPage { root, viewer, affiliates, after: None, older: older(), name: hostile, wrong: unnamed };
+        html.push_str(&page.render().unwrap());
+        let campaigns = std::slice::from_ref(&campaign);
+        let new = NewCampaignForm { name: hostile, destination_url: hostile, payout: hostile };
+        let page = CampaignsPage {
+            root,
+            viewer,
+            campaigns,
+            is_first: false,
+            older: older(),
+            form: new,
+            wrong: Wrong::new(Some(&refusal), &["name"]),
+        };
+        html.push_str(&page.render().unwrap());
+        let page = CampaignPage {
+            root,
+            public_url: "https://example.com/tracking",
+            viewer,
+            campaign: &campaign,
+            now: Timestamp::MIN,
+            figures: None,
+            key: None,
+            wrong: unnamed,
+        };
+        html.push_str(&page.render().unwrap());
+        let done = [crate::import::Done {
+            line: 2,
+            outcome: "unknown_click",
+            status: http::StatusCode::NOT_FOUND,
+            message: hostile.to_owned(),
+            conversion_id: None,
+        }];
+        let page = ImportPage { root, viewer, text: hostile, wrong: unnamed, done: Some(&done) };
+        html.push_str(&page.render().unwrap());
+
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.matches("&#34;&#62;&#60;script&#62;&#39;&#38;").count() >= 25, "{html}");
+        for target in ["href=\"", "src=\"", "action=\""].iter().flat_map(|attribute| html.split(attribute).skip(1)) {
+            assert!(target.starts_with("../") || target.starts_with('#'), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_reader_is_offered_no_changes() {
+        let (affiliate, conversion) = (affiliate(7, "Ada"), conversion("abc"));
+        let campaign = campaign("Shop");
+        for (viewer, offers) in [(Viewer::Admin, true), (Viewer::Reader, false)] {
+            let page = ConversionPage {
+                root: "../",
+                viewer,
+                conversion: &conversion,
+                changes: &[],
+                affiliate: &affiliate,
+                campaign: &campaign,
+                reason: "",
+                refusal: None,
+            };
+            assert_eq!(page.render().unwrap().contains("method=\"post\""), offers, "{viewer:?}");
+        }
+    }
+
+    fn affiliate(id: u64, name: &str) -> Affiliate {
+        Affiliate {
+            id: AffiliateId::new(id).unwrap(),
+            name: name.parse().unwrap(),
+            paused_at: None,
+            revoked_at: None,
+            created_at: Timestamp::MIN,
+            version: 1,
+        }
+    }
+
+    fn campaign(name: &str) -> Campaign {
+        Campaign {
+            id: CampaignId::new(10).unwrap(),
+            name: name.parse().unwrap(),
+            destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
+            rules: CampaignRules::default(),
+            access: PostbackAccess::open(),
+            paused_at: None,
+            created_at: Timestamp::MIN,
+            version: 1,
+        }
+    }
+
+    fn click(affiliate: &Affiliate, click_id: &str) -> Click {
+        Click {
+            id: ClickRecordId::new(1).unwrap(),
+            affiliate_id: affiliate.id,
+            campaign_id: CampaignId::new(10).unwrap(),
+            click_id: ClickId::new(click_id).unwrap(),
+            created_at: Timestamp::MIN,
+            details: ClickDetails::default(),
+        }
+    }
+
+    fn conversion(text: &str) -> Conversion {
+        Conversion {
+            id: ConversionId::new(1).unwrap(),
+            affiliate_id: AffiliateId::new(7).unwrap(),
+            campaign_id: CampaignId::new(10).unwrap(),
+            click_id: ClickId::new(text).unwrap(),
+            event: EventName::default(),
+            transaction_id: Some(text.parse().unwrap()),
+            amount: "1".parse().unwrap(),
+            currency: "USD".parse().unwrap(),
+            payout: None,
+            status: ConversionStatus::Pending,
+            occurred_at: None,
+            sub_ids: SubIds::new([Some(text.parse().unwrap()), None, None, None, None]),
+            created_at: Timestamp::MIN,
+        }
+    }
+}

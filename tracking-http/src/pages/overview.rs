@@ -208,3 +208,216 @@ impl Sources {
         Percent::of(source.clicks, self.clicks)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+mod tests {
+    use tracking_core::rust_decimal::Decimal;
+    use tracking_core::{AffiliateId, CampaignId, Parameters, Summary, TimeZone, Timestamp};
+
+    use super::*;
+    use crate::pages::{InPeriod, PresetLink, ReportPage, Shown, asset};
+    use crate::refusal::Refusal;
+    use crate::viewer::Viewer;
+
+    /// The most bytes of all that a browser loads for the overview.
+    const MAX_PAGE: usize = 100_000;
+
+    fn now() -> Timestamp {
+        "2023-08-23T15:30:45Z".parse().unwrap()
+    }
+
+    fn query(text: &str) -> ReportQuery {
+        ReportQuery::from_parameters(&crate::query::parse(Some(text)).unwrap(), TimeZone::UTC, now(), None).unwrap()
+    }
+
+    /// As much of everything as a large network has.
+    fn summary(scale: u64) -> Summary {
+        let mut summary = Summary {
+            clicks: 1_234_567 * scale,
+            human_clicks: 987_654 * scale,
+            unique_clicks: 876_543 * scale,
+            ..Summary::default()
+        };
+        for tally in [&mut summary.pending, &mut summary.approved] {
+            tally.conversions = 54_321 * scale;
+            for currency in ["USD", "EUR", "GBP", "JPY"] {
+                let sum = Decimal::new(1_234_567_891_234 * scale as i64, 4);
+                tally.revenue.add_sum(sum, currency.parse().unwrap());
+                tally.payout.add_sum(sum / Decimal::TEN, currency.parse().unwrap());
+            }
+        }
+        summary
+    }
+
+    fn figures(query: ReportQuery) -> PeriodFigures {
+        let rows = |period: tracking_core::Period| -> Vec<ReportRow> {
+            let row = |(index, date)| ReportRow {
+                key: ReportKey::Day(date),
+                name: None,
+                figures: summary(1 + (index as u64 * 7) % 9),
+            };
+            period.dates().enumerate().map(row).collect()
+        };
+        let period = query.request.period;
+        let before = period.before().unwrap();
+        let (now, then) = (rows(period), rows(before));
+        PeriodFigures::new(period, &now, &summary(30), Some((before, &then, &summary(29))))
+    }
+
+    fn report(key: fn(u64) -> ReportKey, name: &str) -> Report {
+        let row = |id| ReportRow { key: key(id), name: Some(name.parse().unwrap()), figures: summary(3) };
+        Report { rows: (1..=10).map(row).collect(), row_count: 4_312, total: summary(30), is_scanned: false }
+    }
+
+    fn affiliate_key(id: u64) -> ReportKey {
+        ReportKey::Affiliate(AffiliateId::new(id).unwrap())
+    }
+
+    fn campaign_key(id: u64) -> ReportKey {
+        ReportKey::Campaign(CampaignId::new(id).unwrap())
+    }
+
+    fn overview(query: ReportQuery, name: &str) -> Overview {
+        let source = |clicks| Source { name: Some(name.to_owned()), clicks, human: clicks };
+        Overview {
+            figures: figures(query),
+            by_affiliate: Top::new(query, Grouping::Affiliate, report(affiliate_key, name)),
+            by_campaign: Top::new(query, Grouping::Campaign, report(campaign_key, name)),
+            sources: Sources::new((90..100).map(source).collect(), 1_000, true, query),
+            idle: affiliates(2, name),
+        }
+    }
+
+    fn affiliates(count: u64, name: &str) -> Vec<Affiliate> {
+        let affiliate = |id| Affiliate {
+            id: AffiliateId::new(id).unwrap(),
+            name: name.parse().unwrap(),
+            paused_at: None,
+            revoked_at: None,
+            created_at: Timestamp::MIN,
+            version: 1,
+        };
+        (1..=count).map(affiliate).collect()
+    }
+
+    fn form(query: ReportQuery, text: &str) -> PeriodForm {
+        PeriodForm {
+            path: "dashboard",
+            presets: PresetLink::all(query, now(), true),
+            from: text.to_owned(),
+            to: text.to_owned(),
+            time_zone: text.to_owned(),
+            kept: vec![("affiliate_id", text.to_owned())],
+            refusal: Some(Refusal::new(http::StatusCode::BAD_REQUEST, "invalid_parameter", text).parameter("from")),
+        }
+    }
+
+    fn page(query: ReportQuery, name: &str) -> String {
+        let (overview, form) = (overview(query, name), form(query, "2023-08-23"));
+        let chooser = Chooser::new(affiliates(100, name), true, None, "");
+        let page = OverviewPage {
+            root: "../",
+            public_url: "https://example.com/tracking",
+            chooser: &chooser,
+            form: &form,
+            overview: Some(&overview),
+        };
+        page.render().unwrap()
+    }
+
+    #[test]
+    fn all_that_a_browser_loads_for_the_overview_is_small() {
+        let html = page(query(""), "An affiliate whose name is rather long");
+        let names: Vec<&str> = html.split("../assets/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let assets: std::collections::BTreeSet<&str> = names.into_iter().collect();
+        assert_eq!(assets.len(), 3, "{assets:?}");
+        let loaded: usize = assets.iter().map(|name| asset(name).unwrap().bytes.len()).sum();
+        assert!(html.len() + loaded < MAX_PAGE, "{} bytes of HTML, {loaded} of what it links to", html.len());
+        assert_eq!(html.matches("<polyline").count(), 4, "all charts are there");
+        assert!(html.contains("Without a chart: revenue in"), "{html}");
+    }
+
+    #[test]
+    fn no_name_leaves_its_place() {
+        let hostile = "\"><script>'&";
+        let query = query("");
+        let mut html = page(query, hostile);
+        let marks = [Some(hostile.to_owned()), None];
+        let row = |mark: &Option<String>| ReportRow {
+            key: ReportKey::Mark(mark.clone()),
+            name: None,
+            figures: Summary { clicks: 1, ..Summary::default() },
+        };
+        let by_source = query.group_by("source".parse().unwrap());
+        let scanned = Report {
+            rows: marks.iter().map(row).collect(),
+            row_count: 2,
+            total: Summary { clicks: 2, ..Summary::default() },
+            is_scanned: true,
+        };
+        for (query, report) in
+            [(by_source, scanned), (query.group_by(Grouping::Affiliate), report(affiliate_key, hostile))]
+        {
+            let shown = Shown { report, charts: Some(figures(query)) };
+            let page = ReportPage {
+                root: "../",
+                viewer: Viewer::Admin,
+                query,
+                form: &form(query, hostile),
+                affiliate_id: hostile,
+                campaign_id: hostile,
+                affiliates: &affiliates(1, hostile),
+                campaigns: &[],
+                shown: Some(&shown),
+            };
+            html.push_str(&page.render().unwrap());
+        }
+        assert!(html.contains("counted by looking at each of 2 records"), "{html}");
+
+        let form = form(query, hostile);
+        let in_period =
+            InPeriod { figures: figures(query), by_campaign: Top::failed(query, Grouping::Campaign, hostile.into()) };
+        let (affiliate, summary) = (affiliates(1, hostile).remove(0), summary(1));
+        let page = crate::pages::AffiliatePage {
+            root: "../",
+            public_url: "https://example.com/tracking",
+            viewer: Viewer::Admin,
+            chooser: None,
+            form: &form,
+            affiliate: &affiliate,
+            summary: &summary,
+            clicks: &[],
+            conversions: &[],
+            campaigns: &[],
+            in_period: Some(&in_period),
+        };
+        html.push_str(&page.render().unwrap());
+
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.matches("&#34;&#62;&#60;script&#62;&#39;&#38;").count() > 150, "{html}");
+        assert!(!html.contains(" style="), "the policy of pages forbids it");
+        let targets = ["href=\"", "src=\"", "action=\""].iter().flat_map(|attribute| html.split(attribute).skip(1));
+        for target in targets {
+            assert!(target.starts_with("../") || target.starts_with('#'), "{target}");
+        }
+    }
+
+    #[test]
+    fn links_keep_period_and_zone() {
+        let query = query("period=yesterday&time_zone=Asia%2FKathmandu");
+        let top = Top::new(query, Grouping::Affiliate, report(affiliate_key, "Ada"));
+        assert_eq!(top.report, "period=yesterday&time_zone=Asia%2FKathmandu&group_by=affiliate");
+        assert_eq!(top.rows[0].path, "dashboard?period=yesterday&time_zone=Asia%2FKathmandu&affiliate_id=1");
+        assert_eq!(
+            Sources::new(Vec::new(), 0, false, query).report,
+            "period=yesterday&time_zone=Asia%2FKathmandu&group_by=source"
+        );
+        let presets = PresetLink::all(query, now(), true);
+        assert_eq!(presets[0].query, "period=today&time_zone=Asia%2FKathmandu");
+        assert_eq!(presets.iter().filter(|preset| preset.is_current).count(), 1);
+        let plain = ReportQuery::from_parameters(&Parameters::default(), TimeZone::UTC, now(), None).unwrap();
+        assert_eq!(path(plain, &ReportKey::Mark(None)), None);
+        assert_eq!(with_query("dashboard", &plain.to_query()), "dashboard");
+    }
+}

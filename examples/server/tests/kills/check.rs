@@ -431,16 +431,16 @@ impl Rows {
             let of = |status| format!("WHEN '{status}' THEN COALESCE({status}_{column}, 0)");
             format!("CASE status {} {} {} END", of("pending"), of("approved"), of("rejected"))
         };
-        let clicks = |column: &str| format!("IF(status = 'approved', COALESCE({column}, 0), 0)");
+        let of_clicks = |column: &str| format!("IF(status = 'approved', COALESCE({column}, 0), 0)");
         let sums = format!(
             "CAST(SUM({}) AS SIGNED) AS clicks, CAST(SUM({}) AS SIGNED) AS human_clicks,
                 CAST(SUM({}) AS SIGNED) AS unique_clicks, CAST(SUM({}) AS SIGNED) AS conversions,
                 CAST(SUM({}) * 1000000 AS SIGNED) AS amount,
                 CAST(CAST(SUM({}) * 1000000000000 AS DECIMAL(50, 0)) AS CHAR) AS payout
              FROM figures JOIN (SELECT 'pending' AS status UNION ALL SELECT 'approved' UNION ALL SELECT 'rejected') s",
-            clicks("clicks"),
-            clicks("human_clicks"),
-            clicks("unique_clicks"),
+            of_clicks("clicks"),
+            of_clicks("human_clicks"),
+            of_clicks("unique_clicks"),
             of_status("conversions"),
             of_status("amount"),
             of_status("payout")

@@ -13,6 +13,14 @@ use tempfile::TempDir;
 use crate::support::process::Process;
 use crate::support::{Server, on_each_framework};
 
+mod checks;
+mod hands;
+mod live;
+mod mounted;
+mod partner;
+mod plain;
+mod round;
+
 on_each_framework!(
     an_affiliate_is_chosen_and_his_numbers_are_there,
     the_postback_url_is_copied,
