@@ -244,8 +244,8 @@ impl Steps {
             return Self { name: "hour", steps: hours(period, rows) };
         }
         let (name, begins): (_, fn(NaiveDate) -> bool) = match dates.len() {
-            ..=DAYS => ("day", |_| true),
-            ..=DAYS_BY_WEEK => ("week", |date| date.weekday() == Weekday::Mon),
+            days if days <= DAYS => ("day", |_| true),
+            days if days <= DAYS_BY_WEEK => ("week", |date| date.weekday() == Weekday::Mon),
             _ => ("month", |date| date.day() == 1),
         };
         let starts = dates.iter().enumerate().filter(|(index, date)| *index == 0 || begins(**date));
