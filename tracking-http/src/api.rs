@@ -315,14 +315,15 @@ impl Api {
                 dashboard::show(&Asked { desk, parameters }).await
             }
             Guarded::DashboardLink => {
-                dashboard::link::show(&self.tracker, only, at, parameters, None, &self.base_url(request, at)).await
+                dashboard::link::show(&self.tracker, call.viewer, at, parameters, None, &self.base_url(request, at))
+                    .await
             }
             Guarded::DashboardLinkTest => {
                 let form = body::form(request, body)?;
                 let (parameters, unreadable) = query::parse_link(Some(&form));
                 let tested = link_test::run(&self.tracker, only, &parameters, unreadable, self.visitor(call)).await?;
                 let base_url = self.base_url(request, at);
-                dashboard::link::show(&self.tracker, only, at, &parameters, Some(&tested), &base_url).await
+                dashboard::link::show(&self.tracker, call.viewer, at, &parameters, Some(&tested), &base_url).await
             }
             Guarded::Link | Guarded::LinkQrCode => {
                 let click = links::wanted(only, parameters)?;

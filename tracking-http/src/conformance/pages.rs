@@ -464,6 +464,9 @@ pub(super) async fn reports_are_asked_for_by_a_form(site: Site) {
 
     for (query, status, part) in [
         ("period=fortnight", 400, "one of today"),
+        ("period=fortnight&group_by=campaign", 400, "<option value=\"campaign\" selected>"),
+        ("group_by=campaign&sort=-clicks&affiliate_id=x", 400, "<option value=\"-clicks\" selected>"),
+        ("group_by=campaign&sort=names&limit=x", 400, "aria-invalid"),
         ("from=2023-01-01&to=2022-01-01", 400, "value=\"2022-01-01\""),
         ("group_by=weekday", 400, "aria-invalid"),
         ("affiliate_id=x", 400, "aria-invalid"),
