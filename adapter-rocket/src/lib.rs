@@ -58,9 +58,10 @@ impl Handler for Tracking {
         let response = match Resolution::of(&method, below) {
             Resolution::Found(matched) => {
                 let parts = parts(request, method);
-                let body = if matched.reads_body() { read(matched, request, data).await } else { Ok(Bytes::new()) };
                 // Not `client_ip`, which is whatever the client writes into `X-Real-IP`.
                 let peer = request.remote().map(|peer| peer.ip());
+                let is_awaited = api.awaits_body(matched, &parts, peer).await;
+                let body = if is_awaited { read(matched, request, data).await } else { Ok(Bytes::new()) };
                 api.handle(matched, &parts, peer, body).await
             }
             Resolution::MethodNotAllowed(allow) => api.method_not_allowed(allow),

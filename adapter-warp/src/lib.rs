@@ -45,7 +45,8 @@ pub fn routes(api: impl Into<Arc<Api>>) -> BoxedFilter<(Response,)> {
             async move {
                 let response = match resolved {
                     Ok(matched) => {
-                        let body = if matched.reads_body() { read(matched, body).await } else { Ok(Bytes::new()) };
+                        let is_awaited = api.awaits_body(matched, &request, peer).await;
+                        let body = if is_awaited { read(matched, body).await } else { Ok(Bytes::new()) };
                         api.handle(matched, &request, peer, body).await
                     }
                     Err(allow) => api.method_not_allowed(allow),

@@ -1,5 +1,5 @@
 // Copy buttons. Without this script they stay hidden, and the texts can be selected by hand.
-const announcer = document.querySelector("[role=status]");
+const announcer = document.querySelector("body > [role=status]");
 
 async function copy(element) {
   try {
@@ -82,10 +82,26 @@ function update(page) {
   for (const [id, html] of live) {
     const old = document.getElementById(id);
     const fresh = page.getElementById(id);
-    if (!old || !fresh || fresh.outerHTML === html || isInUse(old)) continue;
+    if (old && !fresh) {
+      if (!isInUse(old)) {
+        old.remove();
+        live.delete(id);
+      }
+      continue;
+    }
+    if (!old || fresh.outerHTML === html || isInUse(old)) continue;
     live.set(id, fresh.outerHTML);
     replace(old, document.adoptNode(fresh));
   }
+}
+
+// Figures that stand still must not look as if they followed.
+function tellTheEnd() {
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.textContent = "Figures no longer follow: log in again.";
+  document.body.append(notice);
+  announcer.textContent = notice.textContent;
 }
 
 async function refresh() {
@@ -94,6 +110,7 @@ async function refresh() {
     // Whoever is not let in any more, or is sent to log in, is not asked for it again and again.
     if (response.type === "opaqueredirect" || response.status === 401 || response.status === 403) {
       live.clear();
+      tellTheEnd();
       return;
     }
     if (!response.ok) throw new Error(response.statusText);

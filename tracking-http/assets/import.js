@@ -6,6 +6,8 @@ const words = find("progress-words");
 const problem = find("file-problem");
 // More rows than these only slow a browser down.
 const SHOWN = 1000;
+// The result that can be downloaded.
+let offered = null;
 
 // Takes CSV in pieces, and hands on each record that is complete.
 function records(take) {
@@ -103,17 +105,24 @@ async function send(file) {
     problem.hidden = false;
     return;
   }
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    result += part.value;
-    read(part.value);
+  let isWhole = false;
+  try {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      result += part.value;
+      read(part.value);
+      show();
+    }
+    isWhole = true;
+    last = lines;
     show();
+    words.textContent = `Done: ${answered.toLocaleString("en")} ${answered === 1 ? "line" : "lines"}`;
+  } finally {
+    // What was answered is worth having, also if the rest never comes.
+    offered = URL.createObjectURL(new Blob([result], { type: "text/csv" }));
+    find("file-result").href = offered;
+    find("file-more").hidden = isWhole ? answered <= SHOWN : answered === 0;
   }
-  last = lines;
-  show();
-  words.textContent = `Done: ${answered.toLocaleString("en")} ${answered === 1 ? "line" : "lines"}`;
-  find("file-result").href = URL.createObjectURL(new Blob([result], { type: "text/csv" }));
-  find("file-more").hidden = answered <= SHOWN;
 }
 
 form.hidden = false;
@@ -123,6 +132,9 @@ form.addEventListener("submit", async (event) => {
   button.disabled = true;
   problem.hidden = true;
   find("file-more").hidden = true;
+  if (offered) URL.revokeObjectURL(offered);
+  offered = null;
+  find("file-result").removeAttribute("href");
   find("file-lines").replaceChildren();
   find("file-counts").replaceChildren();
   find("by-file").hidden = false;

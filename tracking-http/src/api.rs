@@ -43,7 +43,7 @@ use crate::{admin, dashboard, import, link_test, links, lists, openapi, postback
 /// A tracker's HTTP surface: takes requests as any framework can hand them over, and gives complete answers.
 ///
 /// An adapter strips the mount point, asks [`Resolution::of`](crate::Resolution::of) whether the request is for the
-/// tracker, reads the body if it [is wanted](Match::reads_body), and calls [`handle`](Self::handle).
+/// tracker, reads the body if it [is awaited](Self::awaits_body), and calls [`handle`](Self::handle).
 #[derive(Debug)]
 pub struct Api {
     tracker: Arc<Tracker>,
@@ -123,6 +123,17 @@ impl Api {
         self
     }
 
+    /// Whether the request's body is to be read before [`handle`](Self::handle) is called; if not, that gets an empty one.
+    ///
+    /// Files of imports are long, and take long to arrive: only those are read that somebody sends who may import. Whoever
+    /// may not is told so at once. The arguments are those of `handle`.
+    pub async fn awaits_body(&self, matched: Match, request: &Parts, peer: Option<IpAddr>) -> bool {
+        if matched.endpoint != Endpoint::Guarded(Guarded::ImportConversions) {
+            return matched.reads_body();
+        }
+        self.check_origin(request).is_ok() && Box::pin(self.is_admin(request, peer)).await
+    }
+
     /// Answers a request.
     ///
     /// `request` is the request as it came, with its whole path, the mount point included; `matched` is what
@@ -153,6 +164,15 @@ impl Api {
         };
         self.meters.count(matched.route, response.status(), started.elapsed());
         response
+    }
+
+    /// Who is asking, for what the application guards by itself, and as it is found for what is guarded here: by the
+    /// `Authorization` header, by a session, or else by the guard. Whoever tries many wrong tokens is kept waiting.
+    ///
+    /// # Errors
+    /// The answer for whoever has tried too many, and for everybody if it can't be found out.
+    pub async fn access(&self, request: &Parts, peer: Option<IpAddr>) -> Result<Access, Response<Body>> {
+        self.caller(request, peer).await.map(|caller| caller.access).map_err(answer::refuse)
     }
 
     /// Answers a request for a path that is ours with a method that it does not take.
@@ -214,6 +234,9 @@ impl Api {
                     Access::LogInAt(url) => return Err(Refusal::log_in_at(&url)),
                     Access::Unknown if endpoint.is_page() && self.sends_to_log_in(request) => {
                         return Ok(sessions::to_log_in(request, &at()));
+                    }
+                    Access::Unknown if self.is_browser_to_log_in(request) => {
+                        return Err(Refusal::unknown_caller().header(Header::unanswered_challenge()));
                     }
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
@@ -292,14 +315,15 @@ impl Api {
                 dashboard::show(&Asked { desk, parameters }).await
             }
             Guarded::DashboardLink => {
-                dashboard::link::show(&self.tracker, only, at, parameters, None, &self.base_url(request, at)).await
+                dashboard::link::show(&self.tracker, call.viewer, at, parameters, None, &self.base_url(request, at))
+                    .await
             }
             Guarded::DashboardLinkTest => {
                 let form = body::form(request, body)?;
                 let (parameters, unreadable) = query::parse_link(Some(&form));
                 let tested = link_test::run(&self.tracker, only, &parameters, unreadable, self.visitor(call)).await?;
                 let base_url = self.base_url(request, at);
-                dashboard::link::show(&self.tracker, only, at, &parameters, Some(&tested), &base_url).await
+                dashboard::link::show(&self.tracker, call.viewer, at, &parameters, Some(&tested), &base_url).await
             }
             Guarded::Link | Guarded::LinkQrCode => {
                 let click = links::wanted(only, parameters)?;

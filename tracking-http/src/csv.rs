@@ -30,15 +30,25 @@ pub(crate) struct Row {
 
 /// What a spreadsheet takes for the beginning of a formula, as
 /// [OWASP](https://owasp.org/www-community/attacks/CSV_Injection) lists it.
-const BEGINS_FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+const BEGINS_FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// Behind what a cell begins for a spreadsheet whose cells are separated by semicolons, as in many countries, or by tabs. It
+/// does not see the quotes in the middle of what it takes for a cell, and so not that a line goes on.
+const SEPARATES_ELSEWHERE: [char; 4] = [';', '\t', '\r', '\n'];
+
+/// What it may leave out at the beginning of a cell.
+const LEFT_OUT: [char; 2] = [' ', '"'];
 
 impl Row {
     /// A cell with a text, which may be anybody's. What a spreadsheet would take for a formula gets an apostrophe in front, by
-    /// which it is taken for a text.
+    /// which it is taken for a text; so does what it would take for one if semicolons or tabs separated the cells.
     pub(crate) fn text(&mut self, text: impl Display) {
         self.print(text);
         if self.cell.starts_with(BEGINS_FORMULA) {
             self.cell.insert(0, '\'');
+        }
+        if self.cell.contains(SEPARATES_ELSEWHERE) {
+            self.cell = without_formulas_elsewhere(&self.cell);
         }
         self.record.push_field(&self.cell);
     }
@@ -70,6 +80,26 @@ impl Row {
         // Writing into a text does not fail; and if printing did, what there is of it is written.
         _ = write!(self.cell, "{value}");
     }
+}
+
+/// The same text with an apostrophe behind each of those separators that a formula follows.
+fn without_formulas_elsewhere(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 1);
+    let mut rest = text;
+    while let Some(at) = rest.find(SEPARATES_ELSEWHERE) {
+        // Each of them is one byte long.
+        let (done, behind) = rest.split_at(at + 1);
+        safe.push_str(done);
+        let cell = behind.trim_start_matches(LEFT_OUT);
+        let is_one_break = done.ends_with('\r') && behind.starts_with('\n');
+        // At the end a quote may follow that makes the next line a part of this cell.
+        if !is_one_break && (cell.is_empty() || cell.starts_with(BEGINS_FORMULA)) {
+            safe.push('\'');
+        }
+        rest = behind;
+    }
+    safe.push_str(rest);
+    safe
 }
 
 /// Some lines of a file.
@@ -235,6 +265,23 @@ mod tests {
         assert_eq!(lines.finish().unwrap(), "-1.5,,'-1.5\r\n");
     }
 
+    #[test]
+    fn texts_are_no_formulas_between_semicolons_and_tabs() {
+        for (text, expected) in [
+            ("a;=1", "a;'=1"),
+            ("a; \"=1", "a;' \"=1"),
+            ("a\t+1;-1", "a\t'+1;'-1"),
+            ("a;b", "a;b"),
+            ("a;＝1", "a;'＝1"),
+            ("a\r\n=1", "a\r\n'=1"),
+            ("＝1", "'＝1"),
+        ] {
+            let mut row = Row::default();
+            row.text(text);
+            assert_eq!(&row.record[0], expected);
+        }
+    }
+
     #[tokio::test]
     async fn a_page_is_asked_for_when_the_one_before_is_taken() {
         let tracker = Arc::new(Tracker::new(MemoryStore::new(), Secret::random()));
@@ -272,18 +319,26 @@ mod tests {
         #[test]
         fn what_was_written_is_read_back(
             // Two columns or more: an empty line would be none.
-            rows in prop::collection::vec(prop::collection::vec("\\PC*|[=+@\\-\t\r\n\"', a]{0,6}", 3), 1..5),
+            rows in prop::collection::vec(prop::collection::vec("\\PC*|[=+@\\-＝;\t\r\n\"', a]{0,6}", 3), 1..5),
         ) {
             let written = written(&rows);
             let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&*written);
             let read: Vec<StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
             prop_assert_eq!(read.len(), rows.len());
             for (cell, text) in read.iter().flatten().zip(rows.iter().flatten()) {
-                match cell.strip_prefix('\'').filter(|rest| rest.starts_with(BEGINS_FORMULA)) {
-                    Some(rest) => prop_assert!(rest == text || cell == text, "{:?} for {:?}", cell, text),
-                    None => prop_assert_eq!(cell, text),
+                // But for the apostrophes that make it safe.
+                prop_assert_eq!(cell.replace('\'', ""), text.replace('\'', ""));
+                if !text.contains(BEGINS_FORMULA) && !text.ends_with([';', ' ', '"']) {
+                    prop_assert_eq!(cell, text);
                 }
                 prop_assert!(!cell.starts_with(BEGINS_FORMULA), "{:?}", cell);
+            }
+            for separator in [b';', b'\t'] {
+                let mut reader = csv::ReaderBuilder::new();
+                let mut reader = reader.has_headers(false).flexible(true).delimiter(separator).from_reader(&*written);
+                for cell in reader.records().collect::<Result<Vec<_>, _>>().unwrap().iter().flatten() {
+                    prop_assert!(!cell.starts_with(BEGINS_FORMULA), "{:?} in {:?}", cell, written);
+                }
             }
         }
     }

@@ -265,7 +265,8 @@ pub struct Match {
 }
 
 impl Match {
-    /// Whether the request's body is wanted. If not, it need not be read.
+    /// Whether the request's body is wanted. If not, it need not be read. Whether it is from this caller tells
+    /// [`Api::awaits_body`].
     #[must_use]
     pub fn reads_body(&self) -> bool {
         [Method::POST, Method::PATCH].contains(&ROUTES[self.route].method)

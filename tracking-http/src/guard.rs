@@ -25,7 +25,7 @@ use tracking_core::{AffiliateId, Holder};
 #[async_trait]
 pub trait Guard: Debug + Send + Sync + 'static {
     /// Who sent this request. It is asked once for each guarded request that is well-formed, before anything is looked up
-    /// or done.
+    /// or done; for the import of a file twice, the first time before the file is read.
     async fn access(&self, request: &Parts) -> Access;
 
     /// Who has this token, which somebody has written into the login page. Passes of affiliates are known without. Unless a
@@ -41,6 +41,12 @@ pub trait Guard: Debug + Send + Sync + 'static {
     fn session_binding(&self, holder: Holder) -> Option<Vec<u8>> {
         _ = holder;
         None
+    }
+
+    /// Whether everybody is let in, whoever he is. Then a link that was shared makes the caller the affiliate who is meant;
+    /// it does not if the guard lets in the caller as an admin or a reader. Unless a guard says otherwise, it is not open.
+    fn is_open(&self) -> bool {
+        false
     }
 }
 
@@ -59,6 +65,10 @@ macro_rules! forward_guard {
 
             fn session_binding(&self, holder: Holder) -> Option<Vec<u8>> {
                 (**self).session_binding(holder)
+            }
+
+            fn is_open(&self) -> bool {
+                (**self).is_open()
             }
         }
     )+};
@@ -105,6 +115,10 @@ struct Open;
 impl Guard for Open {
     async fn access(&self, _: &Parts) -> Access {
         Access::Admin
+    }
+
+    fn is_open(&self) -> bool {
+        true
     }
 }
 

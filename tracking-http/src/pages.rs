@@ -279,7 +279,7 @@ mod tests {
         };
         let page = LinkPage { tested: Some(&tested), ..link_page(&made) };
         assert!(page.render().unwrap().contains("/postback?"));
-        let html = LinkPage { viewer_is_affiliate: true, ..page }.render().unwrap();
+        let html = LinkPage { viewer: Viewer::Affiliate(affiliate.id), ..page }.render().unwrap();
         assert!(!html.contains("/postback?"), "{html}");
         assert!(!html.contains("<select id=\"affiliate\""), "{html}");
     }
@@ -445,7 +445,7 @@ mod tests {
             has_more_affiliates: false,
             campaigns: std::slice::from_ref(&made.campaign),
             has_more_campaigns: false,
-            viewer_is_affiliate: false,
+            viewer: Viewer::Admin,
             affiliate_id: "7",
             campaign_id: "10",
             marks: ["sub1", "sub2", "sub3", "sub4", "sub5"].map(|name| (name, "")),

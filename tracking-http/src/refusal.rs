@@ -33,6 +33,13 @@ pub(crate) enum Header {
     Challenge(&'static str),
 }
 
+impl Header {
+    /// A challenge that no browser answers by asking for a password.
+    pub(crate) fn unanswered_challenge() -> Self {
+        Self::Challenge(r#"Cookie realm="Affiliate tracking""#)
+    }
+}
+
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), parameter: None, rule: None, recorded: None, header: None }
@@ -189,7 +196,7 @@ impl Refusal {
     /// With a challenge that no browser answers by asking for a password.
     pub(crate) fn log_in_at(url: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", format!("Log in at {url}."))
-            .header(Header::Challenge(r#"Cookie realm="Affiliate tracking""#))
+            .header(Header::unanswered_challenge())
     }
 
     pub(crate) fn forbidden() -> Self {

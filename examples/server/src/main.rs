@@ -147,13 +147,14 @@ async fn serve(
         Some(tokens) => Arc::new(guard::tokens(tokens)),
         None => Arc::new(guard::open()),
     };
-    let api = Api::new(Arc::clone(&tracker), Arc::clone(&guard)).trusted_proxies(settings.trusted_proxies.clone());
+    let api = Api::new(Arc::clone(&tracker), guard).trusted_proxies(settings.trusted_proxies.clone());
     let api = api.time_zone(settings.time_zone);
     let api = match &settings.public_url {
         Some(url) => api.public_url(url.clone()),
         None => api,
     };
-    let site = Arc::new(Site::new(guard, metrics.clone(), Arc::clone(&tracker)));
+    let api = Arc::new(api);
+    let site = Arc::new(Site::new(Arc::clone(&api), metrics.clone(), Arc::clone(&tracker)));
 
     // The address is known once the port is, which may be left to the system.
     let listen = settings.listen;

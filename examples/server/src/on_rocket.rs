@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use rocket::config::{Ident, LogLevel, Shutdown};
 use rocket::error::ErrorKind;
 use rocket::fairing::AdHoc;
@@ -28,7 +29,7 @@ use crate::start_error::StartError;
 /// Connections become tasks of this runtime, which must have no others that stay: when it has none, all are closed.
 pub(crate) async fn serve<R>(
     connections: &Handle,
-    api: Api,
+    api: Arc<Api>,
     site: Arc<Site>,
     address: SocketAddr,
     ready: impl FnOnce(SocketAddr) -> R + Send + Sync + 'static,
@@ -152,10 +153,13 @@ impl Handler for OwnRoutes {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.method = request.method().as_str().parse().unwrap_or_default();
         parts.uri = request.uri().to_string().parse().unwrap_or_default();
-        if let Some(authorization) = request.headers().get_one("authorization").and_then(|value| value.parse().ok()) {
-            parts.headers.insert(http::header::AUTHORIZATION, authorization);
+        for header in request.headers().iter() {
+            if let (Ok(name), Ok(value)) = (header.name().as_str().parse::<HeaderName>(), header.value().parse()) {
+                parts.headers.append(name, value);
+            }
         }
-        Outcome::Success(convert(self.0.answer(&parts).await))
+        let peer = request.remote().map(|peer| peer.ip());
+        Outcome::Success(convert(self.0.answer(&parts, peer).await))
     }
 }
 

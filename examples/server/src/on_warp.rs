@@ -17,7 +17,7 @@ use crate::start_error::StartError;
 /// Serves until `stop` resolves and the requests under way are answered. Calls `ready` with the address that it listens
 /// on before it takes the first request.
 pub(crate) async fn serve<R>(
-    api: Api,
+    api: Arc<Api>,
     site: Arc<Site>,
     address: SocketAddr,
     ready: impl FnOnce(SocketAddr) -> R,
@@ -36,16 +36,19 @@ where
 
 fn own_routes(site: Arc<Site>) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    warp::method().and(warp::path::full()).and(query).and(warp::header::headers_cloned()).then(
-        move |method: Method, path: FullPath, query: String, headers: HeaderMap| {
+    warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::addr::remote())
+        .then(move |method: Method, path: FullPath, query: String, headers: HeaderMap, peer: Option<SocketAddr>| {
             let site = Arc::clone(&site);
             async move {
                 let (mut request, ()) = Request::new(()).into_parts();
                 // Path and query come from a URI that was parsed already, so that they make one again.
                 request.uri = format!("{}?{query}", path.as_str()).parse().unwrap_or_default();
                 (request.method, request.headers) = (method, headers);
-                site.answer(&request).await.map(Into::into)
+                site.answer(&request, peer.map(|peer| peer.ip())).await.map(Into::into)
             }
-        },
-    )
+        })
 }

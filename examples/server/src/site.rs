@@ -1,5 +1,6 @@
 //! What this server has besides the tracker, the same on every framework.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -7,22 +8,23 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICAT
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use tracking_core::Tracker;
-use tracking_http::guard::{Access, Guard};
+use tracking_http::guard::Access;
+use tracking_http::{Api, Body};
 
 use crate::metrics::Metrics;
 use crate::shop;
 
 /// The server's own routes. They take every request that the tracker does not.
 pub(crate) struct Site {
-    guard: Arc<dyn Guard>,
+    api: Arc<Api>,
     metrics: Metrics,
     tracker: Arc<Tracker>,
     base_url: OnceLock<String>,
 }
 
 impl Site {
-    pub(crate) fn new(guard: Arc<dyn Guard>, metrics: Metrics, tracker: Arc<Tracker>) -> Self {
-        Self { guard, metrics, tracker, base_url: OnceLock::new() }
+    pub(crate) fn new(api: Arc<Api>, metrics: Metrics, tracker: Arc<Tracker>) -> Self {
+        Self { api, metrics, tracker, base_url: OnceLock::new() }
     }
 
     /// Tells under which URL the server is reached, which is not known before it listens.
@@ -31,7 +33,8 @@ impl Site {
         _ = self.base_url.set(url);
     }
 
-    pub(crate) async fn answer(&self, request: &Parts) -> Response<Bytes> {
+    /// Answers a request. `peer` is the address at the other end of the socket.
+    pub(crate) async fn answer(&self, request: &Parts, peer: Option<IpAddr>) -> Response<Bytes> {
         let (path, query) = (request.uri.path(), request.uri.query().unwrap_or_default());
         if path == shop::ORDER_PATH {
             return match request.method {
@@ -46,7 +49,7 @@ impl Site {
             return with(refusal(StatusCode::METHOD_NOT_ALLOWED), ALLOW, "GET, HEAD");
         }
         match path {
-            "/metrics" => self.metrics(request).await,
+            "/metrics" => self.metrics(request, peer).await,
             shop::PATH => {
                 let base_url = self.base_url.get().map(String::as_str).unwrap_or_default();
                 shop::page(base_url, query)
@@ -57,12 +60,17 @@ impl Site {
         }
     }
 
-    async fn metrics(&self, request: &Parts) -> Response<Bytes> {
-        match self.guard.access(request).await {
-            Access::Admin | Access::ReadOnly => {
+    async fn metrics(&self, request: &Parts, peer: Option<IpAddr>) -> Response<Bytes> {
+        match self.api.access(request, peer).await {
+            Err(refused) => refused.map(|body| match body {
+                Body::Whole(body) => body,
+                // No refusal is so long.
+                Body::Chunks(_) => Bytes::new(),
+            }),
+            Ok(Access::Admin | Access::ReadOnly) => {
                 answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render())
             }
-            _ => {
+            Ok(_) => {
                 let challenge = r#"Basic realm="Affiliate tracking", charset="UTF-8""#;
                 with(refusal(StatusCode::UNAUTHORIZED), WWW_AUTHENTICATE, challenge)
             }

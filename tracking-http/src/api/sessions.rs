@@ -54,22 +54,49 @@ impl Api {
             return Ok(Caller { access: pass.holder.into(), session: Some(pass) });
         }
         let is_login = is_by_header && self.has_logins();
+        let access = self.guard_access(request, peer).await?;
+        if is_login && access == Access::Unknown {
+            self.failed_logins.count(client_ip(&request.headers, peer, &self.trusted_proxies));
+        }
+        Ok(Caller { access, session: None })
+    }
+
+    /// Whether somebody is asking who may change everything. Nothing is counted: whoever is not is told so, and counted, when
+    /// his request is answered.
+    pub(super) async fn is_admin(&self, request: &Parts, peer: Option<IpAddr>) -> bool {
+        let session = match request.headers.contains_key(AUTHORIZATION) {
+            true => Ok(None),
+            false => self.session(request).await,
+        };
+        match session {
+            Ok(Some(pass)) => pass.holder == Holder::Admin,
+            Ok(None) => matches!(self.guard_access(request, peer).await, Ok(Access::Admin)),
+            Err(_) => false,
+        }
+    }
+
+    /// Who is asking, if the guard is asked.
+    async fn guard_access(&self, request: &Parts, peer: Option<IpAddr>) -> Result<Access, Refusal> {
+        let is_login = request.headers.contains_key(AUTHORIZATION) && self.has_logins();
         let source = client_ip(&request.headers, peer, &self.trusted_proxies);
         // Before the token is looked at, so that nobody learns whether one more is right.
         if is_login && let Some(left) = self.failed_logins.blocked_for(source) {
             return Err(Refusal::too_many_logins(left));
         }
-        let access = self.guard.access(request).await;
-        if is_login && access == Access::Unknown {
-            self.failed_logins.count(source);
-        }
-        Ok(Caller { access, session: None })
+        Ok(self.guard.access(request).await)
     }
 
     /// Whether somebody unknown is sent to the login page, if he asks for a page. Whoever has sent a header is told that it
     /// is wrong.
     pub(super) fn sends_to_log_in(&self, request: &Parts) -> bool {
         self.has_logins() && !request.headers.contains_key(AUTHORIZATION)
+    }
+
+    /// Whether somebody unknown would log in on a page: a browser must not ask him for a password by itself, because what it is
+    /// told so it sends for ever.
+    pub(super) fn is_browser_to_log_in(&self, request: &Parts) -> bool {
+        let is_browser = request.headers.contains_key("sec-fetch-mode") || session_cookies(request).next().is_some();
+        is_browser && self.sends_to_log_in(request)
     }
 
     /// Whether the guard has tokens to log in with.
@@ -115,7 +142,7 @@ impl Api {
                 let response = answer::see_other(&format!("{}dashboard/login", at.root));
                 Ok(self.with_cookie(response, at, "", Duration::ZERO))
             }
-            Session::Share => self.share(parameters, at).await,
+            Session::Share => self.share(request, peer, parameters, at).await,
         }
     }
 
@@ -170,18 +197,30 @@ impl Api {
         Ok(pass.filter(|pass| matches!(pass.holder, Holder::Affiliate(_))))
     }
 
-    async fn share(&self, parameters: &Parameters<'_>, at: &Location<'_>) -> Result<Response<Body>, Refusal> {
+    /// Any site can make a browser open such a link, so whoever may see all of it stays who he is.
+    async fn share(
+        &self,
+        request: &Parts,
+        peer: Option<IpAddr>,
+        parameters: &Parameters<'_>,
+        at: &Location<'_>,
+    ) -> Result<Response<Body>, Refusal> {
         let token = parameters.text("token")?.unwrap_or_default();
         let pass = self.affiliates_pass(token).await?.ok_or_else(Refusal::void_link)?;
+        let caller = self.caller(request, peer).await?;
+        let sees_all = matches!(caller.access, Access::Admin | Access::ReadOnly);
+        if sees_all && (caller.session.is_some() || !self.guard.is_open()) {
+            let place = format!("{}{}", at.root, home(pass.holder));
+            return Ok(without_referrer(answer::see_other(&place)));
+        }
         Ok(without_referrer(self.begin(token, pass, at, "")))
     }
 
     /// Sends somebody on who has a session now.
     fn begin(&self, session: &str, pass: Pass, at: &Location<'_>, next: &str) -> Response<Body> {
         let place = match pass.holder {
-            Holder::Affiliate(id) => format!("dashboard?affiliate_id={id}"),
-            Holder::Admin | Holder::ReadOnly if next.is_empty() => "dashboard".to_owned(),
-            Holder::Admin | Holder::ReadOnly => next.to_owned(),
+            Holder::Admin | Holder::ReadOnly if !next.is_empty() => next.to_owned(),
+            holder => home(holder),
         };
         let millis = pass.expires_at.as_millis().saturating_sub(self.tracker.now().as_millis());
         let left = Duration::from_millis(millis.try_into().unwrap_or_default());
@@ -210,6 +249,14 @@ impl Api {
             _ => tracing::error!("there is no session, because the path of the mount point can't stand in a cookie"),
         }
         response
+    }
+}
+
+/// The page that somebody begins with, below the mount point.
+fn home(holder: Holder) -> String {
+    match holder {
+        Holder::Affiliate(id) => format!("dashboard?affiliate_id={id}"),
+        Holder::Admin | Holder::ReadOnly => "dashboard".to_owned(),
     }
 }
 
@@ -290,8 +337,7 @@ impl Refusal {
     /// With a challenge that no browser answers by asking for a password.
     fn wrong_token() -> Self {
         let message = "This access token is not valid, or not any more.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
-            .header(Header::Challenge(r#"Cookie realm="Affiliate tracking""#))
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message).header(Header::unanswered_challenge())
     }
 
     fn void_link() -> Self {

@@ -1,6 +1,7 @@
 //! Files of conversions.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{Request, StatusCode};
 use tracking_core::{AffiliateId, Secret, StoreError, Tracker};
@@ -9,7 +10,7 @@ use super::broken::{BrokenStore, SECRET};
 use super::client::{Client, Reply};
 use super::harness::{Site, with_header};
 use crate::Api;
-use crate::guard::{self, Access};
+use crate::guard::{self, Access, Token, Tokens};
 
 const HEADER: &str = "affiliate_id,campaign_id,click_id,amount,currency,transaction_id,status";
 
@@ -193,4 +194,34 @@ pub(super) async fn only_admins_import(site: Site) {
     assert_eq!(site.guarded(stranger).await.send(file(text)).await.status, StatusCode::UNAUTHORIZED);
     let cross_site = with_header(file(text), "sec-fetch-site", "cross-site");
     assert_eq!(site.open().await.send(cross_site).await.error_code(), "cross_site");
+}
+
+pub(super) async fn file_of_a_stranger_is_not_awaited(site: Site) {
+    let token = |token: &str| Token::new(token).unwrap();
+    let (admin, reader) = ("correct-horse-battery", "a-reader-of-reports");
+    let client = site.guarded(guard::tokens(Tokens::new(token(admin)).read_only(token(reader)))).await;
+    let import = |header: &str| {
+        format!(
+            "POST /conversions/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 1000000\r\n\
+             {header}\r\n{HEADER}\r\n"
+        )
+    };
+    let began = Instant::now();
+    for (header, status) in [
+        (String::new(), "401"),
+        ("Authorization: Bearer wrong-horse-battery\r\n".to_owned(), "401"),
+        (format!("Authorization: Bearer {reader}\r\n"), "403"),
+        (format!("Authorization: Bearer {admin}\r\nSec-Fetch-Site: cross-site\r\n"), "403"),
+    ] {
+        let head = client.send_unfinished(&import(&header)).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{header}: {head}");
+    }
+    assert!(began.elapsed() < Api::IMPORT_TIMEOUT, "the files were awaited");
+    // Whoever is awaited has not failed, and whoever has failed has done so once.
+    for number in 2..=10 {
+        let wrong = with_header(file(HEADER), "authorization", "Bearer wrong-horse-battery");
+        assert_eq!(client.send(wrong).await.status, StatusCode::UNAUTHORIZED, "{number}");
+    }
+    let right = with_header(file(HEADER), "authorization", &format!("Bearer {admin}"));
+    assert_eq!(client.send(right).await.status, StatusCode::TOO_MANY_REQUESTS);
 }

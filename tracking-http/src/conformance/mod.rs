@@ -229,6 +229,7 @@ cases! { $
         file_may_be_longer_than_other_bodies
         store_that_fails_fails_its_lines
         only_admins_import
+        file_of_a_stranger_is_not_awaited
     }
     protocol {
         head_answers_like_get_and_records_nothing
@@ -275,10 +276,12 @@ cases! { $
         forged_cookies_are_nobodys
         affiliate_logs_in_with_his_pass
         affiliate_opens_a_shared_link
+        shared_link_ends_no_other_session
         passes_expire_and_are_revoked
         links_are_shared_and_revoked_on_the_page
         bad_lifetimes_are_refused
         header_goes_before_the_session
+        browsers_are_not_made_to_ask_for_a_password
         sessions_stand_on_any_guard
         other_sites_log_nobody_in_or_out
         affiliate_has_nothing_of_others_on_any_route

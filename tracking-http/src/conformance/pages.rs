@@ -464,6 +464,9 @@ pub(super) async fn reports_are_asked_for_by_a_form(site: Site) {
 
     for (query, status, part) in [
         ("period=fortnight", 400, "one of today"),
+        ("period=fortnight&group_by=campaign", 400, "<option value=\"campaign\" selected>"),
+        ("group_by=campaign&sort=-clicks&affiliate_id=x", 400, "<option value=\"-clicks\" selected>"),
+        ("group_by=campaign&sort=names&limit=x", 400, "aria-invalid"),
         ("from=2023-01-01&to=2022-01-01", 400, "value=\"2022-01-01\""),
         ("group_by=weekday", 400, "aria-invalid"),
         ("affiliate_id=x", 400, "aria-invalid"),
@@ -513,7 +516,13 @@ pub(super) async fn links_of_pages_lead_somewhere(site: Site) {
                     } else {
                         client.get(target).await
                     };
-                    let expected = if is_form { status } else { StatusCode::OK };
+                    let is_of_share = target.ends_with("/share") || target.ends_with("/share/revoke");
+                    let expected = match (is_form, is_of_share) {
+                        (true, _) => status,
+                        // It takes no other method.
+                        (_, true) => StatusCode::METHOD_NOT_ALLOWED,
+                        _ => StatusCode::OK,
+                    };
                     assert_eq!(reply.status, expected, "{path} leads to {target}");
                 }
             }

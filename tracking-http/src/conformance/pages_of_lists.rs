@@ -445,6 +445,9 @@ pub(super) async fn pasted_lines_are_imported(site: Site) {
     let again = client.send(import(file)).await;
     assert!(again.text().contains("✓ duplicate</span> 3"), "{}", again.text());
     assert_eq!(client.get("/affiliates/1/summary").await.data()["conversions"], 2);
+    // A line of a file is no call that could be explained.
+    let log = client.get("/dashboard/postbacks").await;
+    assert!(log.text().contains("a line of a file") && !log.text().contains("data-test=\"explain\""), "{}", log.text());
 
     for (file, part) in
         [("", "It is empty"), ("click_id,colour\nabc123,red\n", "unknown columns: colour"), ("amount\n<b>\n", "no column click_id")]
@@ -574,6 +577,7 @@ pub(super) async fn readers_are_offered_no_changes(site: Site) {
         IMPORT,
         SETTINGS,
         "/dashboard?affiliate_id=1",
+        "/dashboard/link?affiliate_id=1&campaign_id=10",
     ] {
         let reply = client.get(&format!("/tracking{page}")).await;
         assert_eq!(reply.status, StatusCode::OK, "{page}");

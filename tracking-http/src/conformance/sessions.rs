@@ -342,6 +342,35 @@ pub(super) async fn affiliate_opens_a_shared_link(site: Site) {
     assert_eq!(place.client.get("/dashboard/share").await.status, StatusCode::FORBIDDEN);
 }
 
+pub(super) async fn shared_link_ends_no_other_session(site: Site) {
+    let place = Place::new(&site).await;
+    let link = format!("/dashboard/share?token={}", place.pass("2", HOUR).await);
+    let leads_on = |reply: &Reply| {
+        assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, "../dashboard?affiliate_id=2"));
+    };
+    for token in [ADMIN, READER] {
+        let reply = get_with(&place.client, &link, &place.log_in(token).await).await;
+        leads_on(&reply);
+        assert_eq!((reply.header("set-cookie"), reply.header("referrer-policy")), ("", "no-referrer"));
+        let by_header = with_header(request(Method::GET, &link), "authorization", &format!("Bearer {token}"));
+        let reply = place.client.send(by_header).await;
+        leads_on(&reply);
+        assert_eq!(reply.header("set-cookie"), "");
+    }
+    // Another affiliate, and whoever is an admin only because everybody is one.
+    let other = format!("tracking_session={}", place.pass("1", HOUR).await);
+    session(&get_with(&place.client, &link, &other).await);
+    let open = Place::with(&site, guard::open()).await;
+    let link = format!("/dashboard/share?token={}", open.pass("2", HOUR).await);
+    session(&open.client.get(&link).await);
+    // The host's own admin.
+    let host = Place::with(&site, guard::from_fn(|_| async { Access::Admin })).await;
+    let link = format!("/dashboard/share?token={}", host.pass("2", HOUR).await);
+    let reply = host.client.get(&link).await;
+    leads_on(&reply);
+    assert_eq!(reply.header("set-cookie"), "");
+}
+
 pub(super) async fn passes_expire_and_are_revoked(site: Site) {
     let place = Place::new(&site).await;
     let admin = place.log_in(ADMIN).await;
@@ -448,6 +477,26 @@ pub(super) async fn header_goes_before_the_session(site: Site) {
     };
     assert_eq!(place.client.send(get(&affiliate, ADMIN)).await.status, StatusCode::OK);
     assert_eq!(place.client.send(get(&admin, "wrong-horse-battery")).await.status, StatusCode::UNAUTHORIZED);
+}
+
+pub(super) async fn browsers_are_not_made_to_ask_for_a_password(site: Site) {
+    let place = Place::new(&site).await;
+    let cookie = place.log_in(READER).await;
+    place.clock.set(now().plus(DAY));
+    for path in ["/clicks?format=csv", "/links/qr.svg?affiliate_id=1&campaign_id=10"] {
+        let get = || request(Method::GET, path);
+        let wrong = with_header(get(), "authorization", "Bearer wrong-horse-battery");
+        for (request, is_asked) in [
+            (with_session(get(), &cookie), false),
+            (with_header(get(), "sec-fetch-mode", "navigate"), false),
+            (get(), true),
+            (with_header(wrong, "sec-fetch-mode", "navigate"), true),
+        ] {
+            let reply = place.client.send(request).await;
+            assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{path}");
+            assert_eq!(reply.header("www-authenticate").starts_with("Basic"), is_asked, "{path}");
+        }
+    }
 }
 
 pub(super) async fn sessions_stand_on_any_guard(site: Site) {

@@ -1,26 +1,28 @@
 //! The page that makes tracking links, and tests them.
 
 use http::Response;
-use tracking_core::{AffiliateId, ClickRequest, Page, Parameters, StoreError, SubIds, Tracker};
+use tracking_core::{ClickRequest, Page, Parameters, StoreError, SubIds, Tracker};
 
 use super::{CHOICES, first, rendered};
 use crate::Body;
 use crate::location::Location;
 use crate::pages::{LinkPage, Made};
 use crate::refusal::Refusal;
+use crate::viewer::Viewer;
 use crate::wire::links::LinkTested;
 use crate::{answer, links};
 
 /// The form with what it says, the link that this makes, if it makes one, and what became of a test of it.
 pub(crate) async fn show(
     tracker: &Tracker,
-    only: Option<AffiliateId>,
+    viewer: Viewer,
     at: &Location<'_>,
     parameters: &Parameters<'_>,
     tested: Option<&LinkTested>,
     public_url: &str,
 ) -> Result<Response<Body>, Refusal> {
     let value = |name| parameters.text(name).ok().flatten().unwrap_or_default();
+    let only = viewer.only();
     let own = only.map(|own| own.to_string());
     if own.as_deref().is_some_and(|own| !["", own].contains(&value("affiliate_id"))) {
         return Err(Refusal::forbidden());
@@ -59,7 +61,7 @@ pub(crate) async fn show(
         has_more_affiliates: affiliates.next.is_some(),
         campaigns: &campaigns.items,
         has_more_campaigns: campaigns.next.is_some(),
-        viewer_is_affiliate: only.is_some(),
+        viewer,
         affiliate_id: own.as_deref().unwrap_or(value("affiliate_id")),
         campaign_id: value("campaign_id"),
         marks: SubIds::NAMES.map(|name| (name, value(name))),

@@ -15,8 +15,8 @@ pub(crate) async fn show(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
     let (query, mut refusal) = match asked.query(|_| true) {
         Ok(query) => (query, None),
         Err(refusal) if refusal.parameter.is_none() => return Err(refusal),
-        // What the form says comes back as it was.
-        Err(refusal) => (asked.query(|_| false)?, Some(refusal)),
+        // What the form says comes back as it was, but for the choice that is at fault.
+        Err(refusal) => (choices_left(asked, refusal.parameter)?, Some(refusal)),
     };
     let mut shown = None;
     if refusal.is_none() {
@@ -49,6 +49,17 @@ pub(crate) async fn show(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
     };
     let refusal = page.form.refusal.as_ref();
     Ok(answer::page(rendered(page.render())?, refusal))
+}
+
+/// What the form says but for the parameter at fault; those that tell a period together are right or wrong together. If
+/// there is another fault, nothing is left.
+fn choices_left(asked: &Asked<'_>, at_fault: Option<&str>) -> Result<ReportQuery, Refusal> {
+    let of_period = |name: &str| matches!(name, "period" | "from" | "to" | "time_zone");
+    let is_left = |name: &str| match at_fault {
+        Some(fault) if of_period(fault) => !of_period(name),
+        fault => Some(name) != fault,
+    };
+    asked.query(is_left).or_else(|_| asked.query(|_| false))
 }
 
 /// The rows that are asked for, and charts where these say more.

@@ -4,6 +4,7 @@ use tracking_core::{Affiliate, Campaign};
 use super::{assets, demands_key, postback_command};
 use crate::TrackingLink;
 use crate::refusal::Refusal;
+use crate::viewer::Viewer;
 use crate::wire::links::{LinkData, LinkTested, Step, StepName};
 
 /// The page that makes a tracking link, shows it, and tests it.
@@ -22,8 +23,8 @@ pub(crate) struct LinkPage<'a> {
     pub(crate) campaigns: &'a [Campaign],
     /// Whether there are more: then it is chosen by its id.
     pub(crate) has_more_campaigns: bool,
-    /// Whether the viewer is an affiliate: he has no other to choose, and no postbacks to send.
-    pub(crate) viewer_is_affiliate: bool,
+    /// Who looks at it: an affiliate has no other to choose, and no postbacks to send, and a reader has nothing to test.
+    pub(crate) viewer: Viewer,
     /// What the form says.
     pub(crate) affiliate_id: &'a str,
     /// What the form says.
@@ -56,6 +57,11 @@ pub(crate) struct Made {
 }
 
 impl LinkPage<'_> {
+    /// Whether a test click is offered: it is recorded.
+    fn may_test(&self) -> bool {
+        self.viewer != Viewer::Reader
+    }
+
     /// The HTML document.
     pub(crate) fn render(&self) -> Result<String, askama::Error> {
         Template::render(self)
