@@ -87,9 +87,27 @@ impl Tracker {
     /// # Errors
     /// If there is no such affiliate or campaign, or if the store fails.
     pub async fn figures(&self, scope: impl Into<Scope>, period: &Period) -> Result<Summary, StoreError> {
+        self.figures_between(scope, period.start(), period.end()).await
+    }
+
+    /// What was counted from one time on and before another one, both rounded down to quarters of an hour, by which it is
+    /// counted. Nothing if the first is not before the second then.
+    ///
+    /// # Errors
+    /// As those of [`figures`](Self::figures).
+    pub async fn figures_between(
+        &self,
+        scope: impl Into<Scope>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Summary, StoreError> {
         let scope = scope.into();
         self.check(scope).await?;
-        let totals = self.recorder.store.totals(scope, &[period.start(), period.end()]).await?;
+        let (from, to) = (quarter_of(from), quarter_of(to));
+        if from >= to {
+            return Ok(Summary::default());
+        }
+        let totals = self.recorder.store.totals(scope, &[from, to]).await?;
         Ok(totals.into_iter().next().unwrap_or_default())
     }
 
@@ -204,4 +222,10 @@ fn keyed<K>(
         Err(StoreError::TooSlow { .. }) => Err(ReportError::TooSlow { limit: TIME_LIMIT }),
         Err(error) => Err(error.into()),
     }
+}
+
+/// When the quarter of an hour begins that this time is in.
+fn quarter_of(time: Timestamp) -> Timestamp {
+    const QUARTER: i64 = 15 * 60 * 1000;
+    time.minus(Duration::from_millis(time.as_millis().rem_euclid(QUARTER).unsigned_abs()))
 }

@@ -322,7 +322,7 @@ pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
     let page = client.get("/dashboard").await.text().to_owned();
     for part in [
         "25 Jul to 23 Aug 2023 in UTC",
-        "compared with the 30 days before, 25 Jun to 24 Jul 2023",
+        "in UTC, so far, compared with as much of the 30 days before, 25 Jun to 24 Jul 2023",
         "data-test=\"period-clicks\">3</dd>",
         "data-test=\"change-clicks\">none before</dd>",
         "data-test=\"period-conversions\">1</dd>",
@@ -342,7 +342,7 @@ pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
 
     let page = client.get("/dashboard?period=today&time_zone=Pacific/Kiritimati").await.text().to_owned();
     for part in [
-        "24 Aug 2023 in Pacific/Kiritimati, compared with the day before, 23 Aug 2023",
+        "24 Aug 2023 in Pacific/Kiritimati, so far, compared with as much of the day before, 23 Aug 2023",
         "data-test=\"period-clicks\">3</dd>",
         "value=\"Pacific/Kiritimati\"",
         // The clock there shows 05:30.
@@ -352,6 +352,9 @@ pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
     ] {
         assert!(page.contains(part), "{page} has no {part}");
     }
+    // What is over is compared with all of the days before.
+    let page = client.get("/dashboard?from=2023-08-22&to=2023-08-22").await.text().to_owned();
+    assert!(page.contains("22 Aug 2023 in UTC, compared with the day before, 21 Aug 2023"), "{page}");
     let page = client.get("/dashboard?from=2023-08-24&to=2023-08-24&time_zone=America/New_York").await.text().to_owned();
     assert!(page.contains("data-test=\"period-clicks\">0</dd>"), "{page}");
     assert!(page.contains("data-test=\"affiliates\""), "whom nobody has sent a visitor is found all the same: {page}");

@@ -1,6 +1,8 @@
 //! The figures of a period, from the counters.
 
-use tracking_core::{AffiliateId, Grouping, Period, ReportError, ReportRequest, Scope, Tracker};
+use std::time::Duration;
+
+use tracking_core::{AffiliateId, Grouping, Period, ReportError, ReportRequest, Scope, Timestamp, Tracker};
 
 use super::{Asked, says};
 use crate::pages::{PeriodFigures, PeriodForm, PresetLink};
@@ -10,19 +12,33 @@ use crate::report_query::ReportQuery;
 /// How many days at the most are shown by hour.
 const DAYS_BY_HOUR: u64 = 2;
 
-/// What was counted in a period, and in the period before.
+/// What was counted in a period, and in the period before: of that no more than of this one so far, if it is not over.
 pub(crate) async fn load(tracker: &Tracker, scope: Scope, period: Period) -> Result<PeriodFigures, ReportError> {
     let grouping = if period.days() <= DAYS_BY_HOUR { Grouping::Hour } else { Grouping::Day };
     let now = tracker.whole_report(&ReportRequest::new(period, grouping).scope(scope)).await?;
+    let so_far = so_far(&period, tracker.now());
     let before = match period.before() {
         Some(before) => {
             let request = ReportRequest::new(before, grouping).scope(scope);
-            Some((before, tracker.whole_report(&request).await?))
+            let mut report = tracker.whole_report(&request).await?;
+            if let Some(so_far) = so_far {
+                let until = before.start().plus(so_far).min(before.end());
+                report.total = tracker.figures_between(scope, before.start(), until).await?;
+            }
+            Some((before, report))
         }
         None => None,
     };
     let before = before.as_ref().map(|(period, report)| (*period, &*report.rows, &report.total));
-    Ok(PeriodFigures::new(period, &now.rows, &now.total, before))
+    let figures = PeriodFigures::new(period, &now.rows, &now.total, before);
+    Ok(PeriodFigures { is_under_way: so_far.is_some(), ..figures })
+}
+
+/// How long a period has lasted that has begun and is not over.
+fn so_far(period: &Period, now: Timestamp) -> Option<Duration> {
+    let is_under_way = period.start() <= now && now < period.end();
+    let millis = is_under_way.then(|| now.as_millis() - period.start().as_millis())?;
+    Some(Duration::from_millis(millis.unsigned_abs()))
 }
 
 /// The period that a page about this affiliate, or about everybody, is asked for, and the form by which another one is chosen.

@@ -23,6 +23,8 @@ pub(crate) struct PeriodFigures {
     pub(crate) period: Period,
     /// As many days before, if there are that many.
     pub(crate) before: Option<Period>,
+    /// Whether the period is not over: then what is compared is as much of those days.
+    pub(crate) is_under_way: bool,
     /// What was counted in all.
     pub(crate) totals: Vec<Total>,
     /// How it went on.
@@ -59,7 +61,8 @@ impl PeriodFigures {
             chart(id, "Revenue", Unit::Money(currency), &|figures| figures.revenue().of(currency))
         }));
         let totals = totals(total, before.map(|(_, _, total)| total));
-        Self { period, before: before.map(|(period, _, _)| period), totals, charts, others }
+        let before = before.map(|(period, _, _)| period);
+        Self { period, before, is_under_way: false, totals, charts, others }
     }
 
     pub(super) fn days(&self) -> String {
