@@ -1,4 +1,4 @@
-//! A demonstration: months of [traffic](crate::traffic) in a store in memory, that goes on for as long as the server runs.
+//! A demonstration: months of [traffic](mod@crate::traffic) in a store in memory, that goes on for as long as the server runs.
 //!
 //! What was is played in order, through a tracker whose clock shows the time that it was: so everything has become of it
 //! that becomes of real calls, in the postback log, too. What is still to come is played when its time comes.
