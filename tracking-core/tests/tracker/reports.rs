@@ -5,7 +5,7 @@ use tracking_core::{
     Summary, TimeZone,
 };
 
-use crate::{World, accepted};
+use crate::{World, accepted, time};
 
 fn today(world: &World) -> Period {
     Period::preset(Preset::Today, TimeZone::UTC, world.tracker.now())
@@ -92,6 +92,26 @@ async fn figures_are_derived_exactly() {
     assert_eq!(figures.profit().of(usd).to_string(), "87.45625");
     assert_eq!(figures.epc().of(usd).to_string(), "4.164583", "rounded to six digits");
     assert!(Summary::default().epc().is_empty(), "of no clicks nothing is earned per click");
+}
+
+#[tokio::test]
+async fn figures_between_two_times_are_those_of_whole_quarters_of_an_hour() {
+    let world = World::new().await;
+    for (click, at) in [("a", "2024-05-02T11:59:59Z"), ("b", "2024-05-02T12:00:00Z"), ("c", "2024-05-02T12:14:59Z")] {
+        world.clock.set(time(at));
+        world.click(world.open, click).await;
+    }
+    for (from, to, expected) in [
+        ("2024-05-02T00:00:00Z", "2024-05-02T12:00:00Z", 1),
+        ("2024-05-02T00:00:00Z", "2024-05-02T12:14:59Z", 1),
+        ("2024-05-02T00:00:00Z", "2024-05-02T12:15:00Z", 3),
+        ("2024-05-02T12:14:00Z", "2024-05-02T12:15:00Z", 2),
+        ("2024-05-02T12:00:00Z", "2024-05-02T12:14:00Z", 0),
+        ("2024-05-02T13:00:00Z", "2024-05-02T12:00:00Z", 0),
+    ] {
+        let figures = world.tracker.figures_between(world.affiliate, time(from), time(to)).await.unwrap();
+        assert_eq!(figures.clicks, expected, "{from} to {to}");
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,13 @@ fn the_token_guards_the_metrics(framework: &str) {
         assert!(!refused.text().contains("tracking_clicks_total"));
     }
     assert_eq!(server.get_with("/metrics", Some(TOKEN)).status(), 200);
+    // Whoever tries many is kept waiting, whether one more is right or not.
+    for _ in 1..10 {
+        assert_eq!(server.get_with("/metrics", Some("wrong-horse-battery-staple")).status(), 401);
+    }
+    let waiting = server.get_with("/metrics", Some(TOKEN));
+    assert_eq!(waiting.status(), 429);
+    assert!(waiting.text().contains("too_many_logins") && !waiting.header("retry-after").is_empty());
 }
 
 fn value<'a>(metrics: &'a str, name: &str) -> Option<&'a str> {
