@@ -288,7 +288,7 @@ fn compact(value: f64) -> String {
     };
     match value {
         0.0 => "0".to_owned(),
-        value if !(0.01..1e15).contains(&value) => format!("{value:.2e}"),
+        value if !(0.01..1e15).contains(&value) => format!("{value:.1e}").replace(".0e", "e"),
         value if value < 1e4 => short(value),
         value if value < 1e6 => format!("{}k", short(value / 1e3)),
         value if value < 1e9 => format!("{}M", short(value / 1e6)),
