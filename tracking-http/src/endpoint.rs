@@ -332,6 +332,10 @@ impl Resolution {
             if !matches(route.path, trimmed) || (route.endpoint == Endpoint::Asset && !is_asset(trimmed)) {
                 continue;
             }
+            // What has a name of its own is nobody's id: `/conversions/import` is no conversion.
+            if route.path.contains('{') && ROUTES.iter().any(|named| named.path.strip_prefix('/') == Some(trimmed)) {
+                continue;
+            }
             if route.method == wanted {
                 return Self::Found(Match { endpoint: route.endpoint, route: index, below: path.len() });
             }
