@@ -110,28 +110,27 @@ class Wrk:
             self.process.wait()
 
 
-# What is counted together: quarters of an hour, owner and part. See storage-mysql/migrations/5_reports.sql.
-SERIES = {
-    1: (1, "affiliate_id", "campaign_id"),
-    2: (96, "affiliate_id", "campaign_id"),
-    3: (768, "campaign_id", "affiliate_id"),
-    4: (4, "affiliate_id", "0"),
-    5: (768, "affiliate_id", "0"),
-    6: (1, "campaign_id", "0"),
-    7: (4, "campaign_id", "0"),
-    8: (96, "campaign_id", "0"),
-    9: (1, "0", "0"),
-    10: (4, "0", "0"),
-    11: (96, "0", "0"),
-    12: (768, "0", "0"),
+# For how long is counted, by the last digit of a series, and what, by the first one: owner and part. See
+# storage-mysql/migrations/5_reports.sql.
+MINUTES = "TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', timestamp)"
+STARTS = {
+    1: f"{MINUTES} DIV 15",
+    2: f"{MINUTES} DIV 60 * 4",
+    3: f"{MINUTES} DIV 360 * 24",
+    4: f"{MINUTES} DIV 1440 * 96",
+    5: f"({MINUTES} DIV 1440 - DAY(timestamp) + 1 + 10 * LEAST((DAY(timestamp) - 1) DIV 10, 2)) * 96",
+    6: f"({MINUTES} DIV 1440 - DAYOFYEAR(timestamp) + 1) * 96",
 }
+PLACES = {2: ("affiliate_id", "0"), 3: ("campaign_id", "0"), 4: ("0", "0")}
+SERIES = {11: (STARTS[1], "affiliate_id", "campaign_id")}
+SERIES |= {10 + span: (STARTS[span], "campaign_id", "affiliate_id") for span in (4, 5, 6)}
+SERIES |= {10 * what + span: (STARTS[span], *PLACES[what]) for what in PLACES for span in STARTS if (what, span) != (2, 1)}
 STATUSES = ("pending", "approved", "rejected")
 
 
 def recount(series):
     """Counts the counters of this series of which a recount differs."""
-    width, owner, part = SERIES[series]
-    start = f"TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', timestamp) DIV {15 * width} * {width}"
+    start, owner, part = SERIES[series]
     key = f"{start} AS start, {owner} AS owner, {part} AS part"
     sums = [f"{status}_{what}" for status in STATUSES for what in ("conversions", "amount", "payout")]
     counted = ", ".join(f"COALESCE({column}, 0) AS {column}" for column in sums)

@@ -8,19 +8,21 @@ ALTER TABLE {prefix}affiliates
 -- hour since 1970, and for as long as the series says. Currencies have a row each, and clicks one where the currency is
 -- empty; what a row is not about is NULL, which takes no space.
 --
---    series                                         owner      part
---     1  quarter-hour   affiliate and campaign      affiliate  campaign
---     2  day            affiliate and campaign      affiliate  campaign
---     3  eight days     affiliate and campaign      campaign   affiliate
---     4  hour           affiliate                   affiliate  0
---     5  eight days     affiliate                   affiliate  0
---     6  quarter-hour   campaign                    campaign   0
---     7  hour           campaign                    campaign   0
---     8  day            campaign                    campaign   0
---     9  quarter-hour   everything                  0          0
---    10  hour           everything                  0          0
---    11  day            everything                  0          0
---    12  eight days     everything                  0          0
+-- The first digit of a series says what is counted, and the last one for how long:
+--
+--    what                       series              owner      part
+--    affiliate and campaign     11                  affiliate  campaign
+--                               14, 15, 16          campaign   affiliate
+--    affiliate                  22, 23, 24, 25, 26  affiliate  0
+--    campaign                   31 to 36            campaign   0
+--    everything                 41 to 46            0          0
+--
+--    1  a quarter of an hour
+--    2  an hour
+--    3  six hours
+--    4  a day
+--    5  a third of a month, from its 1st, 11th or 21st on
+--    6  a year
 --
 -- The time comes before the owner, so that what is written now is on a few pages, and what a report groups lies together.
 --
@@ -51,54 +53,142 @@ CREATE TABLE {prefix}figures (
 ALTER TABLE {prefix}counters
     ADD KEY by_time (quarter_hour);
 
--- The new ones are sums of the old ones: of the next eight days of which there are any, in each step, until there are no
--- more. The last series tells how far it has come, whatever is counted in other slots meanwhile. The limit is none, and says that it goes in steps.
-INSERT INTO {prefix}figures
+-- The shortest times of affiliates and campaigns are the counters of before, and all others are sums of shorter ones. Each of these
+-- statements takes the next day of which there are any, or in the end the next month and the next year, until there are no
+-- more; the last of what it has made tells how far it has come, whatever is counted in other slots meanwhile. Their limit is
+-- none, and says that they go in steps.
+SET @tracking_since = (
+    SELECT CAST(DATE(n.quarter_hour) AS DATETIME) FROM {prefix}counters n
+    WHERE n.campaign_id > 0 AND n.quarter_hour >= COALESCE((
+        SELECT COALESCE('1970-01-01 00:00:00' + INTERVAL d.start DIV 96 + 1 DAY, '9999-12-31 23:59:59') FROM {prefix}figures d
+        WHERE d.series = 11 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), '1970-01-01 00:00:00')
+    ORDER BY n.quarter_hour LIMIT 1); INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
     rejected_conversions, rejected_amount, rejected_payout)
-SELECT
-    s.series,
-    q.quarter - q.quarter % s.width AS start,
-    CASE WHEN s.series IN (1, 2, 4, 5) THEN q.affiliate_id WHEN s.series IN (3, 6, 7, 8) THEN q.campaign_id ELSE 0 END
-        AS owner,
-    CASE WHEN s.series IN (1, 2) THEN q.campaign_id WHEN s.series = 3 THEN q.affiliate_id ELSE 0 END AS part,
-    q.currency,
-    -1,
-    SUM(CASE WHEN q.currency = '' THEN q.clicks END),
-    SUM(CASE WHEN q.currency = '' THEN q.human_clicks END),
-    SUM(CASE WHEN q.currency = '' THEN q.unique_clicks END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'pending' THEN q.conversions END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'pending' THEN q.amount END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'pending' THEN q.payout END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'approved' THEN q.conversions END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'approved' THEN q.amount END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'approved' THEN q.payout END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'rejected' THEN q.conversions END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'rejected' THEN q.amount END),
-    SUM(CASE WHEN q.currency <> '' AND q.status = 'rejected' THEN q.payout END)
-FROM (
-    SELECT TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', c.quarter_hour) DIV 15 AS quarter, c.*
-    FROM (
-        SELECT '1970-01-01 00:00:00' + INTERVAL 8 * (TIMESTAMPDIFF(DAY, '1970-01-01 00:00:00', n.quarter_hour) DIV 8) DAY
-            AS since
-        FROM {prefix}counters n
-        WHERE n.campaign_id > 0
-            AND n.quarter_hour >= COALESCE((SELECT '1970-01-01 00:00:00' + INTERVAL 15 * (MAX(f.start) + 768) MINUTE
-                FROM {prefix}figures f WHERE f.series = 12 AND f.slot = -1), '1970-01-01 00:00:00')
-        ORDER BY n.quarter_hour
-        LIMIT 1
-    ) p
-    JOIN {prefix}counters c ON c.quarter_hour >= p.since AND c.quarter_hour < p.since + INTERVAL 8 DAY
-    WHERE c.campaign_id > 0
-) q
-JOIN (
-    SELECT 1 AS series, 1 AS width UNION ALL SELECT 2, 96 UNION ALL SELECT 3, 768
-    UNION ALL SELECT 4, 4 UNION ALL SELECT 5, 768
-    UNION ALL SELECT 6, 1 UNION ALL SELECT 7, 4 UNION ALL SELECT 8, 96
-    UNION ALL SELECT 9, 1 UNION ALL SELECT 10, 4 UNION ALL SELECT 11, 96 UNION ALL SELECT 12, 768
-) s
-GROUP BY s.series, start, owner, part, q.currency
+SELECT 11, TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', c.quarter_hour) DIV 15 AS of_start,
+    c.affiliate_id, c.campaign_id, c.currency, -1,
+    SUM(CASE WHEN c.currency = '' THEN c.clicks END),
+    SUM(CASE WHEN c.currency = '' THEN c.human_clicks END),
+    SUM(CASE WHEN c.currency = '' THEN c.unique_clicks END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'pending' THEN c.conversions END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'pending' THEN c.amount END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'pending' THEN c.payout END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'approved' THEN c.conversions END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'approved' THEN c.amount END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'approved' THEN c.payout END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'rejected' THEN c.conversions END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'rejected' THEN c.amount END),
+    SUM(CASE WHEN c.currency <> '' AND c.status = 'rejected' THEN c.payout END)
+FROM {prefix}counters c FORCE INDEX (by_time)
+WHERE c.quarter_hour >= CAST(@tracking_since AS DATETIME)
+    AND c.quarter_hour < CAST(@tracking_since AS DATETIME) + INTERVAL 1 DAY AND c.campaign_id > 0
+GROUP BY of_start, c.affiliate_id, c.campaign_id, c.currency
+LIMIT 1000000000;
+
+SET @tracking_since = (
+    SELECT n.start - n.start % 96 FROM {prefix}figures n
+    WHERE n.series = 11 AND n.slot = -1 AND n.start >= COALESCE((
+        SELECT d.start - d.start % 96 + 96 FROM {prefix}figures d
+        WHERE d.series = 31 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until = @tracking_since - @tracking_since % 96 + 96; INSERT INTO {prefix}figures
+    (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
+    pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
+    rejected_conversions, rejected_amount, rejected_payout)
+SELECT s.series AS of_series, f.start - f.start % s.width AS of_start,
+    CASE s.series WHEN 22 THEN f.owner ELSE f.part END AS of_owner, CASE s.series WHEN 14 THEN f.owner ELSE 0 END AS of_part, f.currency, -1,
+    SUM(f.clicks), SUM(f.human_clicks), SUM(f.unique_clicks),
+    SUM(f.pending_conversions), SUM(f.pending_amount), SUM(f.pending_payout),
+    SUM(f.approved_conversions), SUM(f.approved_amount), SUM(f.approved_payout),
+    SUM(f.rejected_conversions), SUM(f.rejected_amount), SUM(f.rejected_payout)
+FROM {prefix}figures f FORCE INDEX (PRIMARY)
+STRAIGHT_JOIN (SELECT 14 AS series, 96 AS width UNION ALL SELECT 22, 4 UNION ALL SELECT 31, 1) s
+WHERE f.series = 11 AND f.start >= @tracking_since AND f.start < @tracking_until AND f.slot = -1
+GROUP BY of_series, of_start, of_owner, of_part, f.currency
+LIMIT 1000000000;
+
+SET @tracking_since = (
+    SELECT n.start - n.start % 96 FROM {prefix}figures n
+    WHERE n.series = 31 AND n.slot = -1 AND n.start >= COALESCE((
+        SELECT d.start - d.start % 96 + 96 FROM {prefix}figures d
+        WHERE d.series = 41 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until = @tracking_since - @tracking_since % 96 + 96; INSERT INTO {prefix}figures
+    (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
+    pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
+    rejected_conversions, rejected_amount, rejected_payout)
+SELECT s.series AS of_series, f.start - f.start % s.width AS of_start,
+    CASE s.series WHEN 32 THEN f.owner ELSE 0 END AS of_owner, 0 AS of_part, f.currency, -1,
+    SUM(f.clicks), SUM(f.human_clicks), SUM(f.unique_clicks),
+    SUM(f.pending_conversions), SUM(f.pending_amount), SUM(f.pending_payout),
+    SUM(f.approved_conversions), SUM(f.approved_amount), SUM(f.approved_payout),
+    SUM(f.rejected_conversions), SUM(f.rejected_amount), SUM(f.rejected_payout)
+FROM {prefix}figures f FORCE INDEX (PRIMARY)
+STRAIGHT_JOIN (SELECT 32 AS series, 4 AS width UNION ALL SELECT 41, 1 UNION ALL SELECT 42, 4) s
+WHERE f.series = 31 AND f.start >= @tracking_since AND f.start < @tracking_until AND f.slot = -1
+GROUP BY of_series, of_start, of_owner, of_part, f.currency
+LIMIT 1000000000;
+
+SET @tracking_since = (
+    SELECT n.start - n.start % 96 FROM {prefix}figures n
+    WHERE n.series = 42 AND n.slot = -1 AND n.start >= COALESCE((
+        SELECT d.start - d.start % 96 + 96 FROM {prefix}figures d
+        WHERE d.series = 44 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until = @tracking_since - @tracking_since % 96 + 96; INSERT INTO {prefix}figures
+    (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
+    pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
+    rejected_conversions, rejected_amount, rejected_payout)
+SELECT f.series + s.longer AS of_series, f.start - f.start % s.width AS of_start,
+    f.owner AS of_owner, f.part AS of_part, f.currency, -1,
+    SUM(f.clicks), SUM(f.human_clicks), SUM(f.unique_clicks),
+    SUM(f.pending_conversions), SUM(f.pending_amount), SUM(f.pending_payout),
+    SUM(f.approved_conversions), SUM(f.approved_amount), SUM(f.approved_payout),
+    SUM(f.rejected_conversions), SUM(f.rejected_amount), SUM(f.rejected_payout)
+FROM {prefix}figures f FORCE INDEX (PRIMARY)
+STRAIGHT_JOIN (SELECT 1 AS longer, 24 AS width UNION ALL SELECT 2, 96) s
+WHERE f.series IN (22, 32, 42) AND f.start >= @tracking_since AND f.start < @tracking_until AND f.slot = -1
+GROUP BY of_series, of_start, of_owner, of_part, f.currency
+LIMIT 1000000000;
+
+SET @tracking_since = (
+    SELECT (n.start DIV 96 - DAY('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96 FROM {prefix}figures n
+    WHERE n.series = 44 AND n.slot = -1 AND n.start >= COALESCE((
+        SELECT (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL d.start DIV 96 DAY)) + 1) * 96 FROM {prefix}figures d
+        WHERE d.series = 45 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until = (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY)) + 1) * 96; INSERT INTO {prefix}figures
+    (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
+    pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
+    rejected_conversions, rejected_amount, rejected_payout)
+SELECT f.series + 1 AS of_series, @tracking_since + 960 * LEAST((f.start - @tracking_since) DIV 960, 2) AS of_start,
+    f.owner AS of_owner, f.part AS of_part, f.currency, -1,
+    SUM(f.clicks), SUM(f.human_clicks), SUM(f.unique_clicks),
+    SUM(f.pending_conversions), SUM(f.pending_amount), SUM(f.pending_payout),
+    SUM(f.approved_conversions), SUM(f.approved_amount), SUM(f.approved_payout),
+    SUM(f.rejected_conversions), SUM(f.rejected_amount), SUM(f.rejected_payout)
+FROM {prefix}figures f FORCE INDEX (PRIMARY)
+WHERE f.series IN (14, 24, 34, 44) AND f.start >= @tracking_since AND f.start < @tracking_until AND f.slot = -1
+GROUP BY of_series, of_start, of_owner, of_part, f.currency
+LIMIT 1000000000;
+
+SET @tracking_since = (
+    SELECT (n.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96 FROM {prefix}figures n
+    WHERE n.series = 45 AND n.slot = -1 AND n.start >= COALESCE((
+        SELECT (d.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY) + 1
+        + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY), '-12-31'))) * 96 FROM {prefix}figures d
+        WHERE d.series = 46 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until = (@tracking_since DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY) + 1
+        + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY), '-12-31'))) * 96; INSERT INTO {prefix}figures
+    (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
+    pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
+    rejected_conversions, rejected_amount, rejected_payout)
+SELECT f.series + 1 AS of_series, f.start * 0 + @tracking_since AS of_start,
+    f.owner AS of_owner, f.part AS of_part, f.currency, -1,
+    SUM(f.clicks), SUM(f.human_clicks), SUM(f.unique_clicks),
+    SUM(f.pending_conversions), SUM(f.pending_amount), SUM(f.pending_payout),
+    SUM(f.approved_conversions), SUM(f.approved_amount), SUM(f.approved_payout),
+    SUM(f.rejected_conversions), SUM(f.rejected_amount), SUM(f.rejected_payout)
+FROM {prefix}figures f FORCE INDEX (PRIMARY)
+WHERE f.series IN (15, 25, 35, 45) AND f.start >= @tracking_since AND f.start < @tracking_until AND f.slot = -1
+GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
 DROP TABLE IF EXISTS {prefix}counters;

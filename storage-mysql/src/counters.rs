@@ -10,71 +10,82 @@ use tracking_core::{
     AffiliateId, Amount, CampaignId, Conversion, ConversionStatus, Currency, NewClick, NewConversion, Payout, Timestamp,
 };
 
+use crate::spans::Span;
 use crate::sql::{Sql, TablePrefix};
 
 pub(crate) const TABLE: &str = "figures";
 
-/// What is counted together, and by which times. The discriminant is in the column `series`.
-///
-/// Each record costs a row of each series, unless others of its batch share it; so there are only those without which some
-/// report would have to read thousands of rows.
+/// What is counted together. The discriminant is the first digit of the column `series`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Series {
-    /// Of an affiliate and a campaign. All others are sums of these.
-    PairQuarter = 1,
-    PairDay = 2,
-    /// The owner is the campaign: what is asked of spans of days is all the affiliates of one campaign.
-    PairSpan = 3,
-    AffiliateHour = 4,
-    AffiliateSpan = 5,
-    CampaignQuarter = 6,
-    CampaignHour = 7,
-    CampaignDay = 8,
-    AllQuarter = 9,
-    AllHour = 10,
-    AllDay = 11,
-    AllSpan = 12,
+pub(crate) enum Counted {
+    /// Of an affiliate and a campaign.
+    Pair = 1,
+    Affiliate = 2,
+    Campaign = 3,
+    All = 4,
 }
 
-impl Series {
-    const EACH: [Self; 12] = [
-        Self::PairQuarter,
-        Self::PairDay,
-        Self::PairSpan,
-        Self::AffiliateHour,
-        Self::AffiliateSpan,
-        Self::CampaignQuarter,
-        Self::CampaignHour,
-        Self::CampaignDay,
-        Self::AllQuarter,
-        Self::AllHour,
-        Self::AllDay,
-        Self::AllSpan,
-    ];
+impl Counted {
+    const EACH: [Self; 4] = [Self::Pair, Self::Affiliate, Self::Campaign, Self::All];
 
-    pub(crate) const fn number(self) -> u64 {
-        self as u64
-    }
-
-    /// How long its times are, in quarters of an hour. They start at multiples of that, counted from 1970, so a span of days
-    /// is eight of them.
-    pub(crate) const fn width(self) -> i64 {
+    /// The lengths of time for which it is counted, the shortest first.
+    ///
+    /// Each record costs a row of each, unless others of its batch share it; so there are only those without which some report
+    /// would have to read thousands of rows.
+    const fn spans(self) -> &'static [Span] {
         match self {
-            Self::PairQuarter | Self::CampaignQuarter | Self::AllQuarter => 1,
-            Self::AffiliateHour | Self::CampaignHour | Self::AllHour => 4,
-            Self::PairDay | Self::CampaignDay | Self::AllDay => 96,
-            Self::PairSpan | Self::AffiliateSpan | Self::AllSpan => 768,
+            Self::Pair => &[Span::Quarter, Span::Day, Span::Third, Span::Year],
+            Self::Affiliate => &[Span::Hour, Span::SixHours, Span::Day, Span::Third, Span::Year],
+            Self::Campaign | Self::All => &Span::EACH,
         }
     }
 
+    /// Where it is found, the shortest times first. An affiliate's quarter-hours are those of his campaigns, which lie side by
+    /// side.
+    pub(crate) fn series(self) -> impl Iterator<Item = Series> {
+        let quarter = (self == Self::Affiliate).then_some(Series::new(Self::Pair, Span::Quarter));
+        quarter.into_iter().chain(self.spans().iter().map(move |span| Series::new(self, *span)))
+    }
+}
+
+/// What is counted together, and by which times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Series {
+    pub(crate) counted: Counted,
+    pub(crate) span: Span,
+}
+
+impl Series {
+    pub(crate) const fn new(counted: Counted, span: Span) -> Self {
+        Self { counted, span }
+    }
+
+    fn each() -> impl Iterator<Item = Self> {
+        Counted::EACH.into_iter().flat_map(|counted| counted.spans().iter().map(move |span| Self::new(counted, *span)))
+    }
+
+    /// As it is in the column `series`.
+    pub(crate) const fn number(self) -> u64 {
+        self.counted as u64 * 10 + self.span as u64
+    }
+
     /// Under which owner, and as which part of it, records of this affiliate and campaign are counted.
-    fn place(self, affiliate: AffiliateId, campaign: CampaignId) -> (u64, u64) {
-        match self {
-            Self::PairQuarter | Self::PairDay => (affiliate.as_u64(), campaign.as_u64()),
-            Self::PairSpan => (campaign.as_u64(), affiliate.as_u64()),
-            Self::AffiliateHour | Self::AffiliateSpan => (affiliate.as_u64(), 0),
-            Self::CampaignQuarter | Self::CampaignHour | Self::CampaignDay => (campaign.as_u64(), 0),
-            Self::AllQuarter | Self::AllHour | Self::AllDay | Self::AllSpan => (0, 0),
+    pub(crate) fn place<T: Copy>(self, affiliate: T, campaign: T, nobody: T) -> (T, T) {
+        match (self.counted, self.span) {
+            // All campaigns of one affiliate are asked for here, and there all affiliates of one campaign.
+            (Counted::Pair, Span::Quarter) => (affiliate, campaign),
+            (Counted::Pair, _) => (campaign, affiliate),
+            (Counted::Affiliate, _) => (affiliate, nobody),
+            (Counted::Campaign, _) => (campaign, nobody),
+            (Counted::All, _) => (nobody, nobody),
+        }
+    }
+
+    /// The affiliate and the campaign of a row with this owner and this part, as far as it is about one.
+    pub(crate) const fn of(self, owner: u64, part: u64) -> (u64, u64) {
+        match (self.counted, self.span) {
+            (Counted::Pair, Span::Quarter) | (Counted::Affiliate | Counted::All, _) => (owner, part),
+            (Counted::Pair | Counted::Campaign, _) => (part, owner),
         }
     }
 }
@@ -86,10 +97,10 @@ pub(crate) const fn quarter_hour(time: Timestamp) -> i64 {
 
 /// By how much the counters change.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(BTreeMap<Counted, Change>);
+pub(crate) struct Changes(BTreeMap<Place, Change>);
 
 /// What is counted in the same rows of all series.
-type Counted = (AffiliateId, CampaignId, i64, Option<Currency>);
+type Place = (AffiliateId, CampaignId, i64, Option<Currency>);
 
 /// The key of a row, in the order of the primary key.
 type Key = (Series, i64, u64, u64, Option<Currency>);
@@ -191,9 +202,9 @@ impl Changes {
     fn rows(&self) -> BTreeMap<Key, Change> {
         let mut rows: BTreeMap<Key, Change> = BTreeMap::new();
         for ((affiliate, campaign, quarter, currency), change) in &self.0 {
-            for series in Series::EACH {
-                let (owner, part) = series.place(*affiliate, *campaign);
-                let start = quarter - quarter % series.width();
+            for series in Series::each() {
+                let (owner, part) = series.place(affiliate.as_u64(), campaign.as_u64(), 0);
+                let start = series.span.start_of(*quarter);
                 rows.entry((series, start, owner, part, *currency)).or_default().add(change);
             }
         }

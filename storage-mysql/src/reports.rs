@@ -1,209 +1,232 @@
 //! Summaries and reports, from counters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use chrono::Utc;
 use rust_decimal::Decimal;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Error, Row};
 use tracking_core::{
-    AffiliateId, CampaignId, ConversionStatus, Currency, ParseError, Scope, StoreError, Summary, Timestamp, Totals,
+    AffiliateId, CampaignId, ConversionStatus, Currency, ParseError, Scope, StoreError, Summary, Timestamp,
 };
 
 use crate::attempt::store_error;
-use crate::counters::{Series, TABLE, quarter_hour};
-use crate::cover::{Node, cover};
+use crate::counters::{Counted, Series, TABLE, quarter_hour};
 use crate::rows;
+use crate::spans::{Node, Span, cover};
 use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 
 /// How many times a list has at the most: of more than a thousand values MariaDB makes a table, and joins it.
 const LISTED: usize = 900;
 
-/// Of each row; NULL where it has nothing of it.
-const SUMS: &str = "currency, CAST(SUM(clicks) AS SIGNED) AS clicks, CAST(SUM(human_clicks) AS SIGNED) AS human_clicks, \
-     CAST(SUM(unique_clicks) AS SIGNED) AS unique_clicks, \
-     CAST(SUM(pending_conversions) AS SIGNED) AS pending_conversions, SUM(pending_amount) AS pending_amount, \
-     SUM(pending_payout) AS pending_payout, \
-     CAST(SUM(approved_conversions) AS SIGNED) AS approved_conversions, SUM(approved_amount) AS approved_amount, \
-     SUM(approved_payout) AS approved_payout, \
-     CAST(SUM(rejected_conversions) AS SIGNED) AS rejected_conversions, SUM(rejected_amount) AS rejected_amount, \
-     SUM(rejected_payout) AS rejected_payout";
-
-/// Which rows of a series are asked for. A report has one of these for each length of time, the shortest first.
-#[derive(Debug, Clone, Copy)]
-struct Level {
-    series: Series,
-    owner: Option<u64>,
-    part: Option<u64>,
-}
-
-impl Level {
-    const fn all_of(series: Series) -> Self {
-        Self { series, owner: None, part: None }
-    }
-
-    const fn owned(series: Series, owner: u64) -> Self {
-        Self { series, owner: Some(owner), part: None }
-    }
-
-    const fn one(series: Series, owner: u64, part: u64) -> Self {
-        Self { series, owner: Some(owner), part: Some(part) }
-    }
-
-    /// Where all that is counted in a scope is.
-    fn of(scope: Scope) -> Vec<Self> {
-        let (affiliate, campaign) =
-            (scope.affiliate_id.map(AffiliateId::as_u64), scope.campaign_id.map(CampaignId::as_u64));
-        match (affiliate, campaign) {
-            (Some(affiliate), Some(campaign)) => vec![
-                Self::one(Series::PairQuarter, affiliate, campaign),
-                Self::one(Series::PairDay, affiliate, campaign),
-                Self::one(Series::PairSpan, campaign, affiliate),
-            ],
-            (Some(affiliate), None) => vec![
-                Self::owned(Series::PairQuarter, affiliate),
-                Self::owned(Series::AffiliateHour, affiliate),
-                Self::owned(Series::PairDay, affiliate),
-                Self::owned(Series::AffiliateSpan, affiliate),
-            ],
-            (None, Some(campaign)) => vec![
-                Self::owned(Series::CampaignQuarter, campaign),
-                Self::owned(Series::CampaignHour, campaign),
-                Self::owned(Series::CampaignDay, campaign),
-            ],
-            (None, None) => vec![
-                Self::owned(Series::AllQuarter, 0),
-                Self::owned(Series::AllHour, 0),
-                Self::owned(Series::AllDay, 0),
-                Self::owned(Series::AllSpan, 0),
-            ],
-        }
-    }
-
-    /// Where it is by affiliate, with the column that tells which.
-    fn by_affiliate(campaign: Option<CampaignId>) -> Vec<(Self, &'static str)> {
-        match campaign.map(CampaignId::as_u64) {
-            None => {
-                let series = [Series::PairQuarter, Series::AffiliateHour, Series::PairDay, Series::AffiliateSpan];
-                series.map(|series| (Self::all_of(series), "owner")).into()
-            }
-            Some(campaign) => {
-                let in_it = |series| (Self { series, owner: None, part: Some(campaign) }, "owner");
-                let spans = (Self::owned(Series::PairSpan, campaign), "part");
-                vec![in_it(Series::PairQuarter), in_it(Series::PairDay), spans]
-            }
-        }
-    }
-
-    fn by_campaign(affiliate: Option<AffiliateId>) -> Vec<(Self, &'static str)> {
-        match affiliate.map(AffiliateId::as_u64) {
-            None => {
-                let series = [Series::CampaignQuarter, Series::CampaignHour, Series::CampaignDay];
-                series.map(|series| (Self::all_of(series), "owner")).into()
-            }
-            Some(affiliate) => {
-                let series = [Series::PairQuarter, Series::PairDay];
-                series.map(|series| (Self::owned(series, affiliate), "part")).into()
-            }
-        }
-    }
-
-    /// Writes the rest of a query of the rows that start at these times.
-    fn write(&self, sql: &mut Sql, prefix: &TablePrefix, starts: &[i64]) {
-        sql.push(" FROM ").table(prefix, TABLE).push(" FORCE INDEX (PRIMARY) WHERE series = ");
-        sql.number(self.series.number()).push(" AND start IN (");
-        sql.separated(", ", starts, |sql, start| _ = sql.signed(*start)).push(")");
-        for (column, value) in [(" AND owner = ", self.owner), (" AND part = ", self.part)] {
-            if let Some(value) = value {
-                sql.push(column).number(value);
-            }
-        }
-    }
-}
-
-/// What is counted, on the way to a summary: parts of it may be below zero.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Counts {
-    clicks: i64,
-    human_clicks: i64,
-    unique_clicks: i64,
-    conversions: [i64; 3],
-    revenue: [Totals; 3],
-    payout: [Totals; 3],
-}
-
-/// Of each status the columns, in the order of [`ConversionStatus::ALL`].
-const OF_STATUS: [[&str; 3]; 3] = [
-    ["pending_conversions", "pending_amount", "pending_payout"],
-    ["approved_conversions", "approved_amount", "approved_payout"],
-    ["rejected_conversions", "rejected_amount", "rejected_payout"],
-];
+/// Of a row of counters; NULL where it has nothing of it.
+const COLUMNS: &str = "series, start, owner, part, currency, CAST(SUM(clicks) AS SIGNED), \
+     CAST(SUM(human_clicks) AS SIGNED), CAST(SUM(unique_clicks) AS SIGNED), \
+     CAST(SUM(pending_conversions) AS SIGNED), SUM(pending_amount), SUM(pending_payout), \
+     CAST(SUM(approved_conversions) AS SIGNED), SUM(approved_amount), SUM(approved_payout), \
+     CAST(SUM(rejected_conversions) AS SIGNED), SUM(rejected_amount), SUM(rejected_payout)";
 const _: () = assert!(matches!(
     ConversionStatus::ALL,
     [ConversionStatus::Pending, ConversionStatus::Approved, ConversionStatus::Rejected]
 ));
 
-impl Counts {
-    /// Adds a row of [`SUMS`] so often to each of those that `to` picks.
-    fn add_row<'a>(row: &MySqlRow, to: impl IntoIterator<Item = (&'a mut Self, i64)>) -> Result<(), Error> {
-        let count = |column| row.try_get::<Option<i64>, _>(column).map(Option::unwrap_or_default);
-        let Some(currency) = rows::text_or_nothing::<Currency>(row, "currency")? else {
-            let (clicks, human, unique) = (count("clicks")?, count("human_clicks")?, count("unique_clicks")?);
-            for (counts, times) in to {
-                counts.clicks += clicks * times;
-                counts.human_clicks += human * times;
-                counts.unique_clicks += unique * times;
-            }
-            return Ok(());
+/// Over all slots. Rows are found in the order of the primary key, and so are summed as they come.
+const GROUPED: &str = " GROUP BY series, start, owner, part, currency";
+
+/// What is asked of the counters.
+#[derive(Debug, Clone, Copy)]
+struct Question {
+    counted: Counted,
+    /// Of which affiliate, and of which campaign; those of each where there is none.
+    affiliate: Option<u64>,
+    campaign: Option<u64>,
+}
+
+impl Question {
+    fn new(counted: Counted, affiliate: Option<AffiliateId>, campaign: Option<CampaignId>) -> Self {
+        Self { counted, affiliate: affiliate.map(AffiliateId::as_u64), campaign: campaign.map(CampaignId::as_u64) }
+    }
+
+    /// All that is counted in a scope.
+    fn totals(scope: Scope) -> Self {
+        let counted = match (scope.affiliate_id, scope.campaign_id) {
+            (Some(_), Some(_)) => Counted::Pair,
+            (Some(_), None) => Counted::Affiliate,
+            (None, Some(_)) => Counted::Campaign,
+            (None, None) => Counted::All,
         };
-        let mut sums = [(0, Decimal::ZERO, Decimal::ZERO); 3];
-        for (sums, [conversions, amount, payout]) in sums.iter_mut().zip(OF_STATUS) {
-            // Nothing was ever of this status there.
-            let Some(conversions) = row.try_get::<Option<i64>, _>(conversions)? else { continue };
-            *sums = (conversions, row.try_get(amount)?, row.try_get(payout)?);
+        Self::new(counted, scope.affiliate_id, scope.campaign_id)
+    }
+
+    /// The counters of a period, and how often each is to be added.
+    fn cover(self, from: Timestamp, to: Timestamp) -> BTreeMap<Node, i64> {
+        let spans: Vec<Span> = self.counted.series().map(|series| series.span).collect();
+        cover(&spans, (quarter_hour(from), quarter_hour(to)), quarter_hour(Utc::now().into()))
+    }
+
+    /// Writes the statement that finds these counters: a single one, so that all are of one moment.
+    fn write<'a>(self, sql: &mut Sql, prefix: &TablePrefix, nodes: impl Iterator<Item = &'a Node>) {
+        let mut lists: BTreeMap<Series, Vec<i64>> = BTreeMap::new();
+        for (span, start) in nodes {
+            let series = self.counted.series().find(|series| series.span == *span);
+            series.into_iter().for_each(|series| lists.entry(series).or_default().push(*start));
         }
-        for (counts, times) in to {
-            for (index, (conversions, amount, payout)) in sums.into_iter().enumerate() {
-                counts.conversions[index] += conversions * times;
-                counts.revenue[index].add_sum(amount * Decimal::from(times), currency);
-                counts.payout[index].add_sum(payout * Decimal::from(times), currency);
+        let is_scattered = |series: &Series| match self.place(*series) {
+            (None, Some(part)) => series.counted == Counted::Pair && Some(part) == self.affiliate,
+            _ => false,
+        };
+        let (scattered, ranges): (Vec<_>, Vec<_>) = lists.iter().partition(|(series, _)| is_scattered(series));
+        if !ranges.is_empty() {
+            sql.push("SELECT ").push(COLUMNS).push(" FROM ").table(prefix, TABLE);
+            sql.push(" FORCE INDEX (PRIMARY) WHERE ");
+            let lists =
+                ranges.iter().flat_map(|(series, starts)| starts.chunks(LISTED).map(|starts| (**series, starts)));
+            sql.separated(" OR ", lists, |sql, (series, starts)| {
+                sql.push("(series = ").number(series.number()).push(" AND start IN (");
+                sql.separated(", ", starts, |sql, start| _ = sql.signed(*start)).push(")");
+                let (owner, part) = self.place(series);
+                for (column, value) in [(" AND owner = ", owner), (" AND part = ", part)] {
+                    value.into_iter().for_each(|value| _ = sql.push(column).number(value));
+                }
+                sql.push(")");
+            });
+            sql.push(GROUPED);
+        }
+        if let (false, Some(affiliate)) = (scattered.is_empty(), self.affiliate) {
+            sql.push(if ranges.is_empty() { "SELECT " } else { " UNION ALL SELECT " }).push(COLUMNS).push(" FROM (");
+            let nodes =
+                scattered.iter().flat_map(|(series, starts)| starts.iter().map(|start| (series.number(), *start)));
+            sql.separated(" UNION ALL ", nodes, |sql, (series, start)| {
+                sql.push("SELECT ").number(series).push(" AS of_series, ").signed(start).push(" AS of_start");
+            });
+            sql.push(") n STRAIGHT_JOIN ").table(prefix, "campaigns").push(" STRAIGHT_JOIN ").table(prefix, TABLE);
+            sql.push(" FORCE INDEX (PRIMARY) ON series = of_series AND start = of_start AND owner = id AND part = ");
+            sql.number(affiliate).push(GROUPED);
+        }
+    }
+
+    /// Owner and part of what is asked for in this series, where they matter.
+    fn place(self, series: Series) -> (Option<u64>, Option<u64>) {
+        match series.place(self.affiliate, self.campaign, Some(0)) {
+            // There is no other part.
+            (None, Some(0)) => (None, None),
+            place => place,
+        }
+    }
+}
+
+/// A row of [`COLUMNS`].
+#[derive(Debug)]
+struct Counter {
+    series: u64,
+    start: i64,
+    owner: u64,
+    part: u64,
+    sums: Sums,
+}
+
+#[derive(Debug)]
+enum Sums {
+    Clicks([i64; 3]),
+    Worth(Currency, [Worth; 3]),
+}
+
+/// Of conversions of a status.
+#[derive(Debug, Default, Clone, Copy)]
+struct Worth {
+    conversions: i64,
+    amount: Decimal,
+    payout: Decimal,
+}
+
+impl Counter {
+    fn read(row: &MySqlRow) -> Result<Self, Error> {
+        let count = |column: usize| row.try_get::<Option<i64>, _>(column).map(Option::unwrap_or_default);
+        let sums = match rows::text_or_nothing::<Currency>(row, "currency")? {
+            None => Sums::Clicks([count(5)?, count(6)?, count(7)?]),
+            Some(currency) => {
+                let mut worth = [Worth::default(); 3];
+                for (worth, first) in worth.iter_mut().zip([8, 11, 14]) {
+                    // Nothing was ever of this status there.
+                    let Some(conversions) = row.try_get(first)? else { continue };
+                    *worth = Worth { conversions, amount: row.try_get(first + 1)?, payout: row.try_get(first + 2)? };
+                }
+                Sums::Worth(currency, worth)
+            }
+        };
+        let (series, owner, part) =
+            (rows::number(row, "series")?, rows::number(row, "owner")?, rows::number(row, "part")?);
+        Ok(Self { series, start: row.try_get("start")?, owner, part, sums })
+    }
+}
+
+/// What is counted, on the way to a summary: parts of it may be below zero.
+#[derive(Debug, Default, Clone)]
+struct Counts {
+    clicks: [i64; 3],
+    worth: BTreeMap<Currency, [Worth; 3]>,
+}
+
+impl Counts {
+    fn add(&mut self, sums: &Sums, times: i64) {
+        match sums {
+            Sums::Clicks(clicks) => {
+                self.clicks.iter_mut().zip(clicks).for_each(|(sum, clicks)| *sum += clicks * times);
+            }
+            Sums::Worth(currency, worth) => {
+                let sums = self.worth.entry(*currency).or_default();
+                for (sum, worth) in sums.iter_mut().zip(worth) {
+                    sum.conversions += worth.conversions * times;
+                    sum.amount += worth.amount * Decimal::from(times);
+                    sum.payout += worth.payout * Decimal::from(times);
+                }
             }
         }
-        Ok(())
     }
 
     fn into_summary(self) -> Result<Summary, Error> {
         let whole = |number: i64| u64::try_from(number).map_err(|error| rows::decode("clicks", error));
+        let [clicks, human_clicks, unique_clicks] = self.clicks;
         let mut summary = Summary {
-            clicks: whole(self.clicks)?,
-            human_clicks: whole(self.human_clicks)?,
-            unique_clicks: whole(self.unique_clicks)?,
+            clicks: whole(clicks)?,
+            human_clicks: whole(human_clicks)?,
+            unique_clicks: whole(unique_clicks)?,
             ..Summary::default()
         };
-        let sums = self.conversions.into_iter().zip(self.revenue).zip(self.payout);
-        for (status, ((conversions, revenue), payout)) in ConversionStatus::ALL.into_iter().zip(sums) {
-            let tally = summary.tally_mut(status);
-            (tally.conversions, tally.revenue, tally.payout) = (whole(conversions)?, revenue, payout);
+        let mut conversions = [0; 3];
+        for (currency, worth) in self.worth {
+            for ((status, worth), conversions) in ConversionStatus::ALL.into_iter().zip(worth).zip(&mut conversions) {
+                *conversions += worth.conversions;
+                let tally = summary.tally_mut(status);
+                tally.revenue.add_sum(worth.amount, currency);
+                tally.payout.add_sum(worth.payout, currency);
+            }
+        }
+        for (status, conversions) in ConversionStatus::ALL.into_iter().zip(conversions) {
+            summary.tally_mut(status).conversions = whole(conversions)?;
         }
         Ok(summary)
     }
 }
 
 impl Database {
-    /// By way of the spans of days of which there is anything at all: 46 in a year, however much was recorded in them.
+    /// By way of the years in which there is anything at all.
     pub(crate) async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
+        let (years, of_affiliate) =
+            (Series::new(Counted::All, Span::Year), Series::new(Counted::Affiliate, Span::Year));
         let query = |sql: &mut Sql| {
-            sql.push("SELECT ").push(SUMS).push(" FROM (SELECT DISTINCT start AS span FROM ");
-            sql.table(&self.prefix, TABLE).push(" FORCE INDEX (PRIMARY) WHERE series = ");
-            sql.number(Series::AllSpan.number()).push(") s STRAIGHT_JOIN ").table(&self.prefix, TABLE);
-            sql.push(" FORCE INDEX (PRIMARY) ON series = ").number(Series::AffiliateSpan.number());
-            sql.push(" AND start = span AND owner = ").number(affiliate.as_u64()).push(" GROUP BY currency");
+            sql.push("SELECT ").push(COLUMNS).push(" FROM (SELECT DISTINCT start AS year FROM ");
+            sql.table(&self.prefix, TABLE).push(" FORCE INDEX (PRIMARY) WHERE series = ").number(years.number());
+            sql.push(") y STRAIGHT_JOIN ").table(&self.prefix, TABLE);
+            sql.push(" FORCE INDEX (PRIMARY) ON series = ").number(of_affiliate.number());
+            sql.push(" AND start = year AND owner = ").number(affiliate.as_u64()).push(GROUPED);
         };
         let summarized = async {
             let found = self.reader().rows(query).await?;
             let mut counts = Counts::default();
             for row in &found {
-                Counts::add_row(row, [(&mut counts, 1)])?;
+                counts.add(&Counter::read(row)?.sums, 1);
             }
             Ok((found.is_empty(), counts.into_summary()?))
         };
@@ -213,34 +236,20 @@ impl Database {
     }
 
     pub(crate) async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
-        let levels = Level::of(scope);
-        let widths: Vec<i64> = levels.iter().map(|level| level.series.width()).collect();
+        let question = Question::totals(scope);
         // A counter may be of two of them: where one day begins another one ends.
         let mut nodes: BTreeMap<Node, Vec<(usize, i64)>> = BTreeMap::new();
         for (index, bounds) in bounds.windows(2).enumerate() {
-            for (node, times) in cover(&widths, quarter_hour(bounds[0]), quarter_hour(bounds[1])) {
+            for (node, times) in question.cover(bounds[0], bounds[1]) {
                 nodes.entry(node).or_default().push((index, times));
             }
         }
-        let mut counts = vec![Counts::default(); bounds.len().saturating_sub(1)];
-        let query = |sql: &mut Sql| {
-            // One statement, so that all of it is of one moment.
-            sql.separated(" UNION ALL ", lists(nodes.keys().copied()), |sql, (index, starts)| {
-                sql.push("SELECT ").number(index as u64).push(" AS level, start, ").push(SUMS);
-                levels[index].write(sql, &self.prefix, &starts);
-                sql.push(" GROUP BY start, currency");
-            });
-        };
         let counted = async {
-            if !nodes.is_empty() {
-                for row in &self.reader().rows(query).await? {
-                    let level = rows::number(row, "level")? as usize;
-                    let of_node = nodes.get(&(level, row.try_get::<i64, _>("start")?));
-                    for (index, times) in of_node.into_iter().flatten() {
-                        Counts::add_row(row, [(&mut counts[*index], *times)])?;
-                    }
-                }
-            }
+            let mut counts = vec![Counts::default(); bounds.len().saturating_sub(1)];
+            self.count(question, &nodes, |_, sums, places| {
+                places.iter().for_each(|(index, times)| counts[*index].add(sums, *times));
+            })
+            .await?;
             counts.into_iter().map(Counts::into_summary).collect::<Result<Vec<_>, Error>>()
         };
         counted.await.map_err(|error| store_error("total", error))
@@ -252,7 +261,8 @@ impl Database {
         period: (Timestamp, Timestamp),
         max: usize,
     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
-        self.grouped(Level::by_affiliate(campaign), period, max, AffiliateId::new).await
+        let counted = if campaign.is_some() { Counted::Pair } else { Counted::Affiliate };
+        self.grouped(Question::new(counted, None, campaign), period, max, |of| of.0, AffiliateId::new).await
     }
 
     pub(crate) async fn totals_by_campaign(
@@ -261,45 +271,28 @@ impl Database {
         period: (Timestamp, Timestamp),
         max: usize,
     ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
-        self.grouped(Level::by_campaign(affiliate), period, max, CampaignId::new).await
+        let counted = if affiliate.is_some() { Counted::Pair } else { Counted::Campaign };
+        self.grouped(Question::new(counted, affiliate, None), period, max, |of| of.1, CampaignId::new).await
     }
 
+    /// By what is picked of affiliate and campaign.
     async fn grouped<I>(
         &self,
-        levels: Vec<(Level, &'static str)>,
+        question: Question,
         (from, to): (Timestamp, Timestamp),
         max: usize,
+        pick: impl Fn((u64, u64)) -> u64,
         id: impl Fn(u64) -> Result<I, ParseError>,
     ) -> Result<Vec<(I, Summary)>, StoreError> {
-        let widths: Vec<i64> = levels.iter().map(|(level, _)| level.series.width()).collect();
-        let nodes = cover(&widths, quarter_hour(from), quarter_hour(to));
-        if nodes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let times: Vec<i64> = nodes.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        let query = |sql: &mut Sql| {
-            let lists = times.iter().flat_map(|times| {
-                let nodes = nodes.iter().filter(move |(_, found)| *found == times).map(|(node, _)| *node);
-                lists(nodes).into_iter().map(move |list| (*times, list))
-            });
-            sql.separated(" UNION ALL ", lists, |sql, (times, (index, starts))| {
-                let (level, column) = levels[index];
-                sql.push("SELECT ").signed(times).push(" AS times, ").push(column).push(" AS id, ").push(SUMS);
-                level.write(sql, &self.prefix, &starts);
-                sql.push(" GROUP BY ").push(column).push(", currency");
-            });
-        };
+        let nodes = question.cover(from, to);
         let counted = async {
-            let mut groups: BTreeMap<i64, Counts> = BTreeMap::new();
-            for row in &self.reader().rows(query).await? {
-                let group = groups.entry(row.try_get("id")?).or_default();
-                Counts::add_row(row, [(group, row.try_get("times")?)])?;
-            }
+            let mut groups: BTreeMap<u64, Counts> = BTreeMap::new();
+            self.count(question, &nodes, |of, sums, times| groups.entry(pick(of)).or_default().add(sums, *times))
+                .await?;
             let mut summaries = Vec::new();
             for (number, counts) in groups {
                 let summary = counts.into_summary()?;
                 if !summary.is_empty() {
-                    let number = u64::try_from(number).map_err(|error| rows::decode("id", error))?;
                     summaries.push((rows::parse("id", id(number))?, summary));
                 }
             }
@@ -308,16 +301,26 @@ impl Database {
         let groups: Vec<_> = counted.await.map_err(|error| store_error("total", error))?;
         if groups.len() > max { Err(StoreError::TooManyGroups { max }) } else { Ok(groups) }
     }
-}
 
-/// For each level the starts of these, in lists that are not too long.
-fn lists(nodes: impl Iterator<Item = Node>) -> Vec<(usize, Vec<i64>)> {
-    let mut lists: Vec<(usize, Vec<i64>)> = Vec::new();
-    for (level, start) in nodes {
-        match lists.last_mut() {
-            Some((last, starts)) if *last == level && starts.len() < LISTED => starts.push(start),
-            _ => lists.push((level, vec![start])),
+    /// Finds these counters, and adds each: the affiliate and the campaign that it is of, what it counts, and what is known of
+    /// its time.
+    async fn count<T>(
+        &self,
+        question: Question,
+        nodes: &BTreeMap<Node, T>,
+        mut add: impl FnMut((u64, u64), &Sums, &T),
+    ) -> Result<(), Error> {
+        if nodes.is_empty() {
+            return Ok(());
         }
+        for row in &self.reader().rows(|sql| question.write(sql, &self.prefix, nodes.keys())).await? {
+            let counter = Counter::read(row)?;
+            let series = question.counted.series().find(|series| series.number() == counter.series);
+            let Some(series) = series else { continue };
+            if let Some(place) = nodes.get(&(series.span, counter.start)) {
+                add(series.of(counter.owner, counter.part), &counter.sums, place);
+            }
+        }
+        Ok(())
     }
-    lists
 }

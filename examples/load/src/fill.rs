@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{Display, Write};
 
+use chrono::{DateTime, Datelike};
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, raw_sql};
 use storage_mysql::{MySqlStore, Options};
 use tracking_core::Timestamp;
@@ -12,8 +13,6 @@ use tracking_core::Timestamp;
 const FIRST: i64 = 1_735_689_600_000;
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 const QUARTER_HOUR: i64 = 15 * 60 * 1000;
-/// Eight days, in quarters of an hour.
-const SPAN: i64 = 768;
 /// So many affiliates and campaigns are there at least, so that lists of them have a whole page.
 const LISTED: u32 = 100;
 /// The rules of a campaign, and who may send its postbacks: none, and anyone.
@@ -123,15 +122,9 @@ async fn count(connection: &mut MySqlConnection, clicks: Clicks) -> Result<(), s
     let mut counters = Counters::default();
     for n in 1..=clicks.count {
         let Click { affiliate, campaign, millis, .. } = clicks.click(n);
-        let quarter = millis / QUARTER_HOUR;
-        // Of what lies before it nothing more is to come.
-        if quarter % SPAN == 0 && counters.last < quarter {
-            std::mem::take(&mut counters).insert(connection).await?;
-        }
-        counters.last = quarter;
-        counters.add(affiliate, campaign, quarter, "", [1, 0]);
+        counters.add(affiliate, campaign, millis, "", [1, 0]);
         if clicks.converts(n) {
-            counters.add(affiliate, campaign, quarter, "USD", [1, amount(n)]);
+            counters.add(affiliate, campaign, millis, "USD", [1, amount(n)]);
         }
     }
     counters.insert(connection).await
@@ -139,36 +132,34 @@ async fn count(connection: &mut MySqlConnection, clicks: Clicks) -> Result<(), s
 
 /// By series, start, owner, part and currency: how many there are, and what they are worth.
 #[derive(Debug, Default)]
-struct Counters {
-    sums: BTreeMap<(u8, i64, u32, u32, &'static str), [u64; 2]>,
-    last: i64,
-}
+struct Counters(BTreeMap<(u8, i64, u32, u32, &'static str), [u64; 2]>);
 
 impl Counters {
-    fn add(&mut self, affiliate: u32, campaign: u32, quarter: i64, currency: &'static str, by: [u64; 2]) {
+    fn add(&mut self, affiliate: u32, campaign: u32, millis: i64, currency: &'static str, by: [u64; 2]) {
         // Those of `storage-mysql/migrations/5_reports.sql`.
-        let series = [
-            (1, 1, affiliate, campaign),
-            (2, 96, affiliate, campaign),
-            (3, SPAN, campaign, affiliate),
-            (4, 4, affiliate, 0),
-            (5, SPAN, affiliate, 0),
-            (6, 1, campaign, 0),
-            (7, 4, campaign, 0),
-            (8, 96, campaign, 0),
-            (9, 1, 0, 0),
-            (10, 4, 0, 0),
-            (11, 96, 0, 0),
-            (12, SPAN, 0, 0),
+        let quarter = millis / QUARTER_HOUR;
+        let date = DateTime::from_timestamp_millis(millis).unwrap_or_default();
+        let day = quarter / 96;
+        let third = day - i64::from(date.day0()) + 10 * i64::from(date.day0() / 10).min(2);
+        let year = day - i64::from(date.ordinal0());
+        let starts = [quarter, quarter / 4 * 4, quarter / 24 * 24, day * 96, third * 96, year * 96];
+        let counted = [
+            (10, &[1][..], (affiliate, campaign)),
+            (10, &[4, 5, 6], (campaign, affiliate)),
+            (20, &[2, 3, 4, 5, 6], (affiliate, 0)),
+            (30, &[1, 2, 3, 4, 5, 6], (campaign, 0)),
+            (40, &[1, 2, 3, 4, 5, 6], (0, 0)),
         ];
-        for (series, width, owner, part) in series {
-            let sums = self.sums.entry((series, quarter - quarter % width, owner, part, currency)).or_default();
-            sums.iter_mut().zip(by).for_each(|(sum, by)| *sum += by);
+        for (first, spans, (owner, part)) in counted {
+            for span in spans {
+                let key = (first + span, starts[usize::from(*span) - 1], owner, part, currency);
+                self.0.entry(key).or_default().iter_mut().zip(by).for_each(|(sum, by)| *sum += by);
+            }
         }
     }
 
     async fn insert(self, connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-        let rows = self.sums.into_iter().map(|((series, start, owner, part, currency), [count, amount])| {
+        let rows = self.0.into_iter().map(|((series, start, owner, part, currency), [count, amount])| {
             // Of persons who come once.
             let values = match currency {
                 "" => format!("{count}, {count}, {count}, NULL, NULL, NULL"),

@@ -49,9 +49,7 @@ async fn filled(url: &str) -> MySqlStore {
         SELECT id, id, affiliate_id, campaign_id, 'sale', '', 1, 'USD', timestamp, ELT(id % 3 + 1, 'pending', 'approved',
         'rejected') FROM clicks";
     pool.execute(convert).await.unwrap();
-    for series in SERIES {
-        let (number, minutes, owner, part) = series;
-        let quarters = minutes / 15;
+    for (number, start, owner, part) in series() {
         for (currency, columns, values, table) in [
             ("''", "clicks, human_clicks, unique_clicks", "COUNT(*), COUNT(*), COUNT(*)", "clicks"),
             (
@@ -65,8 +63,8 @@ async fn filled(url: &str) -> MySqlStore {
         ] {
             let statement = format!(
                 "INSERT INTO figures (series, start, owner, part, currency, slot, {columns})
-                 SELECT {number}, TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', timestamp) DIV {minutes} * {quarters} AS s,
-                    {owner} AS o, {part} AS p, {currency}, 0, {values} FROM {table} GROUP BY s, o, p"
+                 SELECT {number}, {start} AS s, {owner} AS o, {part} AS p, {currency}, 0, {values}
+                    FROM {table} GROUP BY s, o, p"
             );
             pool.execute(AssertSqlSafe(statement)).await.unwrap();
         }

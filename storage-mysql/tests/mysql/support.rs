@@ -152,21 +152,31 @@ pub(crate) async fn recount(store: &MySqlStore, affiliate: AffiliateId) -> Summa
     summary
 }
 
-/// What the series of counters are of: their minutes, owners and parts.
-pub(crate) const SERIES: [(u8, u32, &str, &str); 12] = [
-    (1, 15, "affiliate_id", "campaign_id"),
-    (2, 24 * 60, "affiliate_id", "campaign_id"),
-    (3, 8 * 24 * 60, "campaign_id", "affiliate_id"),
-    (4, 60, "affiliate_id", "0"),
-    (5, 8 * 24 * 60, "affiliate_id", "0"),
-    (6, 15, "campaign_id", "0"),
-    (7, 60, "campaign_id", "0"),
-    (8, 24 * 60, "campaign_id", "0"),
-    (9, 15, "0", "0"),
-    (10, 60, "0", "0"),
-    (11, 24 * 60, "0", "0"),
-    (12, 8 * 24 * 60, "0", "0"),
-];
+/// What the series of counters are of: their numbers, starts, owners and parts.
+pub(crate) fn series() -> Vec<(u8, String, &'static str, &'static str)> {
+    let minutes = "TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', timestamp)";
+    let days = |date: &str| format!("TIMESTAMPDIFF(DAY, '1970-01-01', {date}) * 96");
+    let starts = [
+        format!("{minutes} DIV 15"),
+        format!("{minutes} DIV 60 * 4"),
+        format!("{minutes} DIV 360 * 24"),
+        days("DATE(timestamp)"),
+        days("DATE(DATE_FORMAT(timestamp, '%Y-%m-01')) + INTERVAL 10 * LEAST((DAY(timestamp) - 1) DIV 10, 2) DAY"),
+        days("DATE(DATE_FORMAT(timestamp, '%Y-01-01'))"),
+    ];
+    let counted = [
+        (10, &[1][..], ("affiliate_id", "campaign_id")),
+        (10, &[4, 5, 6], ("campaign_id", "affiliate_id")),
+        (20, &[2, 3, 4, 5, 6], ("affiliate_id", "0")),
+        (30, &[1, 2, 3, 4, 5, 6], ("campaign_id", "0")),
+        (40, &[1, 2, 3, 4, 5, 6], ("0", "0")),
+    ];
+    let of = |(first, spans, (owner, part)): (u8, &'static [u8], _)| {
+        let start = |span: u8| starts[usize::from(span) - 1].clone();
+        spans.iter().map(move |span| (first + span, start(*span), owner, part)).collect::<Vec<_>>()
+    };
+    counted.into_iter().flat_map(of).collect()
+}
 
 /// All counters must be what counting the rows gives.
 pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
@@ -181,12 +191,10 @@ pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
             SELECT affiliate_id, campaign_id, timestamp, payout_currency, status, 0, 0, 0, 0, 0, payout
             FROM {prefix}conversions WHERE payout IS NOT NULL"
     );
-    let of_series = SERIES.map(|(series, minutes, owner, part)| {
-        format!(
-            "SELECT {series} AS series, FLOOR(TIMESTAMPDIFF(SECOND, '1970-01-01 00:00:00', timestamp) / 60 / {minutes})
-                * ({minutes} DIV 15) AS start, {owner} AS owner, {part} AS part, r.* FROM ({rows}) r"
-        )
+    let of_series = series().into_iter().map(|(series, start, owner, part)| {
+        format!("SELECT {series} AS series, {start} AS start, {owner} AS owner, {part} AS part, r.* FROM ({rows}) r")
     });
+    let of_series = of_series.collect::<Vec<_>>().join(" UNION ALL ");
     let of_status = |column: &str, status: &str| format!("CASE WHEN status = '{status}' THEN {column} ELSE 0 END");
     let statuses = ["pending", "approved", "rejected"];
     let digits = [("conversions", 0), ("amount", 6), ("payout", 12)];
@@ -212,7 +220,7 @@ pub(crate) async fn assert_counters(pool: &MySqlPool, prefix: &str) {
     let counted = read(format!(
         "SELECT {key}, {clicks}, {} FROM ({}) s GROUP BY a, b, c, d, e ORDER BY a, b, c, d, e",
         sums(&of_status),
-        of_series.join(" UNION ALL ")
+        of_series
     ));
     let counters = read(format!(
         "SELECT {key}, {clicks}, {} FROM {prefix}figures GROUP BY a, b, c, d, e ORDER BY a, b, c, d, e",
