@@ -611,7 +611,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The clicks that the filter admits.
     ///
     /// # Errors
-    /// If there is no such affiliate or campaign, or if the store fails.
+    /// If there is no such affiliate or campaign, if too many others have to be passed for a page
+    /// ([`StoreError::TooSlow`]), or if the store fails.
     async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError>;
 
     /// Adds a conversion, and counts it, in one step. Its identity is (click, event, transaction id); no transaction
@@ -685,7 +686,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The conversions that the filter admits.
     ///
     /// # Errors
-    /// If there is no such affiliate or campaign, or if the store fails.
+    /// If there is no such affiliate or campaign, if too many others have to be passed for a page
+    /// ([`StoreError::TooSlow`]), or if the store fails.
     async fn conversions(
         &self,
         filter: &ConversionFilter,
