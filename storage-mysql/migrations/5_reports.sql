@@ -193,13 +193,20 @@ LIMIT 1000000000;
 
 DROP TABLE IF EXISTS {prefix}counters;
 
--- A page of everybody's records, of a campaign's, or of those of one status, newest first. The foreign keys are content with
--- those of campaigns.
+-- A page of everybody's records, of an affiliate's, of a campaign's, or of those of one status, newest first. After the id is
+-- what else they may be picked by: what is passed is passed in the key, and is not looked up. The foreign keys are content
+-- with those that are there then.
 ALTER TABLE {prefix}clicks
     ADD KEY recent (timestamp, id),
-    ADD KEY by_campaign (campaign_id, timestamp, id),
+    DROP KEY newest,
+    ADD KEY newest (affiliate_id, timestamp, id, campaign_id),
+    ADD KEY by_campaign (campaign_id, timestamp, id, affiliate_id),
     DROP KEY campaign;
 
 ALTER TABLE {prefix}conversions
     ADD KEY recent (timestamp, id),
-    ADD KEY by_status (status, timestamp, id);
+    DROP KEY newest,
+    ADD KEY newest (affiliate_id, timestamp, id, status, campaign_id),
+    DROP KEY daily,
+    ADD KEY daily (campaign_id, timestamp, id, status, affiliate_id),
+    ADD KEY by_status (status, timestamp, id, affiliate_id, campaign_id);

@@ -99,6 +99,19 @@ pub(crate) fn number_of(error: &Error) -> Option<u16> {
     error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
+/// How much longer than it was told to stop a server may take to do so.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
+
+/// Whether it was the server that has found the time to be over: ER_STATEMENT_TIMEOUT of MariaDB, ER_QUERY_TIMEOUT of MySQL.
+pub(crate) fn is_time_over(error: &Error) -> bool {
+    matches!(number_of(error), Some(1969 | 3024))
+}
+
+/// Whether somebody has stopped this statement, and may not want to see it again: ER_QUERY_INTERRUPTED.
+fn is_stopped(error: &Error) -> bool {
+    is_time_over(error) || number_of(error) == Some(1317)
+}
+
 /// The error that a whole batch has in common.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedError(Arc<Error>);
@@ -184,7 +197,7 @@ impl Lease {
 
     /// Gives it back after this error of a single statement, of which nothing is left, unless it may be broken.
     pub(crate) fn give_back_after(self, error: &Error) {
-        if Failure::of(error) != Failure::Unavailable {
+        if Failure::of(error) != Failure::Unavailable || is_stopped(error) {
             self.give_back();
         }
     }
@@ -361,8 +374,8 @@ impl Reader<'_> {
                 Err(error) => {
                     lease.give_back_after(&error);
                     broken += 1;
-                    let may_be_broken = Failure::of(&error) == Failure::Unavailable && Instant::now() < deadline;
-                    if !may_be_broken || broken > pool.options().get_max_connections() {
+                    let may_be_broken = Failure::of(&error) == Failure::Unavailable && !is_stopped(&error);
+                    if !may_be_broken || Instant::now() >= deadline || broken > pool.options().get_max_connections() {
                         return Err(error);
                     }
                 }

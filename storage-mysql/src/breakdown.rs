@@ -4,131 +4,201 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use rust_decimal::Decimal;
 use sqlx::mysql::MySqlRow;
-use sqlx::{Error, Executor, Row, raw_sql};
+use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
 use tokio::time::{Instant, timeout_at};
 use tracking_core::{Attribute, Breakdown, Currency, StoreError, Summary};
 
-use crate::attempt::{Failure, Lease, number_of, store_error};
-use crate::lists::within;
+use crate::attempt::{Failure, GRACE, Lease, is_time_over, store_error};
+use crate::lists::{keys_of_clicks, keys_of_conversions, within};
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
 
 const OPERATION: &str = "break down records";
 
-/// How much longer than it was told to stop a server may take to do so.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// Whether it was the server that has found the time to be over: ER_STATEMENT_TIMEOUT of MariaDB, ER_QUERY_TIMEOUT of MySQL.
-fn is_time_over(error: &Error) -> bool {
-    matches!(number_of(error), Some(1969 | 3024))
-}
+/// Statements that follow read what was committed before the first of them, whatever the server's isolation level is, and
+/// lock nothing.
+const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION";
 
 type Groups = BTreeMap<Option<String>, Summary>;
 
+/// Why there are no groups.
+#[derive(Debug)]
+enum Halt {
+    TimeIsOver,
+    TooManyGroups,
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        if is_time_over(&error) { Self::TimeIsOver } else { Self::Failed(error) }
+    }
+}
+
 impl Database {
-    /// One statement that reads what was committed before it, and locks nothing. The server stops it when its time is over; if
-    /// it does not, nobody waits for it any longer.
+    /// The server stops it when its time is over; if it does not, nobody waits for it any longer. Once it has begun, it does
+    /// not begin again: an operator may have stopped it.
     pub(crate) async fn breakdown(&self, wanted: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
-        let deadline = Instant::now() + wanted.time_limit + GRACE;
+        let deadline = Instant::now() + wanted.time_limit;
+        match timeout_at(deadline + GRACE, self.groups(wanted, deadline)).await {
+            Ok(Ok(groups)) => Ok(groups.into_iter().collect()),
+            Ok(Err(Halt::TimeIsOver)) | Err(_) => Err(StoreError::TooSlow { operation: OPERATION }),
+            Ok(Err(Halt::TooManyGroups)) => Err(StoreError::TooManyGroups { max: wanted.max_groups }),
+            Ok(Err(Halt::Failed(error))) => Err(store_error(OPERATION, error)),
+        }
+    }
+
+    async fn groups(&self, wanted: &Breakdown, deadline: Instant) -> Result<Groups, Halt> {
+        let mut lease = self.snapshot().await?;
+        let done = self.look(lease.connection(), wanted, deadline).await;
+        let may_go_on = match &done {
+            Ok(_) | Err(Halt::TimeIsOver) => true,
+            // What is left of them is still to come.
+            Err(Halt::TooManyGroups) => false,
+            Err(Halt::Failed(error)) => Failure::of(error) != Failure::Unavailable,
+        };
+        if may_go_on && raw_sql("COMMIT").execute(lease.connection()).await.is_ok() {
+            lease.give_back();
+        }
+        done
+    }
+
+    async fn snapshot(&self) -> Result<Lease, Error> {
         let mut broken = 0;
         loop {
-            let error = match timeout_at(deadline, self.groups(wanted)).await {
-                Ok(Ok(groups)) if groups.len() > wanted.max_groups => {
-                    return Err(StoreError::TooManyGroups { max: wanted.max_groups });
-                }
-                Ok(Ok(groups)) => return Ok(groups.into_iter().collect()),
-                Ok(Err(error)) => error,
-                Err(_) => return Err(StoreError::TooSlow { operation: OPERATION }),
-            };
-            if is_time_over(&error) {
-                return Err(StoreError::TooSlow { operation: OPERATION });
-            }
+            let mut lease = Lease::take(&self.pool, Instant::now() + self.timeout).await?;
+            let Err(error) = raw_sql(SNAPSHOT).execute(lease.connection()).await else { return Ok(lease) };
             // After the server was restarted all connections that were idle are broken.
             broken += 1;
             if Failure::of(&error) != Failure::Unavailable || broken > self.pool.options().get_max_connections() {
-                return Err(store_error(OPERATION, error));
+                return Err(error);
             }
         }
     }
 
-    /// No more than one group more than there may be.
-    async fn groups(&self, wanted: &Breakdown) -> Result<Groups, Error> {
+    async fn look(
+        &self,
+        connection: &mut MySqlConnection,
+        wanted: &Breakdown,
+        deadline: Instant,
+    ) -> Result<Groups, Halt> {
+        let clicks = match wanted.by {
+            Attribute::Event => None,
+            _ => Some(self.path(connection, "clicks", keys_of_clicks(wanted.scope), wanted, deadline).await?),
+        };
+        let keys = keys_of_conversions(wanted.scope, None);
+        let conversions = self.path(connection, "conversions", keys, wanted, deadline).await?;
+        let query = self.break_down(wanted, clicks.as_ref(), &conversions, time_left(deadline)?);
+        let mut found = connection.fetch(raw_sql(query));
         let mut groups = Groups::new();
-        let mut lease = Lease::take(&self.pool, Instant::now() + self.timeout).await?;
-        let done = {
-            let mut found = lease.connection().fetch(raw_sql(self.break_down(wanted)));
-            loop {
-                match found.try_next().await {
-                    Ok(Some(row)) => add(&mut groups, &row)?,
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-                // The connection is closed with what is left on it.
-                if groups.len() > wanted.max_groups {
-                    return Ok(groups);
-                }
-            }
-        };
-        match done {
-            Ok(()) => {
-                lease.give_back();
-                Ok(groups)
-            }
-            Err(error) => {
-                if is_time_over(&error) {
-                    lease.give_back();
-                } else {
-                    lease.give_back_after(&error);
-                }
-                Err(error)
+        while let Some(row) = found.try_next().await? {
+            add(&mut groups, &row)?;
+            if groups.len() > wanted.max_groups {
+                return Err(Halt::TooManyGroups);
             }
         }
+        Ok(groups)
     }
 
-    /// Clicks by mark, and conversions by the marks of their clicks. Bytes are grouped, because texts that differ by spaces at
-    /// their ends only would be the same.
-    fn break_down(&self, wanted: &Breakdown) -> Sql {
-        let column = match wanted.by {
-            Attribute::Event => "CAST(v.event AS BINARY) AS mark",
-            Attribute::Source => "CAST(c.source AS BINARY) AS mark",
-            Attribute::Sub1 => "CAST(c.sub1 AS BINARY) AS mark",
-            Attribute::Sub2 => "CAST(c.sub2 AS BINARY) AS mark",
-            Attribute::Sub3 => "CAST(c.sub3 AS BINARY) AS mark",
-            Attribute::Sub4 => "CAST(c.sub4 AS BINARY) AS mark",
-            Attribute::Sub5 => "CAST(c.sub5 AS BINARY) AS mark",
-        };
-        let has_clicks = wanted.by != Attribute::Event;
+    /// Finds out from these keys, which have all that it takes, where in the table the records are.
+    async fn path(
+        &self,
+        connection: &mut MySqlConnection,
+        table: &'static str,
+        keys: &'static str,
+        wanted: &Breakdown,
+        deadline: Instant,
+    ) -> Result<Path, Halt> {
         let mut sql = Sql::default();
-        // Each server takes the other's limit for a comment.
-        sql.push("/*M! SET STATEMENT max_statement_time = ").decimal(Decimal::new(millis(wanted), 3));
-        sql.push(" FOR */ SELECT /*+ MAX_EXECUTION_TIME(").signed(millis(wanted)).push(") */ ");
-        if has_clicks {
-            sql.push(column).push(", COUNT(*) AS clicks, CAST(SUM(c.bot = '') AS SIGNED) AS human_clicks, ");
+        sql.select_for(time_left(deadline)?).push("COUNT(*) AS records, COALESCE(MIN(id), 0) AS first, ");
+        sql.push("COALESCE(MAX(id), 0) AS last FROM ").table(&self.prefix, table);
+        sql.push(" FORCE INDEX (").push(keys).push(") WHERE TRUE");
+        within(&mut sql, "", wanted.scope, Some(wanted.from), Some(wanted.to));
+        let row = raw_sql(sql).fetch_one(connection).await?;
+        let (first, last) = (rows::number(&row, "first")?, rows::number(&row, "last")?);
+        let is_dense = last - first < rows::number(&row, "records")?.saturating_mul(Path::PASSED);
+        Ok(if is_dense { Path::Range { first, last } } else { Path::Keys(keys) })
+    }
+
+    /// Clicks by mark, and conversions by the marks of their clicks. Texts of clicks that differ by spaces at their ends only
+    /// would be the same, but for their lengths.
+    fn break_down(&self, wanted: &Breakdown, clicks: Option<&Path>, conversions: &Path, time_left: Duration) -> Sql {
+        let (mark, group) = match wanted.by {
+            Attribute::Event => ("v.event AS mark", "v.event"),
+            Attribute::Source => ("c.source AS mark", "c.source, LENGTH(c.source)"),
+            Attribute::Sub1 => ("c.sub1 AS mark", "c.sub1, LENGTH(c.sub1)"),
+            Attribute::Sub2 => ("c.sub2 AS mark", "c.sub2, LENGTH(c.sub2)"),
+            Attribute::Sub3 => ("c.sub3 AS mark", "c.sub3, LENGTH(c.sub3)"),
+            Attribute::Sub4 => ("c.sub4 AS mark", "c.sub4, LENGTH(c.sub4)"),
+            Attribute::Sub5 => ("c.sub5 AS mark", "c.sub5, LENGTH(c.sub5)"),
+        };
+        let mut sql = Sql::default();
+        sql.select_for(time_left);
+        if let Some(path) = clicks {
+            sql.push(mark).push(", COUNT(*) AS clicks, CAST(SUM(c.bot = '') AS SIGNED) AS human_clicks, ");
             sql.push("CAST(SUM(c.bot = '' AND c.is_repeat = 0) AS SIGNED) AS unique_clicks, '' AS currency, ");
             sql.push("'' AS payout_currency, '' AS status, 0 AS conversions, 0.000000 AS amount, ");
-            sql.push("0.000000000000 AS payout FROM ").table(&self.prefix, "clicks").push(" c WHERE ");
-            within(sql.push("TRUE"), "c.", wanted.scope, Some(wanted.from), Some(wanted.to));
-            sql.push(" GROUP BY mark UNION ALL SELECT ");
+            sql.push("0.000000000000 AS payout FROM ").table(&self.prefix, "clicks").push(" c");
+            path.write_keys(&mut sql);
+            path.write_condition(sql.push(" WHERE "), "c.");
+            within(&mut sql, "c.", wanted.scope, Some(wanted.from), Some(wanted.to));
+            sql.push(" GROUP BY ").push(group).push(" UNION ALL SELECT ");
         }
-        sql.push(column).push(", 0 AS clicks, 0 AS human_clicks, 0 AS unique_clicks, v.currency, ");
+        sql.push(mark).push(", 0 AS clicks, 0 AS human_clicks, 0 AS unique_clicks, v.currency, ");
         sql.push("v.payout_currency, CAST(v.status AS CHAR) AS status, COUNT(*) AS conversions, ");
         sql.push("SUM(v.amount) AS amount, COALESCE(SUM(v.payout), 0.000000000000) AS payout FROM ");
         sql.table(&self.prefix, "conversions").push(" v");
-        if has_clicks {
-            sql.push(" JOIN ").table(&self.prefix, "clicks").push(" c ON c.id = v.click_id");
+        conversions.write_keys(&mut sql);
+        if clicks.is_some() {
+            sql.push(" STRAIGHT_JOIN ")
+                .table(&self.prefix, "clicks")
+                .push(" c FORCE INDEX (PRIMARY) ON c.id = v.click_id");
         }
-        within(sql.push(" WHERE TRUE"), "v.", wanted.scope, Some(wanted.from), Some(wanted.to));
-        sql.push(" GROUP BY mark, v.currency, v.payout_currency, v.status");
+        sql.push(" WHERE ");
+        conversions.write_condition(&mut sql, "v.");
+        within(&mut sql, "v.", wanted.scope, Some(wanted.from), Some(wanted.to));
+        sql.push(" GROUP BY ").push(group).push(", v.currency, v.payout_currency, v.status");
         sql
     }
 }
 
-/// What a server is told; for it, 0 is no limit.
-fn millis(wanted: &Breakdown) -> i64 {
-    i64::try_from(wanted.time_limit.as_millis()).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX))
+/// How to come by the records of a scope and a period.
+#[derive(Debug)]
+enum Path {
+    /// From the first of their ids to the last one. Ids are given out in blocks, so that others may be between them.
+    Range { first: u64, last: u64 },
+    /// By these keys, and each in the table.
+    Keys(&'static str),
+}
+
+impl Path {
+    /// Of how many rows of a range one has to be of the records. To look a row up costs several times as much as to pass it.
+    const PASSED: u64 = 4;
+
+    fn write_keys(&self, sql: &mut Sql) {
+        let keys = match self {
+            Self::Range { .. } => "PRIMARY",
+            Self::Keys(keys) => keys,
+        };
+        sql.push(" FORCE INDEX (").push(keys).push(")");
+    }
+
+    fn write_condition(&self, sql: &mut Sql, table: &'static str) {
+        match self {
+            Self::Range { first, last } => {
+                sql.push(table).push("id >= ").number(*first).push(" AND ").push(table).push("id <= ").number(*last);
+            }
+            Self::Keys(_) => _ = sql.push("TRUE"),
+        }
+    }
+}
+
+/// How long a statement may take.
+fn time_left(deadline: Instant) -> Result<Duration, Halt> {
+    let left = deadline.duration_since(Instant::now());
+    if left.is_zero() { Err(Halt::TimeIsOver) } else { Ok(left) }
 }
 
 fn add(groups: &mut Groups, row: &MySqlRow) -> Result<(), Error> {

@@ -2,12 +2,13 @@
 
 use sqlx::Error;
 use sqlx::mysql::MySqlRow;
+use tokio::time::Instant;
 use tracking_core::{
-    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickFilter, Conversion, ConversionFilter, Cursor, Page,
-    PageRequest, Scope, StoreError, Timestamp,
+    Affiliate, AffiliateId, Campaign, CampaignId, Click, ClickFilter, Conversion, ConversionFilter, ConversionStatus,
+    Cursor, Page, PageRequest, Scope, StoreError, Timestamp,
 };
 
-use crate::attempt::store_error;
+use crate::attempt::{GRACE, Reader, is_time_over, store_error};
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
@@ -50,20 +51,16 @@ impl Database {
     }
 
     pub(crate) async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
-        let key = match filter.scope {
-            Scope { affiliate_id: Some(_), .. } => "newest",
-            Scope { campaign_id: Some(_), .. } => "by_campaign",
-            Scope { .. } => "recent",
-        };
         let query = |sql: &mut Sql| {
-            sql.push("SELECT ").push(rows::CLICK).push(" FROM (SELECT id AS number FROM ");
-            sql.table(&self.prefix, "clicks").push(" FORCE INDEX (").push(key).push(") WHERE TRUE");
+            self.select_page(sql, rows::CLICK);
+            sql.push(" FROM (SELECT id AS number FROM ").table(&self.prefix, "clicks");
+            sql.push(" FORCE INDEX (").push(keys_of_clicks(filter.scope)).push(") WHERE TRUE");
             within(sql, "", filter.scope, filter.from, filter.to);
             page(sql, "timestamp", "id", request);
             sql.push(") p JOIN ").table(&self.prefix, "clicks");
             sql.push(" ON id = number ORDER BY timestamp DESC, id DESC");
         };
-        let found = self.read("list clicks", query, rows::click).await?;
+        let found = self.read_page("list clicks", query, rows::click).await?;
         self.check_scope(filter.scope, found.is_empty()).await?;
         Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
     }
@@ -73,15 +70,11 @@ impl Database {
         filter: &ConversionFilter,
         request: PageRequest,
     ) -> Result<Page<Conversion>, StoreError> {
-        let key = match (filter.scope, filter.status) {
-            (Scope { affiliate_id: Some(_), .. }, _) => "newest",
-            (Scope { campaign_id: Some(_), .. }, _) => "daily",
-            (_, Some(_)) => "by_status",
-            (_, None) => "recent",
-        };
+        let keys = keys_of_conversions(filter.scope, filter.status);
         let query = |sql: &mut Sql| {
-            sql.push("SELECT ").push(rows::CONVERSION).push(", c.click_id AS click FROM (SELECT id AS number FROM ");
-            sql.table(&self.prefix, "conversions").push(" FORCE INDEX (").push(key).push(") WHERE TRUE");
+            self.select_page(sql, rows::CONVERSION);
+            sql.push(", c.click_id AS click FROM (SELECT id AS number FROM ").table(&self.prefix, "conversions");
+            sql.push(" FORCE INDEX (").push(keys).push(") WHERE TRUE");
             within(sql, "", filter.scope, filter.from, filter.to);
             if let Some(status) = filter.status {
                 sql.push(" AND status = ").ascii(status.as_str());
@@ -90,7 +83,7 @@ impl Database {
             sql.push(") p JOIN ").table(&self.prefix, "conversions").push(" v ON v.id = number JOIN ");
             sql.table(&self.prefix, "clicks").push(" c ON c.id = v.click_id ORDER BY v.timestamp DESC, v.id DESC");
         };
-        let found = self.read("list conversions", query, rows::conversion_with_click).await?;
+        let found = self.read_page("list conversions", query, rows::conversion_with_click).await?;
         self.check_scope(filter.scope, found.is_empty()).await?;
         Ok(Page::from_one_more(found, request.limit, |row| Cursor::after(row.created_at, row.id)))
     }
@@ -106,6 +99,25 @@ impl Database {
         Ok(())
     }
 
+    /// The beginning of a query that may have to pass many records before it has a page of those that were asked for.
+    fn select_page(&self, sql: &mut Sql, columns: &'static str) {
+        sql.select_for(self.timeout).push(columns);
+    }
+
+    async fn read_page<T>(
+        &self,
+        operation: &'static str,
+        query: impl Fn(&mut Sql),
+        to_record: impl Fn(&MySqlRow) -> Result<T, Error>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut reader = Reader::Pool(&self.pool, Instant::now() + self.timeout + GRACE);
+        let records = async { reader.rows(query).await?.iter().map(to_record).collect::<Result<_, _>>() };
+        records.await.map_err(|error| match is_time_over(&error) {
+            true => StoreError::TooSlow { operation },
+            false => store_error(operation, error),
+        })
+    }
+
     pub(crate) async fn read<T>(
         &self,
         operation: &'static str,
@@ -114,6 +126,31 @@ impl Database {
     ) -> Result<Vec<T>, StoreError> {
         let records = async { self.reader().rows(query).await?.iter().map(to_record).collect::<Result<_, _>>() };
         records.await.map_err(|error| store_error(operation, error))
+    }
+}
+
+/// The keys of clicks by which those of a scope can be read, newest first. Where there are several, each has what the others
+/// pick by, and the server takes the one with fewer records.
+pub(crate) const fn keys_of_clicks(scope: Scope) -> &'static str {
+    match (scope.affiliate_id, scope.campaign_id) {
+        (Some(_), Some(_)) => "newest, by_campaign",
+        (Some(_), None) => "newest",
+        (None, Some(_)) => "by_campaign",
+        (None, None) => "recent",
+    }
+}
+
+/// The same of conversions, of one status or of all.
+pub(crate) const fn keys_of_conversions(scope: Scope, status: Option<ConversionStatus>) -> &'static str {
+    match (scope.affiliate_id, scope.campaign_id, status) {
+        (Some(_), Some(_), Some(_)) => "newest, daily, by_status",
+        (Some(_), Some(_), None) => "newest, daily",
+        (Some(_), None, Some(_)) => "newest, by_status",
+        (Some(_), None, None) => "newest",
+        (None, Some(_), Some(_)) => "daily, by_status",
+        (None, Some(_), None) => "daily",
+        (None, None, Some(_)) => "by_status",
+        (None, None, None) => "recent",
     }
 }
 

@@ -7,7 +7,9 @@
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
+use std::time::Duration;
 
+use rust_decimal::Decimal;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use thiserror::Error;
 use tracking_core::Timestamp;
@@ -170,6 +172,15 @@ impl Sql {
         self
     }
 
+    /// The beginning of a query that the server stops when it takes longer than this.
+    pub(crate) fn select_for(&mut self, limit: Duration) -> &mut Self {
+        // 0 would be no limit.
+        let millis = limit.as_millis().clamp(1, i32::MAX as u128) as i64;
+        // Each server takes the other's limit for a comment.
+        self.push("/*M! SET STATEMENT max_statement_time = ").decimal(Decimal::new(millis, 3));
+        self.push(" FOR */ SELECT /*+ MAX_EXECUTION_TIME(").signed(millis).push(") */ ")
+    }
+
     /// The name of a table.
     pub(crate) fn table(&mut self, prefix: &TablePrefix, name: &'static str) -> &mut Self {
         self.0.push_str(prefix.as_str());
@@ -182,7 +193,7 @@ impl Sql {
         self
     }
 
-    pub(crate) fn decimal(&mut self, number: rust_decimal::Decimal) -> &mut Self {
+    pub(crate) fn decimal(&mut self, number: Decimal) -> &mut Self {
         _ = write!(self.0, "{number}");
         self
     }
@@ -193,7 +204,7 @@ impl Sql {
         self
     }
 
-    pub(crate) fn decimal_or_null(&mut self, number: Option<rust_decimal::Decimal>) -> &mut Self {
+    pub(crate) fn decimal_or_null(&mut self, number: Option<Decimal>) -> &mut Self {
         match number {
             Some(number) => self.decimal(number),
             None => self.push("NULL"),

@@ -224,7 +224,7 @@ pub struct Breakdown {
     pub to: Timestamp,
     /// How many groups there may be at the most.
     pub max_groups: usize,
-    /// How long it may take.
+    /// How long it may take. One of zero is over before the first record.
     pub time_limit: Duration,
 }
 

@@ -55,6 +55,7 @@ use crate::{
 /// ```
 /// use std::collections::BTreeMap;
 /// use std::sync::Mutex;
+/// use std::time::Instant;
 ///
 /// use async_trait::async_trait;
 /// use tracking_core::*;
@@ -408,16 +409,23 @@ use crate::{
 ///
 ///     async fn breakdown(&self, wanted: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
 ///         let tables = self.0.lock().unwrap();
-///         let Breakdown { by, scope, from, to, max_groups, .. } = *wanted;
+///         let Breakdown { by, scope, from, to, max_groups, time_limit } = *wanted;
+///         let start = Instant::now();
+///         let check_time = || match start.elapsed() < time_limit {
+///             true => Ok(()),
+///             false => Err(StoreError::TooSlow { operation: "break down records" }),
+///         };
 ///         let mut groups: Vec<(Option<String>, Summary)> = Vec::new();
 ///         let clicks = ClickFilter::from(scope).since(from).until(to);
 ///         for click in tables.clicks.iter().filter(|click| by != Attribute::Event && clicks.admits(click)) {
+///             check_time()?;
 ///             let mut counts = Summary::default();
 ///             counts.count_click(&click.details);
 ///             groups.push((by.of_click(&click.details).map(str::to_owned), counts));
 ///         }
 ///         let conversions = ConversionFilter::from(scope).since(from).until(to);
 ///         for row in tables.conversions.iter().filter(|row| conversions.admits(row)) {
+///             check_time()?;
 ///             let identity = (row.affiliate_id, row.campaign_id, &row.click_id);
 ///             let is_its = |click: &&Click| (click.affiliate_id, click.campaign_id, &click.click_id) == identity;
 ///             let details = tables.clicks.iter().find(is_its).map(|click| click.details.clone()).unwrap_or_default();
@@ -603,7 +611,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The clicks that the filter admits.
     ///
     /// # Errors
-    /// If there is no such affiliate or campaign, or if the store fails.
+    /// If there is no such affiliate or campaign, if too many others have to be passed for a page
+    /// ([`StoreError::TooSlow`]), or if the store fails.
     async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError>;
 
     /// Adds a conversion, and counts it, in one step. Its identity is (click, event, transaction id); no transaction
@@ -677,7 +686,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The conversions that the filter admits.
     ///
     /// # Errors
-    /// If there is no such affiliate or campaign, or if the store fails.
+    /// If there is no such affiliate or campaign, if too many others have to be passed for a page
+    /// ([`StoreError::TooSlow`]), or if the store fails.
     async fn conversions(
         &self,
         filter: &ConversionFilter,

@@ -96,7 +96,9 @@ impl From<StoreError> for Refusal {
             }
             StoreError::TooManyGroups { max } => Self::from(ReportError::TooManyRows { max: *max }),
             StoreError::TooSlow { operation } => {
-                let message = format!("To {operation} took too long, and was given up: ask for less at once.");
+                let message = format!(
+                    "To {operation} took too long, and was given up: choose a shorter period, or leave a filter out."
+                );
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_slow", message)
             }
             StoreError::Full { .. } => {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::mysql::MySqlPoolOptions;
-use sqlx::{AssertSqlSafe, Executor, MySqlPool, Row};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, MySqlConnection, MySqlPool, Row};
 use storage_mysql::{MySqlStore, Options, sqlx};
 use test_server::Kind;
 use tracking_core::{
@@ -16,7 +16,11 @@ use crate::support::*;
 on_both_servers! {
     reports_read_few_counters
     pages_by_filter_read_few_rows
+    pages_by_two_conditions_read_few_rows
+    page_that_takes_too_long_is_given_up
+    breakdown_reads_few_rows
     breakdown_that_takes_too_long_is_given_up
+    breakdown_that_was_stopped_does_not_begin_again
     breakdown_does_not_wait_for_locks
     affiliates_are_looked_up_together
 }
@@ -152,16 +156,136 @@ async fn pages_by_filter_read_few_rows(kind: Kind) {
     }
 }
 
+/// One affiliate has nearly all, and what is asked for is rare and old.
+async fn pages_by_two_conditions_read_few_rows(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let store = filled(&url).await;
+    for change in [
+        "UPDATE clicks SET affiliate_id = IF(id % 100 = 50, 2, 1), campaign_id = IF(id <= 60, 20, 1)",
+        "UPDATE conversions SET affiliate_id = IF(id % 100 = 50, 2, 1), campaign_id = IF(id <= 60, 20, 1),
+            status = IF(id <= 60, 'rejected', 'approved')",
+        "ANALYZE TABLE clicks, conversions",
+    ] {
+        store.pool().execute(change).await.unwrap();
+    }
+    let request = PageRequest { limit: Limit::new(50).unwrap(), after: None };
+    let scope = |affiliate: &str, campaign: &str| Scope {
+        affiliate_id: Some(parse(affiliate)),
+        campaign_id: Some(parse(campaign)),
+    };
+    let (rare, other, common) = (scope("1", "20"), scope("2", "1"), scope("1", "1"));
+    let rejected = Some(ConversionStatus::Rejected);
+    let of_affiliate = Scope { campaign_id: None, ..rare };
+    let of_campaign = Scope { affiliate_id: None, ..rare };
+    let wanted = [
+        (rare, None),
+        (other, None),
+        (other, Some(ConversionStatus::Approved)),
+        (rare, rejected),
+        (of_affiliate, rejected),
+        (of_campaign, rejected),
+        (common, rejected),
+    ];
+    for (from, (scope, status)) in
+        [None, Some(time(0))].into_iter().flat_map(|from| wanted.map(|wanted| (from, wanted)))
+    {
+        let mut clicks = ClickFilter::from(scope);
+        clicks.from = from;
+        let mut conversions = ConversionFilter::from(scope);
+        (conversions.from, conversions.status) = (from, status);
+        let before = reads(store.pool()).await;
+        let found = store.clicks(&clicks, request).await.unwrap().items;
+        let of_clicks = reads(store.pool()).await - before;
+        assert_eq!(found.len(), 50, "{clicks:?}");
+        assert!(of_clicks < 800, "{of_clicks} reads for fifty clicks of {clicks:?}");
+        let found = store.conversions(&conversions, request).await.unwrap().items;
+        let of_conversions = reads(store.pool()).await - before - of_clicks;
+        let there = if (scope, status) == (common, rejected) { 0 } else { 50 };
+        assert_eq!(found.len(), there, "{conversions:?}");
+        assert!(of_conversions < 1_000, "{of_conversions} reads for fifty conversions of {conversions:?}");
+    }
+}
+
+/// A connection for which everybody waits who wants clicks.
+async fn locked(url: &str) -> MySqlConnection {
+    let mut connection = url.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
+    connection.execute("LOCK TABLES clicks WRITE").await.unwrap();
+    connection
+}
+
+/// Which connections to the database wait for a table.
+async fn waiting(connection: &mut MySqlConnection, url: &str) -> Vec<String> {
+    let database = url.rsplit('/').next().unwrap();
+    let rows = connection.fetch_all("SHOW FULL PROCESSLIST").await.unwrap();
+    let text =
+        |row: &MySqlRow, column: &str| row.try_get_unchecked::<Option<String>, _>(column).unwrap().unwrap_or_default();
+    let is_waiting =
+        |row: &&MySqlRow| text(row, "db") == database && text(row, "State").starts_with("Waiting for table");
+    rows.iter().filter(is_waiting).map(|row| text(row, "Id")).collect()
+}
+
+async fn page_that_takes_too_long_is_given_up(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let pool = pool(&url).await;
+    let (affiliate_id, campaign_id) = affiliate_and_campaign(&store_on(pool.clone(), Options::default()).await).await;
+    let store = MySqlStore::with_options(pool, Options::default().timeout(Duration::from_millis(300)));
+    let scope = Scope { affiliate_id: Some(affiliate_id), campaign_id: Some(campaign_id) };
+    let mut connection = locked(&url).await;
+    let error = store.clicks(&scope.into(), PageRequest::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooSlow { operation: "list clicks" }), "got {error:?}");
+    let error = store.conversions(&scope.into(), PageRequest::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooSlow { operation: "list conversions" }), "got {error:?}");
+    assert_eq!(waiting(&mut connection, &url).await, [""; 0], "the server has given it up, too");
+}
+
 fn by_source(time_limit: Duration) -> Breakdown {
     let (from, to) = (time(0), time(400 * DAY));
     Breakdown { by: Attribute::Source, scope: Scope::ALL, from, to, max_groups: 100_000, time_limit }
 }
 
+async fn breakdown_reads_few_rows(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let store = filled(&url).await;
+    let (affiliate, campaign): (AffiliateId, CampaignId) = (parse("1"), parse("1"));
+    let both = Scope { affiliate_id: Some(affiliate), campaign_id: Some(campaign) };
+    let scopes = [(Scope::ALL, 900), (affiliate.into(), 45), (campaign.into(), 180), (both, 9)];
+    // The last click of all bears a time in the middle: the ids of the period tell little any more.
+    let far = "INSERT INTO clicks (id, affiliate_id, campaign_id, click_id, timestamp, source)
+        VALUES (1000000000, 1, 1, 'far', '2024-01-12', 'far')";
+    for is_far in [false, true] {
+        if is_far {
+            store.pool().execute(far).await.unwrap();
+        }
+        for ((scope, clicks), by) in
+            scopes.into_iter().flat_map(|of| [Attribute::Source, Attribute::Event].map(|by| (of, by)))
+        {
+            let (from, to) = (time(10 * DAY), time(15 * DAY));
+            let wanted = Breakdown { by, scope, from, to, ..by_source(Duration::from_secs(60)) };
+            let before = reads(store.pool()).await;
+            let groups = store.breakdown(&wanted).await.unwrap();
+            let read = reads(store.pool()).await - before;
+            let sum = groups
+                .iter()
+                .fold((0, 0), |sum, (_, of)| (sum.0 + of.clicks, sum.1 + of.conversions() + of.rejected.conversions));
+            let expected = if by == Attribute::Source { clicks + u64::from(is_far) } else { 0 };
+            assert_eq!(sum, (expected, clicks), "{wanted:?}");
+            // What is passed on the way, the keys, clicks of conversions, and the groups.
+            let most = 12 * clicks + 300;
+            assert!(read < most, "{read} reads, and not {most}, for {clicks} clicks of {wanted:?}");
+        }
+    }
+}
+
 async fn breakdown_that_takes_too_long_is_given_up(kind: Kind) {
     let Some(url) = database(kind).await else { return };
     let store = filled(&url).await;
-    let error = store.breakdown(&by_source(Duration::from_millis(1))).await.unwrap_err();
-    assert!(matches!(error, StoreError::TooSlow { operation: "break down records" }), "got {error:?}");
+    let mut connection = locked(&url).await;
+    for limit in [0, 300] {
+        let error = store.breakdown(&by_source(Duration::from_millis(limit))).await.unwrap_err();
+        assert!(matches!(error, StoreError::TooSlow { operation: "break down records" }), "got {error:?}");
+        assert_eq!(waiting(&mut connection, &url).await, [""; 0], "the server has given it up, too");
+    }
+    connection.execute("UNLOCK TABLES").await.unwrap();
     // The only connection goes on.
     let groups = store.breakdown(&by_source(Duration::from_secs(60))).await.unwrap();
     assert_eq!(groups.len(), 8_000);
@@ -170,6 +294,28 @@ async fn breakdown_that_takes_too_long_is_given_up(kind: Kind) {
     let error = store.breakdown(&fewer).await.unwrap_err();
     assert!(matches!(error, StoreError::TooManyGroups { max: 7_999 }), "got {error:?}");
     store.ping().await.unwrap();
+}
+
+async fn breakdown_that_was_stopped_does_not_begin_again(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let store = store_on(pool(&url).await, Options::default()).await;
+    for kill in ["KILL QUERY", "KILL CONNECTION"] {
+        let mut connection = locked(&url).await;
+        let stop = async {
+            let id = loop {
+                if let Some(id) = waiting(&mut connection, &url).await.pop() {
+                    break id;
+                }
+            };
+            connection.execute(AssertSqlSafe(format!("{kill} {id}"))).await.unwrap();
+            connection.execute("UNLOCK TABLES").await.unwrap();
+        };
+        let wanted = by_source(Duration::from_secs(60));
+        let (done, ()) = tokio::join!(store.breakdown(&wanted), stop);
+        let error = done.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { operation: "break down records", .. }), "{kill}: {error:?}");
+    }
+    store.breakdown(&by_source(Duration::from_secs(60))).await.unwrap();
 }
 
 async fn breakdown_does_not_wait_for_locks(kind: Kind) {

@@ -194,6 +194,9 @@ cases! { $
         totals_are_of_their_times
         totals_are_of_their_scope
         groups_are_bounded
+        groups_are_in_order
+        breakdown_is_of_what_is_left
+        breakdown_ends_in_time
         purged_clicks_stay_in_totals
         lists_are_filtered
         any_report_equals_a_recount

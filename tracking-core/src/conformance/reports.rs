@@ -78,6 +78,84 @@ pub(super) async fn groups_are_bounded(store: Arc<dyn Store>) {
     assert_eq!(ok(store.breakdown(&breakdown(3)).await, "breakdown").len(), 3);
 }
 
+pub(super) async fn groups_are_in_order(store: Arc<dyn Store>) {
+    let world = World::random(&store).await;
+    let zone: TimeZone = parse("UTC");
+    let periods = [("2018-01-01", "2026-12-31"), ("2026-03-28", "2026-03-29"), ("2026-10-24", "2026-10-24")];
+    for ((first, last), scope) in periods.into_iter().flat_map(|days| world.scopes().into_iter().map(move |scope| (days, scope))) {
+        let [first, last]: [NaiveDate; 2] = [first, last].map(|date| date.parse().expect("a date"));
+        let period = Period::new(first, last, zone).expect("within a century");
+        let [from, to] = [first, last + Days::new(1)].map(|date| parse::<Timestamp>(&format!("{date}T00:00:00Z")));
+        let expected = |grouping| world.recount(&ReportRequest::new(period, grouping).scope(scope)).into_iter();
+        if scope.affiliate_id.is_none() {
+            let found = ok(store.totals_by_affiliate(scope.campaign_id, from, to, 9).await, "totals_by_affiliate");
+            let found: Vec<_> = found.into_iter().map(|(id, counted)| (ReportKey::Affiliate(id), counted)).collect();
+            assert_eq!(found, expected(Grouping::Affiliate).collect::<Vec<_>>(), "{first} to {last}, {scope:?}");
+        }
+        if scope.campaign_id.is_none() {
+            let found = ok(store.totals_by_campaign(scope.affiliate_id, from, to, 9).await, "totals_by_campaign");
+            let found: Vec<_> = found.into_iter().map(|(id, counted)| (ReportKey::Campaign(id), counted)).collect();
+            assert_eq!(found, expected(Grouping::Campaign).collect::<Vec<_>>(), "{first} to {last}, {scope:?}");
+        }
+        for by in [Attribute::Event, Attribute::Source, Attribute::Sub1, Attribute::Sub2, Attribute::Sub3] {
+            let wanted = Breakdown { by, scope, from, to, max_groups: 9, time_limit: Duration::from_secs(60) };
+            let found = ok(store.breakdown(&wanted).await, "breakdown");
+            let found: Vec<_> = found.into_iter().map(|(mark, counted)| (ReportKey::Mark(mark), counted)).collect();
+            assert_eq!(found, expected(Grouping::By(by)).collect::<Vec<_>>(), "{wanted:?}");
+        }
+    }
+}
+
+pub(super) async fn breakdown_is_of_what_is_left(store: Arc<dyn Store>) {
+    let place = an_affiliate_and_a_campaign(&store).await;
+    let click = async |id, at, source| {
+        let mut new = new_click(place, id, time(at));
+        new.details.source = Some(parse(source));
+        expect_new(insert_click(&store, new).await)
+    };
+    click("old", 0, "blog").await;
+    let converted = click("old-and-converted", 1, "blog").await;
+    a_conversion(&store, NewConversion { event: parse("sale"), ..new_conversion(&converted, time(50)) }).await;
+    click("late", 30, "news").await;
+    let converted = click("late-and-converted", 31, "news").await;
+    a_conversion(&store, NewConversion { event: parse("lead"), ..new_conversion(&converted, time(51)) }).await;
+    let [from, to]: [Timestamp; 2] = ["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"].map(parse);
+    let counted = async |by| {
+        let time_limit = Duration::from_secs(60);
+        let wanted = Breakdown { by, scope: place.0.into(), from, to, max_groups: 9, time_limit };
+        let groups = ok(store.breakdown(&wanted).await, "breakdown").into_iter();
+        groups.map(|(mark, of)| (mark, of.clicks, of.conversions())).collect::<Vec<_>>()
+    };
+    let [blog, news, sale, lead] = ["blog", "news", "sale", "lead"].map(|mark| Some(mark.to_owned()));
+    let events = [(lead, 0, 1), (sale, 0, 1)];
+    assert_eq!(counted(Attribute::Source).await, [(blog, 2, 1), (news.clone(), 2, 1)]);
+    assert_eq!(counted(Attribute::Event).await, events);
+
+    let request = PurgeRequest { before: time(20), limit: Limit::default(), after: None };
+    assert_eq!(ok(store.purge_clicks(place.0, request).await, "purge_clicks").deleted, 1);
+    let left = counted(Attribute::Source).await;
+    assert_eq!(left, [(None, 1, 1), (news.clone(), 2, 1)], "what is purged is not looked at, and what is kept has no marks");
+    assert_eq!(counted(Attribute::Event).await, events, "conversions keep their events");
+
+    let erased = store.erase_clicks(&converted.click_id, &parse("erased-1")).await;
+    assert_eq!(ok(erased, "erase_clicks"), 1);
+    let left = counted(Attribute::Source).await;
+    assert_eq!(left, [(None, 2, 2), (news, 1, 0)], "what is erased has no marks, and is still there");
+    assert_eq!(counted(Attribute::Event).await, events, "conversions keep their events");
+}
+
+pub(super) async fn breakdown_ends_in_time(store: Arc<dyn Store>) {
+    let click = one_click(&store).await;
+    a_conversion(&store, new_conversion(&click, time(1))).await;
+    let [from, to]: [Timestamp; 2] = ["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"].map(parse);
+    for by in [Attribute::Source, Attribute::Event] {
+        let within = |time_limit| Breakdown { by, scope: Scope::ALL, from, to, max_groups: 9, time_limit };
+        let error = store.breakdown(&within(Duration::ZERO)).await.err();
+        assert!(matches!(error, Some(StoreError::TooSlow { .. })), "no time at all is over, and not {error:?}");
+        assert_eq!(ok(store.breakdown(&within(Duration::from_secs(60))).await, "breakdown").len(), 1);
+    }
+}
+
 pub(super) async fn purged_clicks_stay_in_totals(store: Arc<dyn Store>) {
     let place = an_affiliate_and_a_campaign(&store).await;
     for index in 0..5 {
@@ -158,7 +236,8 @@ pub(super) async fn any_report_equals_a_recount(store: Arc<dyn Store>) {
     }
 }
 
-/// Records of some affiliates and campaigns, around days that are not like others.
+/// Records of some affiliates and campaigns, around days that are not like others. Which of a visitor's clicks is the first is
+/// not the same in every run.
 struct World {
     affiliates: [AffiliateId; 3],
     campaigns: [CampaignId; 3],
@@ -200,6 +279,7 @@ struct Visit {
     campaign: usize,
     at: (usize, i64),
     bot: Option<BotReason>,
+    visitor: Option<u8>,
     marks: [Option<&'static str>; 3],
     sale: Option<Sale>,
 }
@@ -232,9 +312,10 @@ fn visits() -> Vec<Visit> {
         sale.prop_map(|(at, event, worth, payout, status, change)| Sale { at, event, worth, payout, status, change });
     let bot = prop::option::weighted(0.2, select(BotReason::ALL));
     // The third affiliate has nothing.
-    let visit = (0..2usize, 0..3usize, at(), bot, [mark(), mark(), mark()], prop::option::weighted(0.5, sale));
-    let visit = visit.prop_map(|(affiliate, campaign, at, bot, marks, sale)| {
-        Visit { affiliate, campaign, at, bot, marks, sale }
+    let visitor = prop::option::weighted(0.7, 1..9u8);
+    let visit = (0..2usize, 0..3usize, at(), bot, visitor, [mark(), mark(), mark()], prop::option::weighted(0.5, sale));
+    let visit = visit.prop_map(|(affiliate, campaign, at, bot, visitor, marks, sale)| {
+        Visit { affiliate, campaign, at, bot, visitor, marks, sale }
     });
     let visits = prop::collection::vec(visit, 240);
     visits.new_tree(&mut TestRunner::deterministic()).expect("nothing is filtered out").current()
@@ -269,6 +350,9 @@ impl World {
                 new.details.source = source.map(parse);
                 new.details.sub_ids = SubIds::new([sub1.map(parse), None, sub3.map(parse), None, None]);
                 new.details.bot = visit.bot;
+                if let Some(visitor) = visit.visitor {
+                    new = of_visitor(new, visitor, visitor + 100);
+                }
                 let click = expect_new(insert_click(&store, new).await);
                 let Some(sale) = visit.sale else { return (click, None) };
                 let new = NewConversion {
@@ -290,6 +374,8 @@ impl World {
             conversions.extend(conversion.map(|conversion| (conversion, click.details.clone())));
             clicks.push(click);
         }
+        let [repeated, first] = [true, false].map(|is| clicks.iter().filter(|click| click.details.is_repeat == is).count());
+        assert!(repeated > 20 && first > 20, "{repeated} of the clicks are repeated, and {first} are not");
         Self { affiliates, campaigns, clicks, conversions }
     }
 

@@ -206,6 +206,7 @@ cases! { $
         rows_are_sorted_and_paged
         bad_report_parameters_are_refused_by_name
         report_that_is_too_much_says_what_to_do
+        list_that_takes_too_long_says_what_to_do
         affiliates_get_reports_of_their_own
         lists_are_filtered
         table_of_a_report_can_be_summed_up

@@ -289,6 +289,19 @@ pub(super) async fn report_that_is_too_much_says_what_to_do(site: Site) {
     }
 }
 
+pub(super) async fn list_that_takes_too_long_says_what_to_do(site: Site) {
+    let slow = BrokenStore::failing(|| StoreError::TooSlow { operation: "list clicks" });
+    let client = site.open_tracker(Arc::new(Tracker::new(slow, Secret::random()))).await;
+    for list in ["/clicks", "/conversions", "/affiliates/1/clicks", "/affiliates/1/conversions"] {
+        for format in ["json", "csv"] {
+            let reply = client.get(&format!("{list}?campaign_id=2&format={format}")).await;
+            assert_eq!((reply.status.as_u16(), reply.error_code().as_str()), (422, "too_slow"), "{list} as {format}");
+            let message = reply.json()["message"].as_str().unwrap().to_owned();
+            assert!(message.contains("list clicks") && message.contains("shorter period"), "{message}");
+        }
+    }
+}
+
 pub(super) async fn affiliates_get_reports_of_their_own(site: Site) {
     let tracker = recorded(&site).await;
     let client = open_for(&site, Arc::clone(&tracker), 2).await;
