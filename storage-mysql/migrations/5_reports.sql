@@ -180,7 +180,7 @@ SET @tracking_since = (
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
     rejected_conversions, rejected_amount, rejected_payout)
-SELECT f.series + 1 AS of_series, f.start * 0 + @tracking_since AS of_start,
+SELECT f.series + 1 AS of_series, @tracking_since AS of_start,
     f.owner AS of_owner, f.part AS of_part, f.currency, -1,
     SUM(f.clicks), SUM(f.human_clicks), SUM(f.unique_clicks),
     SUM(f.pending_conversions), SUM(f.pending_amount), SUM(f.pending_payout),
