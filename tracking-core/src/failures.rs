@@ -101,6 +101,7 @@ mod tests {
         tokio::time::advance(WINDOW / 2).await;
         assert_eq!(count("2001:db8::1"), None);
     }
+
     #[tokio::test(start_paused = true)]
     async fn what_has_not_failed_is_taken_back() {
         let failures = Failures::new(2);

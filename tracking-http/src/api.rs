@@ -240,7 +240,7 @@ impl Api {
                     }
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
-                let call = Call { request, parameters: &parameters, peer, viewer, only: viewer.only() };
+                let call = Call { request, parameters: &parameters, peer, viewer };
                 let answer = Box::pin(self.guarded(endpoint, call, &at(), body)).await?;
                 Ok(match caller.session {
                     Some(pass) if endpoint.is_page() => sessions::shown(pass, &at(), answer),
@@ -303,7 +303,8 @@ impl Api {
         at: &Location<'_>,
         body: Result<Bytes, BodyError>,
     ) -> Result<Response<Body>, Refusal> {
-        let Call { request, parameters, only, .. } = call;
+        let Call { request, parameters, viewer, .. } = call;
+        let only = viewer.only();
         let affiliate = || -> Result<AffiliateId, Refusal> {
             let id = at.id("affiliate_id")?;
             if only.is_none_or(|own| own == id) { Ok(id) } else { Err(Refusal::forbidden()) }
@@ -311,19 +312,18 @@ impl Api {
         match endpoint {
             Guarded::Dashboard => {
                 let (tracker, public_url, zone) = (&*self.tracker, &*self.base_url(request, at), self.time_zone);
-                let desk = Desk { tracker, viewer: call.viewer, at, public_url, zone };
+                let desk = Desk { tracker, viewer: viewer, at, public_url, zone };
                 dashboard::show(&Asked { desk, parameters }).await
             }
             Guarded::DashboardLink => {
-                dashboard::link::show(&self.tracker, call.viewer, at, parameters, None, &self.base_url(request, at))
-                    .await
+                dashboard::link::show(&self.tracker, viewer, at, parameters, None, &self.base_url(request, at)).await
             }
             Guarded::DashboardLinkTest => {
                 let form = body::form(request, body)?;
                 let (parameters, unreadable) = query::parse_link(Some(&form));
                 let tested = link_test::run(&self.tracker, only, &parameters, unreadable, self.visitor(call)).await?;
                 let base_url = self.base_url(request, at);
-                dashboard::link::show(&self.tracker, call.viewer, at, &parameters, Some(&tested), &base_url).await
+                dashboard::link::show(&self.tracker, viewer, at, &parameters, Some(&tested), &base_url).await
             }
             Guarded::Link | Guarded::LinkQrCode => {
                 let click = links::wanted(only, parameters)?;
@@ -448,10 +448,10 @@ impl Api {
                 let form = body::form(request, body)?;
                 dashboard::explain::explain(&self.tracker, at, &query::parse(Some(&form))?).await
             }
-            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, call.viewer, at).await,
+            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, viewer, at).await,
             Guarded::DashboardChangeStatus => {
                 let form = body::form(request, body)?;
-                dashboard::conversion::change_status(&self.tracker, call.viewer, at, &query::parse(Some(&form))?).await
+                dashboard::conversion::change_status(&self.tracker, viewer, at, &query::parse(Some(&form))?).await
             }
             Guarded::Postbacks => admin::postbacks(&self.tracker, parameters).await,
             Guarded::ExplainPostback => {
@@ -511,8 +511,6 @@ struct Call<'a> {
     parameters: &'a Parameters<'a>,
     peer: Option<IpAddr>,
     viewer: Viewer,
-    /// The affiliate whose figures the caller may see; `None` lets him see and change everything.
-    only: Option<AffiliateId>,
 }
 
 /// Whether somebody may not ask for it who may only read.

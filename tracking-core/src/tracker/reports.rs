@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
+use crate::period::quarter_of;
 use crate::{
     AffiliateId, Attribute, Breakdown, CampaignId, Grouping, Name, Period, Report, ReportError, ReportKey,
     ReportRequest, ReportRow, Scope, StoreError, Summary, Timestamp, Tracker,
@@ -222,10 +223,4 @@ fn keyed<K>(
         Err(StoreError::TooSlow { .. }) => Err(ReportError::TooSlow { limit: TIME_LIMIT }),
         Err(error) => Err(error.into()),
     }
-}
-
-/// When the quarter of an hour begins that this time is in.
-fn quarter_of(time: Timestamp) -> Timestamp {
-    const QUARTER: i64 = 15 * 60 * 1000;
-    time.minus(Duration::from_millis(time.as_millis().rem_euclid(QUARTER).unsigned_abs()))
 }

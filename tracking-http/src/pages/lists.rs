@@ -187,12 +187,10 @@ fn in_words(preset: Preset) -> &'static str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use tracking_core::{
-        Affiliate, Campaign, CampaignRules, ClickDetails, ClickId, ClickRecordId, ConversionId, PostbackAccess, SubIds,
-        Timestamp,
-    };
+    use tracking_core::Timestamp;
 
     use super::*;
+    use crate::pages::tests::{affiliate, campaign, click, conversion};
     use crate::pages::{AffiliatesPage, CampaignPage, CampaignsPage, ConversionPage, ImportPage, NewCampaignForm};
     use crate::refusal::Refusal;
 
@@ -288,59 +286,6 @@ mod tests {
                 refusal: None,
             };
             assert_eq!(page.render().unwrap().contains("method=\"post\""), offers, "{viewer:?}");
-        }
-    }
-
-    fn affiliate(id: u64, name: &str) -> Affiliate {
-        Affiliate {
-            id: AffiliateId::new(id).unwrap(),
-            name: name.parse().unwrap(),
-            paused_at: None,
-            revoked_at: None,
-            created_at: Timestamp::MIN,
-            version: 1,
-        }
-    }
-
-    fn campaign(name: &str) -> Campaign {
-        Campaign {
-            id: CampaignId::new(10).unwrap(),
-            name: name.parse().unwrap(),
-            destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
-            rules: CampaignRules::default(),
-            access: PostbackAccess::open(),
-            paused_at: None,
-            created_at: Timestamp::MIN,
-            version: 1,
-        }
-    }
-
-    fn click(affiliate: &Affiliate, click_id: &str) -> Click {
-        Click {
-            id: ClickRecordId::new(1).unwrap(),
-            affiliate_id: affiliate.id,
-            campaign_id: CampaignId::new(10).unwrap(),
-            click_id: ClickId::new(click_id).unwrap(),
-            created_at: Timestamp::MIN,
-            details: ClickDetails::default(),
-        }
-    }
-
-    fn conversion(text: &str) -> Conversion {
-        Conversion {
-            id: ConversionId::new(1).unwrap(),
-            affiliate_id: AffiliateId::new(7).unwrap(),
-            campaign_id: CampaignId::new(10).unwrap(),
-            click_id: ClickId::new(text).unwrap(),
-            event: EventName::default(),
-            transaction_id: Some(text.parse().unwrap()),
-            amount: "1".parse().unwrap(),
-            currency: "USD".parse().unwrap(),
-            payout: None,
-            status: ConversionStatus::Pending,
-            occurred_at: None,
-            sub_ids: SubIds::new([Some(text.parse().unwrap()), None, None, None, None]),
-            created_at: Timestamp::MIN,
         }
     }
 }

@@ -216,6 +216,7 @@ mod tests {
     use tracking_core::{AffiliateId, CampaignId, Parameters, Summary, TimeZone, Timestamp};
 
     use super::*;
+    use crate::pages::tests::affiliate;
     use crate::pages::{InPeriod, PresetLink, ReportPage, Shown, asset};
     use crate::refusal::Refusal;
     use crate::viewer::Viewer;
@@ -290,15 +291,7 @@ mod tests {
     }
 
     fn affiliates(count: u64, name: &str) -> Vec<Affiliate> {
-        let affiliate = |id| Affiliate {
-            id: AffiliateId::new(id).unwrap(),
-            name: name.parse().unwrap(),
-            paused_at: None,
-            revoked_at: None,
-            created_at: Timestamp::MIN,
-            version: 1,
-        };
-        (1..=count).map(affiliate).collect()
+        (1..=count).map(|id| affiliate(id, name)).collect()
     }
 
     fn form(query: ReportQuery, text: &str) -> PeriodForm {
