@@ -153,14 +153,19 @@ impl Api {
         let started = Instant::now();
         let response = match self.respond(matched, request, peer, body).await {
             Ok(response) => response,
-            Err(refusal) => match matched.endpoint {
-                Endpoint::Session(step) => sessions::problem(step, &Location::new(matched, request), refusal),
-                Endpoint::Guarded(endpoint) if endpoint.is_page() => {
-                    dashboard::problem(&Location::new(matched, request), refusal)
+            Err(refusal) => {
+                let at = || Location::new(matched, request);
+                match matched.endpoint {
+                    Endpoint::Session(step) => {
+                        Box::pin(self.with_way_out(request, &at(), sessions::problem(step, &at(), refusal))).await
+                    }
+                    Endpoint::Guarded(endpoint) if endpoint.is_page() => {
+                        Box::pin(self.with_way_out(request, &at(), dashboard::problem(&at(), refusal))).await
+                    }
+                    Endpoint::Go => dashboard::dead_link(&at(), refusal),
+                    _ => answer::refuse(refusal),
                 }
-                Endpoint::Go => dashboard::dead_link(&Location::new(matched, request), refusal),
-                _ => answer::refuse(refusal),
-            },
+            }
         };
         self.meters.count(matched.route, response.status(), started.elapsed());
         response

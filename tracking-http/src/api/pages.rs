@@ -42,7 +42,7 @@ impl Api {
             Page::Clicks => clicks::show(desk, parameters).await,
             Page::Campaigns => campaigns::list(desk, parameters).await,
             Page::CreateCampaign => campaigns::create(desk, form).await,
-            Page::Campaign => campaigns::show(desk).await,
+            Page::Campaign => campaigns::show(&Asked { desk, parameters }).await,
             Page::PauseCampaign => campaigns::pause(desk, form).await,
             Page::IssueKey => campaigns::issue_key(desk, form).await,
             Page::RevokeKey => campaigns::revoke_key(desk).await,

@@ -267,6 +267,7 @@ cases! { $
     }
     sessions {
         token_logs_in_and_out
+        problems_have_a_way_out
         login_leads_to_what_was_asked_for
         login_leads_nowhere_else
         wrong_tokens_are_kept_waiting

@@ -3,15 +3,16 @@
 use http::Response;
 use tracking_core::{
     Campaign, CampaignId, CampaignRequest, CampaignRules, DestinationUrl, KeyError, KeyKind, Limit, Name, PageRequest,
-    Parameters, PayoutRule, Period, Preset, Scope,
+    Parameters, PayoutRule,
 };
 
 use super::affiliates::wanted_pause;
-use super::{Desk, limit, older_query, rendered, says};
+use super::{Asked, Desk, limit, older_query, rendered, says};
 use crate::Body;
 use crate::answer;
 use crate::pages::{CampaignPage, CampaignsPage, Figures, NewCampaignForm, ShownKey, Wrong};
 use crate::refusal::Refusal;
+use crate::report_query::ReportQuery;
 use crate::wire::campaigns::NewKey;
 
 /// How many campaigns are on a page.
@@ -49,7 +50,7 @@ pub(crate) async fn create(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Resp
             let made = desk.tracker.create_campaign(request).await?;
             let key = made.postback_key.as_ref();
             let key = key.map(|key| ShownKey { kind: KeyKind::Token, secret: key.expose() });
-            page(desk, &made.campaign, key, None).await
+            page(desk, usual(desk)?, &made.campaign, key, None).await
         }
         Err(refusal) => {
             let form = NewCampaignForm {
@@ -69,10 +70,17 @@ fn new_campaign(form: &Parameters<'_>) -> Result<CampaignRequest, Refusal> {
     Ok(CampaignRequest::new(name, destination).key_kind(KeyKind::Token).rules(rules))
 }
 
-/// The campaign, with what it has brought.
-pub(crate) async fn show(desk: Desk<'_>) -> Result<Response<Body>, Refusal> {
+/// The campaign, with what it has brought in a period.
+pub(crate) async fn show(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
+    let desk = asked.desk;
+    let query = asked.query(|name| matches!(name, "period" | "from" | "to" | "time_zone"))?;
     let campaign = desk.tracker.campaign(campaign_id(desk)?).await?;
-    page(desk, &campaign, None, None).await
+    page(desk, query, &campaign, None, None).await
+}
+
+/// The period of which figures are shown where none was asked for.
+fn usual(desk: Desk<'_>) -> Result<ReportQuery, Refusal> {
+    Asked { desk, parameters: &Parameters::default() }.query(|_| false)
 }
 
 /// Pauses a campaign, or makes it active again, and leads back to its page.
@@ -89,7 +97,7 @@ pub(crate) async fn issue_key(desk: Desk<'_>, form: &Parameters<'_>) -> Result<R
     match desk.tracker.issue_key(id, kind, overlap).await {
         Ok(issued) => {
             let key = ShownKey { kind, secret: issued.key.expose() };
-            page(desk, &issued.campaign, Some(key), None).await
+            page(desk, usual(desk)?, &issued.campaign, Some(key), None).await
         }
         Err(error) => refused(desk, id, error).await,
     }
@@ -112,7 +120,7 @@ async fn refused(desk: Desk<'_>, id: CampaignId, error: KeyError) -> Result<Resp
     }
     let refusal = Refusal::from(error);
     let campaign = desk.tracker.campaign(id).await?;
-    page(desk, &campaign, None, Some(&refusal)).await
+    page(desk, usual(desk)?, &campaign, None, Some(&refusal)).await
 }
 
 fn campaign_id(desk: Desk<'_>) -> Result<CampaignId, Refusal> {
@@ -121,14 +129,14 @@ fn campaign_id(desk: Desk<'_>) -> Result<CampaignId, Refusal> {
 
 async fn page(
     desk: Desk<'_>,
+    query: ReportQuery,
     campaign: &Campaign,
     key: Option<ShownKey<'_>>,
     refusal: Option<&Refusal>,
 ) -> Result<Response<Body>, Refusal> {
-    let Desk { tracker, viewer, at, public_url, zone } = desk;
-    let now = tracker.now();
-    let scope = Scope { affiliate_id: viewer.only(), campaign_id: Some(campaign.id) };
-    let figures = tracker.figures(scope, &Period::preset(Preset::Last30Days, zone, now)).await;
+    let Desk { tracker, viewer, at, public_url, .. } = desk;
+    let query = query.campaign(Some(campaign.id));
+    let figures = tracker.figures(query.request.scope, &query.request.period).await;
     // A key that was made is told also when the store has no more to say.
     let figures = match figures {
         Ok(figures) => Some(figures),
@@ -140,7 +148,8 @@ async fn page(
         public_url,
         viewer,
         campaign,
-        now,
+        now: tracker.now(),
+        query,
         figures: figures.as_ref().map(Figures),
         key,
         wrong: Wrong::new(refusal, &[]),

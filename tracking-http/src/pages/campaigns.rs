@@ -8,8 +8,10 @@ use tracking_core::{
 use super::fields::Wrong;
 use super::figures::Figures;
 use super::format::{self, shell_quoted};
-use super::{assets, demands_key};
+use super::lists::in_words;
+use super::{assets, demands_key, period};
 use crate::TrackingLink;
+use crate::report_query::ReportQuery;
 use crate::viewer::Viewer;
 
 /// All campaigns.
@@ -61,8 +63,9 @@ pub(crate) struct CampaignPage<'a> {
     pub(crate) campaign: &'a Campaign,
     /// The present moment, by which keys have expired.
     pub(crate) now: Timestamp,
-    /// What it, or the affiliate who looks at it, has brought in the last 30 days; `None` if that
-    /// can't be told now.
+    /// Of which period figures are shown: a report of this campaign.
+    pub(crate) query: ReportQuery,
+    /// What it, or the affiliate who looks at it, has brought in that; `None` if that can't be told now.
     pub(crate) figures: Option<Figures<'a>>,
     /// A key that was made just now.
     pub(crate) key: Option<ShownKey<'a>>,
@@ -94,6 +97,17 @@ impl CampaignPage<'_> {
     /// The HTML document.
     pub(crate) fn render(&self) -> Result<String, askama::Error> {
         Template::render(self)
+    }
+
+    /// What the period is called.
+    fn period(&self) -> &'static str {
+        self.query.preset.map_or("Chosen days", in_words)
+    }
+
+    /// Which days these are.
+    fn days(&self) -> String {
+        let period = &self.query.request.period;
+        format!("{} in {}", period::days(period.first(), period.last()), period.zone())
     }
 
     fn link(&self) -> String {

@@ -170,7 +170,7 @@ impl ConversionsPage<'_> {
 }
 
 /// What a period is called.
-fn in_words(preset: Preset) -> &'static str {
+pub(super) fn in_words(preset: Preset) -> &'static str {
     match preset {
         Preset::Today => "Today",
         Preset::Yesterday => "Yesterday",
@@ -193,6 +193,7 @@ mod tests {
     use crate::pages::tests::{affiliate, campaign, click, conversion};
     use crate::pages::{AffiliatesPage, CampaignPage, CampaignsPage, ConversionPage, ImportPage, NewCampaignForm};
     use crate::refusal::Refusal;
+    use crate::report_query::ReportQuery;
 
     #[test]
     fn names_in_lists_are_escaped() {
@@ -248,6 +249,7 @@ mod tests {
             viewer,
             campaign: &campaign,
             now: Timestamp::MIN,
+            query: ReportQuery::from_parameters(&Parameters::default(), zone, Timestamp::MIN, None).unwrap(),
             figures: None,
             key: None,
             wrong: unnamed,
