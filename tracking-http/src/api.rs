@@ -53,6 +53,7 @@ pub struct Api {
     failed_logins: Failures,
     time_zone: TimeZone,
     meters: Meters,
+    imports: import::Turns,
 }
 
 /// Why there is no request body.
@@ -93,6 +94,7 @@ impl Api {
             failed_logins: Failures::new(sessions::FAILURES_ALLOWED),
             time_zone: TimeZone::UTC,
             meters: Meters::new(),
+            imports: import::Turns::new(),
         }
     }
 
@@ -446,7 +448,7 @@ impl Api {
             Guarded::RevokeKey => admin::revoke_key(&self.tracker, at).await,
             Guarded::Conversion => admin::conversion(&self.tracker, at).await,
             Guarded::ChangeStatus => admin::change_status(&self.tracker, at, body::json(request, body)?).await,
-            Guarded::ImportConversions => import::begin(&self.tracker, request, body),
+            Guarded::ImportConversions => import::begin(&self.tracker, &self.imports, request, body),
             Guarded::DashboardPostbacks => dashboard::postbacks::show(&self.tracker, at, parameters).await,
             Guarded::DashboardExplain => dashboard::explain::show(at, parameters),
             Guarded::DashboardExplained => {

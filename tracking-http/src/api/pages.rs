@@ -52,7 +52,7 @@ impl Api {
             Page::ShareAffiliate => share::issue(desk, form).await,
             Page::RevokeShares => share::revoke(desk).await,
             Page::Import => import::show(desk),
-            Page::Imported => import::run(desk, form).await,
+            Page::Imported => import::run(desk, &self.imports, form).await,
             Page::Settings => settings::show(desk, self.public_url.as_ref(), self.trusted_proxies.networks()),
         }
     }
