@@ -319,7 +319,7 @@ impl Api {
         match endpoint {
             Guarded::Dashboard => {
                 let (tracker, public_url, zone) = (&*self.tracker, &*self.base_url(request, at), self.time_zone);
-                let desk = Desk { tracker, viewer: viewer, at, public_url, zone };
+                let desk = Desk { tracker, viewer, at, public_url, zone };
                 dashboard::show(&Asked { desk, parameters }).await
             }
             Guarded::DashboardLink => {

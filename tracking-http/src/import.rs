@@ -40,8 +40,8 @@ impl Turns {
     fn begin(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
             let message = format!(
-                "{FILES_AT_ONCE} files are being imported, and no more at once. Nothing of this one was taken: send it again in \
-                 half a minute."
+                "There are {FILES_AT_ONCE} files being imported, and no more are at once. Nothing of this one was taken: send it \
+                 again in half a minute."
             );
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "imports_busy", message).header(Header::RetryAfterSeconds(30))
         })

@@ -47,7 +47,7 @@ async fn few_files_are_imported_at_once() {
     assert_eq!(third.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(third.headers()["retry-after"], "30");
     let answer: Value = serde_json::from_slice(&read(third).await).unwrap();
-    assert_eq!(answer["error"], "imports_busy", "{answer}");
+    assert_eq!(answer["error"]["code"], "imports_busy", "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("Nothing of this one was taken"), "{answer}");
     let page = paste(&api).await;
     assert_eq!(

@@ -27,6 +27,7 @@ impl Api {
         let desk = Desk { tracker: &self.tracker, viewer, at, public_url, zone: self.time_zone };
         let form = match page {
             Page::CreateCampaign
+            | Page::ChangeCampaign
             | Page::PauseCampaign
             | Page::IssueKey
             | Page::CreateAffiliate
@@ -43,6 +44,7 @@ impl Api {
             Page::Campaigns => campaigns::list(desk, parameters).await,
             Page::CreateCampaign => campaigns::create(desk, form).await,
             Page::Campaign => campaigns::show(&Asked { desk, parameters }).await,
+            Page::ChangeCampaign => campaigns::change(desk, form).await,
             Page::PauseCampaign => campaigns::pause(desk, form).await,
             Page::IssueKey => campaigns::issue_key(desk, form).await,
             Page::RevokeKey => campaigns::revoke_key(desk).await,

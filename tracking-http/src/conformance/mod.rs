@@ -173,6 +173,7 @@ cases! { $
         clicks_are_listed_with_what_they_are
         lists_are_shown_in_a_zone
         campaigns_are_made_on_a_page
+        campaigns_are_changed_on_a_page
         campaigns_are_shown_with_their_rules
         keys_are_shown_once
         affiliates_are_made_and_paused_on_a_page

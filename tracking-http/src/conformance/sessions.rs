@@ -667,6 +667,7 @@ fn meets(route: &Route) -> Meets {
         | Guarded::EraseClicks
         | Guarded::Page(
             Page::CreateCampaign
+            | Page::ChangeCampaign
             | Page::PauseCampaign
             | Page::IssueKey
             | Page::RevokeKey

@@ -13,6 +13,7 @@ use super::{assets, demands_key, period};
 use crate::TrackingLink;
 use crate::report_query::ReportQuery;
 use crate::viewer::Viewer;
+use crate::wire::campaigns::CampaignForm;
 
 /// All campaigns.
 #[derive(Debug, Template)]
@@ -67,6 +68,8 @@ pub(crate) struct CampaignPage<'a> {
     pub(crate) query: ReportQuery,
     /// What it, or the affiliate who looks at it, has brought in that; `None` if that can't be told now.
     pub(crate) figures: Option<Figures<'a>>,
+    /// What the form says by which it was to be changed, and was not.
+    pub(crate) edited: Option<&'a CampaignForm>,
     /// A key that was made just now.
     pub(crate) key: Option<ShownKey<'a>>,
     /// Why a change was refused.
@@ -97,6 +100,11 @@ impl CampaignPage<'_> {
     /// The HTML document.
     pub(crate) fn render(&self) -> Result<String, askama::Error> {
         Template::render(self)
+    }
+
+    /// What the form says by which it is changed.
+    fn form(&self) -> CampaignForm {
+        self.edited.cloned().unwrap_or_else(|| CampaignForm::of(self.campaign))
     }
 
     /// What the period is called.

@@ -194,6 +194,7 @@ mod tests {
     use crate::pages::{AffiliatesPage, CampaignPage, CampaignsPage, ConversionPage, ImportPage, NewCampaignForm};
     use crate::refusal::Refusal;
     use crate::report_query::ReportQuery;
+    use crate::wire::campaigns::CampaignForm;
 
     #[test]
     fn names_in_lists_are_escaped() {
@@ -243,6 +244,10 @@ mod tests {
             wrong: Wrong::new(Some(&refusal), &["name"]),
         };
         html.push_str(&page.render().unwrap());
+        let edit = "name destination_url payout events currency daily_cap networks version"
+            .replace(' ', &format!("={}&", encoded(hostile)));
+        let edit = format!("{edit}={}", encoded(hostile));
+        let edited = CampaignForm::says(&crate::query::parse(Some(&edit)).unwrap());
         let page = CampaignPage {
             root,
             public_url: "https://example.com/tracking",
@@ -251,6 +256,7 @@ mod tests {
             now: Timestamp::MIN,
             query: ReportQuery::from_parameters(&Parameters::default(), zone, Timestamp::MIN, None).unwrap(),
             figures: None,
+            edited: Some(&edited),
             key: None,
             wrong: unnamed,
         };
@@ -270,6 +276,29 @@ mod tests {
         for target in ["href=\"", "src=\"", "action=\""].iter().flat_map(|attribute| html.split(attribute).skip(1)) {
             assert!(target.starts_with("../") || target.starts_with('#'), "{target}");
         }
+    }
+
+    #[test]
+    fn all_that_a_browser_loads_for_a_campaign_is_small() {
+        let campaign = campaign("A campaign whose name is rather long");
+        let page = CampaignPage {
+            root: "../../",
+            public_url: "https://example.com/tracking",
+            viewer: Viewer::Admin,
+            campaign: &campaign,
+            now: Timestamp::MIN,
+            query: ReportQuery::from_parameters(&Parameters::default(), TimeZone::UTC, Timestamp::MIN, None).unwrap(),
+            figures: None,
+            edited: None,
+            key: None,
+            wrong: Wrong::new(None, &[]),
+        };
+        let html = page.render().unwrap();
+        let names = html.split("../assets/").skip(1).filter_map(|rest| rest.split('"').next());
+        let assets: std::collections::BTreeSet<&str> = names.collect();
+        let loaded: usize = assets.iter().map(|name| crate::pages::asset(name).unwrap().bytes.len()).sum();
+        assert_eq!(assets.len(), 3, "{assets:?}");
+        assert!(html.len() + loaded < 100_000, "{} bytes of HTML, {loaded} of what it links to", html.len());
     }
 
     #[test]
