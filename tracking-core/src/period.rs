@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone as _, Timelike, Utc};
 use serde::{Deserialize, Serialize, Serializer};
@@ -218,7 +219,13 @@ impl Period {
 }
 
 /// What all time zones' days and all hours are made of.
-pub(crate) const QUARTER_HOUR: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+pub(crate) const QUARTER_HOUR: Duration = Duration::from_secs(15 * 60);
+
+/// When the quarter of an hour begins that this time is in.
+pub(crate) fn quarter_of(time: Timestamp) -> Timestamp {
+    let quarter = i64::try_from(QUARTER_HOUR.as_millis()).unwrap_or(i64::MAX);
+    time.minus(Duration::from_millis(time.as_millis().rem_euclid(quarter).unsigned_abs()))
+}
 
 fn following(date: NaiveDate) -> NaiveDate {
     date.succ_opt().unwrap_or(date)

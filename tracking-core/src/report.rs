@@ -32,6 +32,9 @@ pub struct ReportRequest {
     pub limit: Limit,
     /// How many rows are left out before them.
     pub offset: u64,
+    /// The affiliate who asks; `None` is somebody to whom every affiliate's reports are of the same concern. This changes nothing
+    /// about what is in the report: it is [scanned](Grouping::is_scanned) ones that affiliates must not keep others from.
+    pub asked_by: Option<AffiliateId>,
 }
 
 impl ReportRequest {
@@ -39,7 +42,7 @@ impl ReportRequest {
     #[must_use]
     pub fn new(period: Period, grouping: Grouping) -> Self {
         let (scope, limit) = (Scope::ALL, Limit::default());
-        Self { period, grouping, scope, sort: None, currency: None, limit, offset: 0 }
+        Self { period, grouping, scope, sort: None, currency: None, limit, offset: 0, asked_by: None }
     }
 
     /// The same of these records only.
@@ -74,6 +77,13 @@ impl ReportRequest {
     #[must_use]
     pub const fn offset(mut self, offset: u64) -> Self {
         self.offset = offset;
+        self
+    }
+
+    /// The same, asked for by this affiliate.
+    #[must_use]
+    pub const fn asked_by(mut self, affiliate: AffiliateId) -> Self {
+        self.asked_by = Some(affiliate);
         self
     }
 }

@@ -103,8 +103,7 @@ impl Secrets {
             return ClickIdOrigin::Forged;
         }
         let (payload, tag) = bytes.split_at(PAYLOAD_LEN);
-        let is_genuine = |secret: &Secret| secret.mac(&[PREFIX.as_bytes(), payload]).verify_truncated_left(tag).is_ok();
-        if !self.all().any(is_genuine) {
+        if !self.has_signed(tag, &[PREFIX.as_bytes(), payload]) {
             return ClickIdOrigin::Forged;
         }
         Claims::read(payload).map_or(ClickIdOrigin::Forged, ClickIdOrigin::Minted)
@@ -130,9 +129,14 @@ impl Secrets {
         tag
     }
 
-    /// Whether it is such a signature, under any of the secrets. This takes the same time wherever it differs.
+    /// Whether it is such a signature, under any of the secrets.
     pub(crate) fn has_made(&self, tag: &[u8], parts: &[&[u8]]) -> bool {
-        tag.len() == TAG_LEN && self.all().any(|secret| secret.mac(parts).verify_truncated_left(tag).is_ok())
+        tag.len() == TAG_LEN && self.has_signed(tag, parts)
+    }
+
+    /// Whether any of the secrets makes an HMAC of this that begins so. This takes the same time wherever it differs.
+    fn has_signed(&self, tag: &[u8], parts: &[&[u8]]) -> bool {
+        self.all().any(|secret| secret.mac(parts).verify_truncated_left(tag).is_ok())
     }
 
     fn all(&self) -> impl Iterator<Item = &Secret> {

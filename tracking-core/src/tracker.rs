@@ -7,13 +7,12 @@ mod passes;
 mod postbacks;
 mod privacy;
 mod reports;
+mod scans;
 mod statuses;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use crate::backlog::Backlog;
 use crate::directory::Directory;
@@ -33,6 +32,7 @@ pub use self::explain::{ExplainedRule, Explanation, Verdict};
 pub use self::links::{ClickError, ClickState, LinkStep, Redirect};
 pub use self::passes::PassError;
 pub use self::postbacks::Attribution;
+use self::scans::Scans;
 
 /// Records clicks, attributes conversions, and reports both.
 ///
@@ -79,8 +79,7 @@ pub struct Tracker {
     link_deadline: Duration,
     stored_ip: StoredIp,
     failures: Failures,
-    /// Those who may have the store look at each record, one at a time.
-    scans: Arc<Semaphore>,
+    scans: Scans,
 }
 
 /// How many postbacks of one place that prove nothing are answered for what they are, in a minute.
@@ -216,7 +215,7 @@ impl Tracker {
             link_deadline,
             stored_ip,
             failures: Failures::new(FAILURES_ALLOWED),
-            scans: Arc::new(Semaphore::new(1)),
+            scans: Scans::new(),
         };
         tracker.recorder.keep_house();
         tracker

@@ -53,6 +53,7 @@ pub struct Api {
     failed_logins: Failures,
     time_zone: TimeZone,
     meters: Meters,
+    imports: import::Turns,
 }
 
 /// Why there is no request body.
@@ -93,6 +94,7 @@ impl Api {
             failed_logins: Failures::new(sessions::FAILURES_ALLOWED),
             time_zone: TimeZone::UTC,
             meters: Meters::new(),
+            imports: import::Turns::new(),
         }
     }
 
@@ -153,14 +155,19 @@ impl Api {
         let started = Instant::now();
         let response = match self.respond(matched, request, peer, body).await {
             Ok(response) => response,
-            Err(refusal) => match matched.endpoint {
-                Endpoint::Session(step) => sessions::problem(step, &Location::new(matched, request), refusal),
-                Endpoint::Guarded(endpoint) if endpoint.is_page() => {
-                    dashboard::problem(&Location::new(matched, request), refusal)
+            Err(refusal) => {
+                let at = || Location::new(matched, request);
+                match matched.endpoint {
+                    Endpoint::Session(step) => {
+                        Box::pin(self.with_way_out(request, &at(), sessions::problem(step, &at(), refusal))).await
+                    }
+                    Endpoint::Guarded(endpoint) if endpoint.is_page() => {
+                        Box::pin(self.with_way_out(request, &at(), dashboard::problem(&at(), refusal))).await
+                    }
+                    Endpoint::Go => dashboard::dead_link(&at(), refusal),
+                    _ => answer::refuse(refusal),
                 }
-                Endpoint::Go => dashboard::dead_link(&Location::new(matched, request), refusal),
-                _ => answer::refuse(refusal),
-            },
+            }
         };
         self.meters.count(matched.route, response.status(), started.elapsed());
         response
@@ -240,7 +247,7 @@ impl Api {
                     }
                     Access::Unknown => return Err(Refusal::unknown_caller()),
                 };
-                let call = Call { request, parameters: &parameters, peer, viewer, only: viewer.only() };
+                let call = Call { request, parameters: &parameters, peer, viewer };
                 let answer = Box::pin(self.guarded(endpoint, call, &at(), body)).await?;
                 Ok(match caller.session {
                     Some(pass) if endpoint.is_page() => sessions::shown(pass, &at(), answer),
@@ -303,7 +310,8 @@ impl Api {
         at: &Location<'_>,
         body: Result<Bytes, BodyError>,
     ) -> Result<Response<Body>, Refusal> {
-        let Call { request, parameters, only, .. } = call;
+        let Call { request, parameters, viewer, .. } = call;
+        let only = viewer.only();
         let affiliate = || -> Result<AffiliateId, Refusal> {
             let id = at.id("affiliate_id")?;
             if only.is_none_or(|own| own == id) { Ok(id) } else { Err(Refusal::forbidden()) }
@@ -311,19 +319,18 @@ impl Api {
         match endpoint {
             Guarded::Dashboard => {
                 let (tracker, public_url, zone) = (&*self.tracker, &*self.base_url(request, at), self.time_zone);
-                let desk = Desk { tracker, viewer: call.viewer, at, public_url, zone };
+                let desk = Desk { tracker, viewer, at, public_url, zone };
                 dashboard::show(&Asked { desk, parameters }).await
             }
             Guarded::DashboardLink => {
-                dashboard::link::show(&self.tracker, call.viewer, at, parameters, None, &self.base_url(request, at))
-                    .await
+                dashboard::link::show(&self.tracker, viewer, at, parameters, None, &self.base_url(request, at)).await
             }
             Guarded::DashboardLinkTest => {
                 let form = body::form(request, body)?;
                 let (parameters, unreadable) = query::parse_link(Some(&form));
                 let tested = link_test::run(&self.tracker, only, &parameters, unreadable, self.visitor(call)).await?;
                 let base_url = self.base_url(request, at);
-                dashboard::link::show(&self.tracker, call.viewer, at, &parameters, Some(&tested), &base_url).await
+                dashboard::link::show(&self.tracker, viewer, at, &parameters, Some(&tested), &base_url).await
             }
             Guarded::Link | Guarded::LinkQrCode => {
                 let click = links::wanted(only, parameters)?;
@@ -441,17 +448,17 @@ impl Api {
             Guarded::RevokeKey => admin::revoke_key(&self.tracker, at).await,
             Guarded::Conversion => admin::conversion(&self.tracker, at).await,
             Guarded::ChangeStatus => admin::change_status(&self.tracker, at, body::json(request, body)?).await,
-            Guarded::ImportConversions => import::begin(&self.tracker, request, body),
+            Guarded::ImportConversions => import::begin(&self.tracker, &self.imports, request, body),
             Guarded::DashboardPostbacks => dashboard::postbacks::show(&self.tracker, at, parameters).await,
             Guarded::DashboardExplain => dashboard::explain::show(at, parameters),
             Guarded::DashboardExplained => {
                 let form = body::form(request, body)?;
                 dashboard::explain::explain(&self.tracker, at, &query::parse(Some(&form))?).await
             }
-            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, call.viewer, at).await,
+            Guarded::DashboardConversion => dashboard::conversion::show(&self.tracker, viewer, at).await,
             Guarded::DashboardChangeStatus => {
                 let form = body::form(request, body)?;
-                dashboard::conversion::change_status(&self.tracker, call.viewer, at, &query::parse(Some(&form))?).await
+                dashboard::conversion::change_status(&self.tracker, viewer, at, &query::parse(Some(&form))?).await
             }
             Guarded::Postbacks => admin::postbacks(&self.tracker, parameters).await,
             Guarded::ExplainPostback => {
@@ -511,8 +518,6 @@ struct Call<'a> {
     parameters: &'a Parameters<'a>,
     peer: Option<IpAddr>,
     viewer: Viewer,
-    /// The affiliate whose figures the caller may see; `None` lets him see and change everything.
-    only: Option<AffiliateId>,
 }
 
 /// Whether somebody may not ask for it who may only read.

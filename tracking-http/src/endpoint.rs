@@ -83,6 +83,7 @@ pub(crate) enum Page {
     Campaigns,
     CreateCampaign,
     Campaign,
+    ChangeCampaign,
     PauseCampaign,
     IssueKey,
     RevokeKey,
@@ -150,7 +151,7 @@ const fn page(page: Page, method: Method, path: &'static str, name: &'static str
 }
 
 /// In the order in which they are tried: the busiest first.
-pub(crate) static ROUTES: [Route; 64] = [
+pub(crate) static ROUTES: [Route; 65] = [
     route(Endpoint::Go, Method::GET, "/go", "go"),
     route(Endpoint::Click, Method::GET, "/click", "click"),
     route(Endpoint::Postback, Method::GET, "/postback", "postback"),
@@ -215,6 +216,7 @@ pub(crate) static ROUTES: [Route; 64] = [
     page(Page::Campaigns, Method::GET, "/dashboard/campaigns", "dashboard_campaigns"),
     page(Page::CreateCampaign, Method::POST, "/dashboard/campaigns", "dashboard_create_campaign"),
     page(Page::Campaign, Method::GET, "/dashboard/campaigns/{campaign_id}", "dashboard_campaign"),
+    page(Page::ChangeCampaign, Method::POST, "/dashboard/campaigns/{campaign_id}", "dashboard_change_campaign"),
     page(Page::PauseCampaign, Method::POST, "/dashboard/campaigns/{campaign_id}/pause", "dashboard_pause_campaign"),
     page(Page::IssueKey, Method::POST, "/dashboard/campaigns/{campaign_id}/keys", "dashboard_issue_key"),
     page(

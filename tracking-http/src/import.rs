@@ -11,22 +11,48 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::request::Parts;
 use http::{Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracking_core::{ConversionId, OutcomeKind, Parameters, Tracker};
 
 use crate::body::{CSV, media_type, unsupported, whole};
 use crate::chunks::{Body, Chunks};
 use crate::csv::Lines;
 use crate::postback::{IMPORTED, shown};
-use crate::refusal::{Refusal, answer_postback, postback_status};
+use crate::refusal::{Header, Refusal, answer_postback, postback_status};
 use crate::{Api, BodyError, answer};
 
 /// How many lines are in progress at once.
 const AT_ONCE: usize = 64;
 
+/// How many files are imported at once.
+pub(crate) const FILES_AT_ONCE: usize = 2;
+
+/// Whose turn it is to import a file.
+#[derive(Debug)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(FILES_AT_ONCE)))
+    }
+
+    /// A turn, which lasts until it is dropped.
+    fn begin(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
+            let message = format!(
+                "There are {FILES_AT_ONCE} files being imported, and no more are at once. Nothing of this one was taken: send it \
+                 again in half a minute."
+            );
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "imports_busy", message).header(Header::RetryAfterSeconds(30))
+        })
+    }
+}
+
 /// Begins an import. The answer has a line for each line of the file, in the same order, as they are done: it goes on as it is
 /// read.
 pub(crate) fn begin(
     tracker: &Arc<Tracker>,
+    turns: &Turns,
     request: &Parts,
     body: Result<Bytes, BodyError>,
 ) -> Result<Response<Body>, Refusal> {
@@ -34,7 +60,8 @@ pub(crate) fn begin(
     if !media_type(request).eq_ignore_ascii_case(CSV) {
         return Err(unsupported("Send a table, with the header Content-Type: text/csv."));
     }
-    let import = Import { tracker: Arc::clone(tracker), file: File::open(body)? };
+    let file = File::open(body)?;
+    let import = Import { tracker: Arc::clone(tracker), file, _turn: turns.begin()? };
     let rest = stream::try_unfold(import, |mut import| async move {
         let lines = import.file.next_lines();
         if lines.is_empty() {
@@ -47,8 +74,9 @@ pub(crate) fn begin(
 }
 
 /// Imports a file that is short enough for its result to be shown on a page.
-pub(crate) async fn all(tracker: &Tracker, text: &str) -> Result<Vec<Done>, Refusal> {
+pub(crate) async fn all(tracker: &Tracker, turns: &Turns, text: &str) -> Result<Vec<Done>, Refusal> {
     let mut file = File::open(Bytes::copy_from_slice(text.as_bytes()))?;
+    let _turn = turns.begin()?;
     let mut done = Vec::new();
     loop {
         let lines = file.next_lines();
@@ -66,6 +94,8 @@ pub(crate) async fn all(tracker: &Tracker, text: &str) -> Result<Vec<Done>, Refu
 struct Import {
     tracker: Arc<Tracker>,
     file: File,
+    /// Until the answer was sent, or whoever wants it has gone.
+    _turn: OwnedSemaphorePermit,
 }
 
 /// The lines of a file that are still to be taken.

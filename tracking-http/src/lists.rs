@@ -35,11 +35,7 @@ where
     match Format::wanted(parameters)? {
         Format::Json => Ok(answer::list(ask(tracker, &filter, page_request(parameters)?).await?, data)),
         Format::Csv => {
-            for name in ["limit", "cursor"] {
-                if parameters.text(name)?.is_some_and(|text| !text.is_empty()) {
-                    return Err(Refusal::malformed(name, "format=csv is always the whole list, so leave it out"));
-                }
-            }
+            Format::check_whole(parameters, &["limit", "cursor"], "list")?;
             Ok(export(tracker, table, filter, ask, data).await?)
         }
     }
@@ -61,6 +57,21 @@ impl Format {
             Some("csv") => Ok(Self::Csv),
             Some(_) => Err(Refusal::malformed("format", "it must be json or csv")),
         }
+    }
+
+    /// A table has all rows: refuses those of the parameters that ask for some of them.
+    pub(crate) fn check_whole(
+        parameters: &Parameters<'_>,
+        of_parts: &[&'static str],
+        whole: &str,
+    ) -> Result<(), Refusal> {
+        for name in of_parts {
+            if parameters.text(name)?.is_some_and(|text| !text.is_empty()) {
+                let problem = format_args!("format=csv is always the whole {whole}, so leave it out");
+                return Err(Refusal::malformed(name, problem));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -294,7 +294,7 @@ fn operation(route: &Route, schemas: &mut Vec<(String, RefOr<Schema>)>) -> Optio
                     vec![],
                     Some(import_body()),
                     (StatusCode::OK, Body::Other("text/csv")),
-                    &[400, 401, 403, 413, 414, 415],
+                    &[400, 401, 403, 413, 414, 415, 503],
                 ),
                 Guarded::Postbacks => (
                     "List the calls of the postback route and what became of them, newest first",

@@ -419,7 +419,7 @@ mod tests {
         }
     }
 
-    fn conversion(text: &str) -> Conversion {
+    pub(super) fn conversion(text: &str) -> Conversion {
         Conversion {
             id: ConversionId::new(1).unwrap(),
             affiliate_id: AffiliateId::new(7).unwrap(),
@@ -457,16 +457,7 @@ mod tests {
     }
 
     fn made(affiliate: &Affiliate, mark: &str) -> Made {
-        let campaign = Campaign {
-            id: CampaignId::new(10).unwrap(),
-            name: affiliate.name.clone(),
-            destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
-            rules: CampaignRules::default(),
-            access: PostbackAccess::open(),
-            paused_at: None,
-            created_at: Timestamp::MIN,
-            version: 1,
-        };
+        let campaign = campaign(affiliate.name.as_str());
         let link = TrackingLink::new(affiliate.id, campaign.id).sub1(mark.parse().unwrap());
         let data = LinkData {
             url: link.under("https://example.com/tracking"),
@@ -501,12 +492,25 @@ mod tests {
         }
     }
 
-    fn affiliate(id: u64, name: &str) -> Affiliate {
+    pub(super) fn affiliate(id: u64, name: &str) -> Affiliate {
         let (id, name) = (AffiliateId::new(id).unwrap(), name.parse().unwrap());
         Affiliate { id, name, paused_at: None, revoked_at: None, created_at: Timestamp::MIN, version: 1 }
     }
 
-    fn click(affiliate: &Affiliate, click_id: &str) -> Click {
+    pub(super) fn campaign(name: &str) -> Campaign {
+        Campaign {
+            id: CampaignId::new(10).unwrap(),
+            name: name.parse().unwrap(),
+            destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
+            rules: CampaignRules::default(),
+            access: PostbackAccess::open(),
+            paused_at: None,
+            created_at: Timestamp::MIN,
+            version: 1,
+        }
+    }
+
+    pub(super) fn click(affiliate: &Affiliate, click_id: &str) -> Click {
         Click {
             id: ClickRecordId::new(1).unwrap(),
             affiliate_id: affiliate.id,

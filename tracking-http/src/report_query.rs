@@ -42,6 +42,7 @@ impl ReportQuery {
         };
         let grouping = parameters.optional("group_by")?.unwrap_or(Grouping::Day);
         let mut request = ReportRequest::new(period, grouping).scope(scope(parameters, only)?);
+        request.asked_by = only;
         request.sort = parameters.optional("sort")?;
         request.currency = parameters.optional("currency")?;
         request.limit = parameters.optional("limit")?.unwrap_or_default();
@@ -298,6 +299,7 @@ mod tests {
         for query in ["", "affiliate_id=7", "affiliate_id="] {
             let read = read_for(query, Some(own)).unwrap();
             assert_eq!(read.request.scope.affiliate_id, Some(own), "{query}");
+            assert_eq!(read.request.asked_by, Some(own), "{query}");
             assert_eq!(read.affiliate(None).request.scope.affiliate_id, Some(own), "{query}");
             assert_eq!(read.to_query(), "", "{query}");
         }

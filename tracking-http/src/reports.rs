@@ -28,11 +28,7 @@ pub(crate) async fn show(
     match Format::wanted(parameters)? {
         Format::Json => Ok(answer::found(ReportData::new(request, tracker.report(request).await?))),
         Format::Csv => {
-            for name in ["limit", "offset"] {
-                if parameters.text(name)?.is_some_and(|text| !text.is_empty()) {
-                    return Err(Refusal::malformed(name, "format=csv is always the whole report, so leave it out"));
-                }
-            }
+            Format::check_whole(parameters, &["limit", "offset"], "report")?;
             Ok(export(request, tracker.whole_report(request).await?))
         }
     }

@@ -22,8 +22,8 @@ impl Tracker {
         Ok(affiliate)
     }
 
-    /// Changes an affiliate: whatever the closure makes of the name, the pause and when passes were revoked. It is called again if somebody else has
-    /// changed the affiliate meanwhile. Other processes know of a change within ten seconds.
+    /// Changes an affiliate: whatever the closure makes of the name, the pause and when passes were revoked. It is called again
+    /// if somebody else has changed the affiliate meanwhile. Other processes know of a change within ten seconds.
     ///
     /// # Errors
     /// If there is none, or if the store fails.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::time::timeout;
 
+use crate::period::quarter_of;
 use crate::{
     AffiliateId, Attribute, Breakdown, CampaignId, Grouping, Name, Period, Report, ReportError, ReportKey,
     ReportRequest, ReportRow, Scope, StoreError, Summary, Timestamp, Tracker,
@@ -23,9 +23,6 @@ const MAX_RECORDS: u64 = 1_000_000;
 /// How long that may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long somebody waits for others' reports for which each record is looked at.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// How many names the store is asked for at once, of those that are not remembered.
 const NAMES_AT_ONCE: usize = 16;
 
@@ -34,7 +31,9 @@ impl Tracker {
     /// [purged](Self::purge), and for clicks, which have no event.
     ///
     /// A grouping [for which there are no counters](Grouping::is_scanned) is bounded: it may look at a million records, for ten
-    /// seconds, and there is one such report at a time.
+    /// seconds, and there is one such report at a time, for which others wait fifteen seconds at the most. Those that
+    /// [affiliates ask for](ReportRequest::asked_by()) go one after the other, so that all of them together are one among those who
+    /// wait; and an affiliate who has one that waits gets no other.
     ///
     /// ```
     /// use tracking_core::{Grouping, Period, Preset, ReportRequest, Secret, TimeZone, Tracker};
@@ -145,7 +144,7 @@ impl Tracker {
             }
             (Grouping::By(by), _) => {
                 let breakdown = Breakdown { by, scope, from, to, max_groups: MAX_ROWS, time_limit: TIME_LIMIT };
-                keyed(self.break_down(&breakdown).await?, ReportKey::Mark)?
+                keyed(self.break_down(&breakdown, request.asked_by).await?, ReportKey::Mark)?
             }
         };
         Ok(rows.into_iter().map(|(key, figures)| ReportRow { key, name: None, figures }).collect())
@@ -155,6 +154,7 @@ impl Tracker {
     async fn break_down(
         &self,
         breakdown: &Breakdown,
+        asked_by: Option<AffiliateId>,
     ) -> Result<Result<Vec<(Option<String>, Summary)>, StoreError>, ReportError> {
         let store = &self.recorder.store;
         let counted = store.totals(breakdown.scope, &[breakdown.from, breakdown.to]).await?;
@@ -164,8 +164,7 @@ impl Tracker {
         if records > MAX_RECORDS {
             return Err(ReportError::TooManyRecords { records, max: MAX_RECORDS });
         }
-        let turn = timeout(PATIENCE, Arc::clone(&self.scans).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else { return Err(ReportError::Busy) };
+        let turn = self.scans.turn(asked_by).await.ok_or(ReportError::Busy)?;
         // Seen through even if whoever asked has gone: a database does not stop because nobody listens.
         let (store, breakdown) = (Arc::clone(store), *breakdown);
         let done = tokio::spawn(async move {
@@ -222,10 +221,4 @@ fn keyed<K>(
         Err(StoreError::TooSlow { .. }) => Err(ReportError::TooSlow { limit: TIME_LIMIT }),
         Err(error) => Err(error.into()),
     }
-}
-
-/// When the quarter of an hour begins that this time is in.
-fn quarter_of(time: Timestamp) -> Timestamp {
-    const QUARTER: i64 = 15 * 60 * 1000;
-    time.minus(Duration::from_millis(time.as_millis().rem_euclid(QUARTER).unsigned_abs()))
 }

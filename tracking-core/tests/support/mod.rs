@@ -40,6 +40,7 @@ struct Changes {
     broken_campaign: Option<CampaignId>,
     refused_click: Option<ClickId>,
     delay: Duration,
+    scan_delay: Duration,
 }
 
 impl Calls {
@@ -73,6 +74,11 @@ impl Calls {
     /// How long each call takes.
     pub(crate) fn set_delay(&self, delay: Duration) {
         self.changes.lock().unwrap().delay = delay;
+    }
+
+    /// How long it takes to look at each record.
+    pub(crate) fn set_scan_delay(&self, delay: Duration) {
+        self.changes.lock().unwrap().scan_delay = delay;
     }
 
     async fn pass(&self) -> Result<(), StoreError> {
@@ -129,6 +135,13 @@ macro_rules! forward {
                     campaign.destination = destination.clone();
                 }
                 Ok(campaign)
+            }
+
+            async fn breakdown(&self, breakdown: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
+                self.calls.pass().await?;
+                let delay = self.calls.changes.lock().unwrap().scan_delay;
+                tokio::time::sleep(delay).await;
+                self.inner.breakdown(breakdown).await
             }
 
             async fn insert_click(&self, new: NewClick) -> Result<Recorded<Click>, StoreError> {
@@ -193,7 +206,6 @@ forward! {
         to: Timestamp,
         max: usize
     ) -> Vec<(CampaignId, Summary)>;
-    breakdown(breakdown: &Breakdown) -> Vec<(Option<String>, Summary)>;
     forget_visitors(before: Timestamp) -> ();
     purge_clicks(affiliate: AffiliateId, request: PurgeRequest) -> Purged;
     erase_clicks(click_id: &ClickId, replacement: &ClickId) -> u64;

@@ -1,11 +1,15 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::Instant;
 use tracking_core::{
-    AffiliateId, ClickRequest, Grouping, Limit, Period, Preset, ReportError, ReportKey, ReportRequest, StoreError,
-    Summary, TimeZone,
+    AffiliateId, Attribute, ClickRequest, Grouping, Limit, ManualClock, Period, Preset, ReportError, ReportKey,
+    ReportRequest, StoreError, Summary, TimeZone, Tracker,
 };
 
-use crate::{World, accepted, time};
+use crate::support::SwitchedStore;
+use crate::{World, accepted, time, tracker};
 
 fn today(world: &World) -> Period {
     Period::preset(Preset::Today, TimeZone::UTC, world.tracker.now())
@@ -138,4 +142,85 @@ async fn reports_by_hour_are_of_some_days_only() {
     let longest = world.tracker.report(&of_days(91)).await.unwrap();
     assert_eq!(longest.row_count, 92 * 24);
     assert!(matches!(world.tracker.report(&of_days(92)).await, Err(ReportError::TooManyHours { max: 92 })));
+}
+
+/// A tracker on which it takes so many seconds to look at each record, with two affiliates.
+async fn slow(seconds: u64) -> (Arc<Tracker>, [AffiliateId; 2]) {
+    let store = SwitchedStore::default();
+    store.calls().set_scan_delay(Duration::from_secs(seconds));
+    let tracker = tracker(store, &Arc::new(ManualClock::new(time(crate::NOON))));
+    let affiliate = async |name: &str| tracker.create_affiliate(name.parse().unwrap()).await.unwrap().id;
+    let affiliates = [affiliate("Ada").await, affiliate("Grace").await];
+    (Arc::new(tracker), affiliates)
+}
+
+/// After how many seconds a report is there, or it is told that others are being made.
+type Asked = JoinHandle<(u64, bool)>;
+
+/// Asks for a report for which each record is looked at.
+async fn ask(tracker: &Arc<Tracker>, asked_by: Option<AffiliateId>) -> Asked {
+    let period = Period::preset(Preset::Today, TimeZone::UTC, tracker.now());
+    let mut request = ReportRequest::new(period, Grouping::By(Attribute::Source));
+    request.asked_by = asked_by;
+    let (tracker, began) = (Arc::clone(tracker), Instant::now());
+    let asked = tokio::spawn(async move {
+        let report = tracker.report(&request).await;
+        assert!(matches!(report, Ok(_) | Err(ReportError::Busy)), "{report:?}");
+        (began.elapsed().as_secs(), report.is_ok())
+    });
+    // It is in its place before anybody else asks.
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    asked
+}
+
+#[tokio::test(start_paused = true)]
+async fn affiliates_take_turns_among_themselves_and_one_with_others() {
+    let (tracker, [ada, grace]) = slow(4).await;
+    let mut of_ada = Vec::new();
+    for _ in 0..20 {
+        of_ada.push(ask(&tracker, Some(ada)).await);
+    }
+    let (of_grace, of_admin) = (ask(&tracker, Some(grace)).await, ask(&tracker, None).await);
+    let mut of_ada = of_ada.into_iter();
+    assert_eq!(of_ada.next().unwrap().await.unwrap(), (4, true));
+    assert_eq!(of_admin.await.unwrap(), (8, true), "after the one that was being made");
+    assert_eq!(of_grace.await.unwrap(), (12, true), "before the second one of another affiliate");
+    assert_eq!(of_ada.next().unwrap().await.unwrap(), (16, true));
+    for refused in of_ada {
+        assert_eq!(refused.await.unwrap(), (0, false), "one is made and one waits");
+    }
+    assert_eq!(ask(&tracker, Some(ada)).await.await.unwrap(), (4, true), "all of them have left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_one_after_the_other_keeps_nobody_out() {
+    let (tracker, [ada, grace]) = slow(9).await;
+    let greedy = [Some(ada), Some(ada), Some(grace), Some(grace)].map(|asked_by| {
+        let tracker = Arc::clone(&tracker);
+        tokio::spawn(async move {
+            loop {
+                ask(&tracker, asked_by).await.await.unwrap();
+            }
+        })
+    });
+    for _ in 0..5 {
+        let (seconds, is_made) = ask(&tracker, None).await.await.unwrap();
+        assert!(is_made && seconds <= 18, "{seconds}");
+    }
+    greedy.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_whose_asker_has_gone_is_still_one_of_his() {
+    let (tracker, [ada, _]) = slow(9).await;
+    for _ in 0..20 {
+        ask(&tracker, Some(ada)).await.abort();
+        yield_now().await;
+    }
+    let of_admin = ask(&tracker, None).await;
+    assert_eq!(ask(&tracker, Some(ada)).await.await.unwrap(), (15, false), "it would have to wait for two");
+    assert_eq!(of_admin.await.unwrap(), (18, true));
+    assert_eq!(ask(&tracker, Some(ada)).await.await.unwrap(), (9, true));
 }

@@ -27,6 +27,7 @@ impl Api {
         let desk = Desk { tracker: &self.tracker, viewer, at, public_url, zone: self.time_zone };
         let form = match page {
             Page::CreateCampaign
+            | Page::ChangeCampaign
             | Page::PauseCampaign
             | Page::IssueKey
             | Page::CreateAffiliate
@@ -42,7 +43,8 @@ impl Api {
             Page::Clicks => clicks::show(desk, parameters).await,
             Page::Campaigns => campaigns::list(desk, parameters).await,
             Page::CreateCampaign => campaigns::create(desk, form).await,
-            Page::Campaign => campaigns::show(desk).await,
+            Page::Campaign => campaigns::show(&Asked { desk, parameters }).await,
+            Page::ChangeCampaign => campaigns::change(desk, form).await,
             Page::PauseCampaign => campaigns::pause(desk, form).await,
             Page::IssueKey => campaigns::issue_key(desk, form).await,
             Page::RevokeKey => campaigns::revoke_key(desk).await,
@@ -52,7 +54,7 @@ impl Api {
             Page::ShareAffiliate => share::issue(desk, form).await,
             Page::RevokeShares => share::revoke(desk).await,
             Page::Import => import::show(desk),
-            Page::Imported => import::run(desk, form).await,
+            Page::Imported => import::run(desk, &self.imports, form).await,
             Page::Settings => settings::show(desk, self.public_url.as_ref(), self.trusted_proxies.networks()),
         }
     }

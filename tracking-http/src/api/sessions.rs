@@ -117,6 +117,23 @@ impl Api {
         Ok(None)
     }
 
+    /// A page that tells a problem, with a way to log out for whoever has a session.
+    pub(super) async fn with_way_out(
+        &self,
+        request: &Parts,
+        at: &Location<'_>,
+        page: Response<Body>,
+    ) -> Response<Body> {
+        if request.headers.contains_key(AUTHORIZATION) {
+            return page;
+        }
+        match self.session(request).await {
+            Ok(Some(pass)) => shown(pass, at, page),
+            // The problem is worth more than the way out.
+            Ok(None) | Err(_) => page,
+        }
+    }
+
     /// What the sessions of a holder are bound to; `None` if he can't have any.
     fn binding(&self, holder: Holder) -> Option<Vec<u8>> {
         match holder {

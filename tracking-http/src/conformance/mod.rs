@@ -173,6 +173,7 @@ cases! { $
         clicks_are_listed_with_what_they_are
         lists_are_shown_in_a_zone
         campaigns_are_made_on_a_page
+        campaigns_are_changed_on_a_page
         campaigns_are_shown_with_their_rules
         keys_are_shown_once
         affiliates_are_made_and_paused_on_a_page
@@ -267,6 +268,7 @@ cases! { $
     }
     sessions {
         token_logs_in_and_out
+        problems_have_a_way_out
         login_leads_to_what_was_asked_for
         login_leads_nowhere_else
         wrong_tokens_are_kept_waiting

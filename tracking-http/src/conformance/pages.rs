@@ -342,6 +342,7 @@ pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
 
     let page = client.get("/dashboard?period=today&time_zone=Pacific/Kiritimati").await.text().to_owned();
     for part in [
+        "dashboard/campaigns/10?period=today&#38;time_zone=Pacific%2FKiritimati\"",
         "24 Aug 2023 in Pacific/Kiritimati, so far, compared with as much of the day before, 23 Aug 2023",
         "data-test=\"period-clicks\">3</dd>",
         "value=\"Pacific/Kiritimati\"",
@@ -352,6 +353,33 @@ pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
     ] {
         assert!(page.contains(part), "{page} has no {part}");
     }
+    // A campaign's page is about the same period, and so is whatever it links to.
+    for (query, period, days, clicks, linked) in [
+        ("", "Last 30 days", "25 Jul to 23 Aug 2023 in UTC", "3", "?campaign_id=10\""),
+        (
+            "?period=today&time_zone=Pacific/Kiritimati",
+            "Today",
+            "24 Aug 2023 in Pacific/Kiritimati",
+            "3",
+            "?period=today&#38;time_zone=Pacific%2FKiritimati&#38;campaign_id=10\"",
+        ),
+        (
+            "?from=2023-08-22&to=2023-08-22",
+            "Chosen days",
+            "22 Aug 2023 in UTC",
+            "0",
+            "?from=2023-08-22&#38;to=2023-08-22&#38;campaign_id=10\"",
+        ),
+    ] {
+        let page = client.get(&format!("/dashboard/campaigns/10{query}")).await.text().to_owned();
+        assert!(page.contains(&format!("<h2 id=\"figures-title\">{period}</h2>")), "{query}: {page}");
+        assert!(page.contains(&format!("data-test=\"days\">{days}<")), "{query}: {page}");
+        assert!(page.contains(&format!("data-test=\"clicks-total\">{clicks}<")), "{query}: {page}");
+        for list in ["reports", "conversions", "clicks"] {
+            assert!(page.contains(&format!("/dashboard/{list}{linked}")), "{query}: {page} has no {list}{linked}");
+        }
+    }
+    assert_eq!(client.get("/dashboard/campaigns/10?period=fortnight").await.status, StatusCode::BAD_REQUEST);
     // What is over is compared with all of the days before.
     let page = client.get("/dashboard?from=2023-08-22&to=2023-08-22").await.text().to_owned();
     assert!(page.contains("22 Aug 2023 in UTC, compared with the day before, 21 Aug 2023"), "{page}");
@@ -460,6 +488,20 @@ pub(super) async fn reports_are_asked_for_by_a_form(site: Site) {
     for (mark, text) in [("previous", "1 to 10 of 30 rows"), ("next", "21 to 30 of 30 rows")] {
         let page = client.get(&linked(paged.text(), mark)).await;
         assert!(page.text().contains(text), "{mark}: {}", page.text());
+    }
+    // From beyond the end it goes back to the last rows that there are.
+    for (query, before) in [
+        ("limit=10&offset=500", "21 to 30 of 30 rows"),
+        ("limit=10&offset=30", "21 to 30 of 30 rows"),
+        ("limit=7&offset=31", "29 to 30 of 30 rows"),
+        ("limit=100&offset=40", "30 rows"),
+        ("group_by=event&limit=10&offset=50", "1 row"),
+    ] {
+        let page = client.get(&format!("{REPORT}?{query}")).await;
+        assert_eq!(rows(&page), 0, "{query}");
+        assert!(page.text().contains("None of "), "{query}: {}", page.text());
+        let page = client.get(&linked(page.text(), "previous")).await;
+        assert!(page.text().contains(before), "{query}: {}", page.text());
     }
     let csv = client.get(&linked(paged.text(), "csv")).await;
     assert!(csv.header("content-type").starts_with("text/csv"), "{}", csv.text());

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
+use serde_json::json;
 use tracking_core::AffiliateId;
 
 use super::client::{Client, Reply};
-use super::harness::{NOW, Site, post_form, request, with_header};
+use super::harness::{NOW, Site, post_form, post_json, request, with_header};
 use crate::guard::{self, Access};
 use crate::{Api, PublicUrl};
 
@@ -290,6 +291,112 @@ pub(super) async fn campaigns_are_made_on_a_page(site: Site) {
         let pause = client.send(post_form(&format!("{CAMPAIGNS}/{path}/pause"), "paused=true")).await;
         assert_eq!(pause.status.as_u16(), status, "{path}");
     }
+}
+
+pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
+    let client = site.open().await;
+    let page = format!("{CAMPAIGNS}/11");
+    let change = |fields: &[(&str, &str)]| {
+        post_form(&page, &url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
+    };
+    let shown = client.get(&page).await;
+    for part in [
+        "action=\"../../dashboard/campaigns/11#edit\" data-test=\"edit-form\"",
+        "data-test=\"edit\"><summary",
+        "name=\"version\" value=\"1\"",
+        "name=\"name\" type=\"text\" value=\"Bank\"",
+        "name=\"destination_url\" type=\"text\" value=\"https://shop.example/?ref={click_id}\"",
+        "<option value=\"key\" selected>",
+    ] {
+        assert!(shown.text().contains(part), "{} has no {part}", shown.text());
+    }
+    let all = [
+        ("version", "1"),
+        ("name", " Savings & <b> "),
+        ("destination_url", "https://bank.example/?ref={click_id}"),
+        ("payout", "12.5%"),
+        ("events", "lead, 5 EUR, 25\r\nsale\r\n"),
+        ("attribution_window_seconds", "30 days"),
+        ("min_seconds_to_convert", "5 seconds"),
+        ("currency", "EUR"),
+        ("default_status", "pending"),
+        ("repeats", "once"),
+        ("daily_cap", "1,000"),
+        ("while_paused", "nothing"),
+        ("postback_auth", "open"),
+        ("networks", "203.0.113.0/24\r\n2001:db8::1\r\n"),
+    ];
+    let reply = client.send(change(&all)).await;
+    let expected = "../../dashboard/campaigns/11#rules";
+    assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, expected), "{}", reply.text());
+    let campaign = client.get("/campaigns/11").await.data();
+    let rules = json!({
+        "attribution_window_seconds": 2_592_000, "min_seconds_to_convert": 5, "currency": "EUR", "payout": {"percent": 12.5},
+        "events": {"lead": {"payout": {"amount": 5, "currency": "EUR"}, "amount": 25}, "sale": {}},
+        "default_status": "pending", "repeats": "once", "daily_cap": 1000, "while_paused": "nothing",
+    });
+    assert_eq!(campaign["rules"], rules);
+    assert_eq!(campaign["name"], "Savings & <b>");
+    assert_eq!(campaign["destination_url"], "https://bank.example/?ref={click_id}");
+    assert_eq!((&campaign["postback_auth"], &campaign["networks"]), (&json!("open"), &json!(["203.0.113.0/24", "2001:db8::1/128"])));
+    assert_eq!((&campaign["version"], campaign["keys"].as_array().unwrap().len()), (&json!(2), 1));
+    let shown = client.get(&page).await;
+    for part in [
+        "lead, 5 EUR, 25\nsale</textarea>",
+        "203.0.113.0/24\n2001:db8::1/128</textarea>",
+        "value=\"30 days\"",
+        "value=\"Savings &#38; &#60;b&#62;\"",
+        "<option value=\"pending\" selected>",
+        "Up to 30 days after the click",
+    ] {
+        assert!(shown.text().contains(part), "{} has no {part}", shown.text());
+    }
+
+    // What can't be is told beside its field, the form comes back as it was filled in, and nothing has changed.
+    for (name, value, status, part) in [
+        ("name", "", 400, "name is not valid"),
+        ("destination_url", "shop", 400, "destination_url is not valid"),
+        ("payout", "<b>", 400, "payout is not valid"),
+        ("events", "sale\r\nlead, much", 400, "Line 2: events is not valid"),
+        ("attribution_window_seconds", "30", 400, "such as 30 days"),
+        ("attribution_window_seconds", "1 second", 422, "min_seconds_to_convert is not valid"),
+        ("daily_cap", "0", 422, "it must be from 1"),
+        ("postback_auth", "nobody", 400, "it must be key or open"),
+        ("networks", "here", 400, "each must be a network"),
+    ] {
+        let fields = [("version", "2"), ("currency", "JPY"), (name, value)];
+        let reply = client.send(change(&fields)).await;
+        assert_eq!(reply.status.as_u16(), status, "{name}={value}: {}", reply.text());
+        let text = reply.text();
+        assert!(text.contains("data-test=\"edit\" open>") && text.contains("class=\"wrong\""), "{name}: {text}");
+        assert!(text.contains(part) && text.contains("name=\"currency\" type=\"text\" value=\"JPY\""), "{name}: {text}");
+        assert!(!text.contains("value=\"<b>"), "{text}");
+    }
+    assert_eq!(client.get("/campaigns/11").await.data(), campaign);
+
+    // A form that was filled in for what the campaign is no more comes back, and is taken when it is sent once more.
+    let late = client.send(change(&[("version", "1"), ("daily_cap", "7")])).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    for part in ["data-test=\"form-problem\"", "meanwhile", "name=\"version\" value=\"2\"", "type=\"text\" value=\"7\"", "1,000 conversions"] {
+        assert!(late.text().contains(part), "{} has no {part}", late.text());
+    }
+    assert_eq!(client.get("/campaigns/11").await.data(), campaign);
+    assert_eq!(client.send(change(&[("version", "2"), ("daily_cap", "7")])).await.status, StatusCode::SEE_OTHER);
+    // What is left out stays, and what is empty goes.
+    assert_eq!(client.send(change(&[("payout", ""), ("events", ""), ("networks", "")])).await.status, StatusCode::SEE_OTHER);
+    let campaign = client.get("/campaigns/11").await.data();
+    assert_eq!((&campaign["rules"]["daily_cap"], &campaign["rules"]["currency"]), (&json!(7), &json!("EUR")));
+    assert_eq!((&campaign["rules"]["payout"], &campaign["rules"]["events"]), (&json!(null), &json!(null)));
+    assert_eq!(campaign["networks"], json!([]));
+
+    for (path, status) in [("999", 404), ("x", 400)] {
+        let reply = client.send(post_form(&format!("{CAMPAIGNS}/{path}"), "name=x")).await;
+        assert_eq!(reply.status.as_u16(), status, "{path}");
+        assert!(reply.text().contains("data-test=\"problem\""), "{}", reply.text());
+    }
+    assert_eq!(client.send(post_json(&page, "{}")).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let foreign = with_header(change(&[("name", "x")]), "sec-fetch-site", "cross-site");
+    assert_eq!(client.send(foreign).await.status, StatusCode::FORBIDDEN);
 }
 
 pub(super) async fn campaigns_are_shown_with_their_rules(site: Site) {

@@ -100,6 +100,38 @@ pub(super) async fn token_logs_in_and_out(site: Site) {
     assert!(wrong.text().contains(r#"value="dashboard?affiliate_id=1""#), "it goes on where it was to: {}", wrong.text());
 }
 
+pub(super) async fn problems_have_a_way_out(site: Site) {
+    let place = Place::new(&site).await;
+    let affiliate = format!("tracking_session={}", place.pass("1", DAY).await);
+    let (admin, reader) = (place.log_in(ADMIN).await, place.log_in(READER).await);
+    let problem = async |cookie: &str, path: &str, status: u16| {
+        let page = get_with(&place.client, path, cookie).await;
+        assert_eq!(page.status.as_u16(), status, "{path}");
+        assert!(page.text().contains("data-test=\"problem\""), "{path}: {}", page.text());
+        page.text().to_owned()
+    };
+    let out = |root: &str| format!(r#"<form class="session" method="post" action="{root}dashboard/logout">"#);
+    for (cookie, path, status, root, who) in [
+        (&admin, "/dashboard/conversions/99", 404, "../../", ""),
+        (&admin, "/dashboard?affiliate_id=99", 404, "./", ""),
+        (&admin, "/dashboard/clicks?a=%zz", 400, "../", ""),
+        (&admin, "/dashboard/share?token=x", 403, "../", ""),
+        (&reader, "/dashboard/campaigns/99", 404, "../../", "data-test=\"read-only\""),
+        (&affiliate, "/dashboard/postbacks", 403, "../", "Affiliate 1</span>"),
+        (&affiliate, "/dashboard/conversions/99", 403, "../../", "Affiliate 1</span>"),
+    ] {
+        let page = problem(cookie, path, status).await;
+        assert!(page.contains(&out(root)) && page.contains(who), "{path}: {page}");
+    }
+    let refused = place.client.send(with_session(post_form("/dashboard/campaigns", "name=x"), &reader)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.text().contains(&out("../")), "{}", refused.text());
+    // Who is not logged in can't log out.
+    assert!(!problem("tracking_session=x", "/dashboard/share?token=x", 403).await.contains("log-out"));
+    place.clock.set(now().plus(2 * DAY));
+    assert!(!problem(&affiliate, "/dashboard/share?token=x", 403).await.contains("log-out"));
+}
+
 pub(super) async fn login_leads_to_what_was_asked_for(site: Site) {
     let place = Place::new(&site).await;
     for (asked, login, next) in [
@@ -635,6 +667,7 @@ fn meets(route: &Route) -> Meets {
         | Guarded::EraseClicks
         | Guarded::Page(
             Page::CreateCampaign
+            | Page::ChangeCampaign
             | Page::PauseCampaign
             | Page::IssueKey
             | Page::RevokeKey

@@ -1,18 +1,19 @@
 //! The pages of campaigns.
 
-use http::Response;
+use http::{Response, StatusCode};
 use tracking_core::{
     Campaign, CampaignId, CampaignRequest, CampaignRules, DestinationUrl, KeyError, KeyKind, Limit, Name, PageRequest,
-    Parameters, PayoutRule, Period, Preset, Scope,
+    Parameters, PayoutRule, StoreError,
 };
 
 use super::affiliates::wanted_pause;
-use super::{Desk, limit, older_query, rendered, says};
+use super::{Asked, Desk, limit, older_query, rendered, says};
 use crate::Body;
 use crate::answer;
 use crate::pages::{CampaignPage, CampaignsPage, Figures, NewCampaignForm, ShownKey, Wrong};
 use crate::refusal::Refusal;
-use crate::wire::campaigns::NewKey;
+use crate::report_query::ReportQuery;
+use crate::wire::campaigns::{CampaignChange, CampaignForm, NewKey};
 
 /// How many campaigns are on a page.
 const CAMPAIGNS: Limit = limit(50);
@@ -49,7 +50,7 @@ pub(crate) async fn create(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Resp
             let made = desk.tracker.create_campaign(request).await?;
             let key = made.postback_key.as_ref();
             let key = key.map(|key| ShownKey { kind: KeyKind::Token, secret: key.expose() });
-            page(desk, &made.campaign, key, None).await
+            page(desk, usual(desk)?, &made.campaign, Told { key, ..Told::default() }).await
         }
         Err(refusal) => {
             let form = NewCampaignForm {
@@ -69,10 +70,69 @@ fn new_campaign(form: &Parameters<'_>) -> Result<CampaignRequest, Refusal> {
     Ok(CampaignRequest::new(name, destination).key_kind(KeyKind::Token).rules(rules))
 }
 
-/// The campaign, with what it has brought.
-pub(crate) async fn show(desk: Desk<'_>) -> Result<Response<Body>, Refusal> {
+/// The campaign, with what it has brought in a period.
+pub(crate) async fn show(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
+    let desk = asked.desk;
+    let query = asked.query(|name| matches!(name, "period" | "from" | "to" | "time_zone"))?;
     let campaign = desk.tracker.campaign(campaign_id(desk)?).await?;
-    page(desk, &campaign, None, None).await
+    page(desk, query, &campaign, Told::default()).await
+}
+
+/// The period of which figures are shown where none was asked for.
+fn usual(desk: Desk<'_>) -> Result<ReportQuery, Refusal> {
+    Asked { desk, parameters: &Parameters::default() }.query(|_| false)
+}
+
+/// Changes a campaign, and leads back to its rules. A form that can't be read comes back, and so does one that was filled in
+/// for what the campaign is no more.
+pub(crate) async fn change(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    let (id, now) = (campaign_id(desk)?, desk.tracker.now());
+    let apply = |campaign: &mut Campaign| {
+        let changed = check_version(form, campaign)
+            .and_then(|()| CampaignChange::from_form(form))
+            .and_then(|change| change.apply(campaign, now));
+        changed.map_err(Unchanged::Refused)
+    };
+    let mut edited = CampaignForm::says(form);
+    let refusal = match desk.tracker.try_update_campaign(id, apply).await {
+        Ok(_) => return Ok(answer::see_other(&format!("{}dashboard/campaigns/{id}#rules", desk.at.root))),
+        Err(Unchanged::Store(error)) => return Err(error.into()),
+        Err(Unchanged::Refused(refusal)) => refusal,
+    };
+    let campaign = desk.tracker.campaign(id).await?;
+    // Whoever has been told may send it once more.
+    if refusal.code == CHANGED_MEANWHILE {
+        edited.version = campaign.version.to_string();
+    }
+    page(desk, usual(desk)?, &campaign, Told { edited: Some(&edited), refusal: Some(&refusal), ..Told::default() })
+        .await
+}
+
+/// Why a campaign is as it was.
+enum Unchanged {
+    /// By what the form says.
+    Refused(Refusal),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unchanged {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+const CHANGED_MEANWHILE: &str = "changed_meanwhile";
+
+/// A form has all fields, and not only those that were changed: it must not undo what its reader has not seen.
+fn check_version(form: &Parameters<'_>, campaign: &Campaign) -> Result<(), Refusal> {
+    match form.text("version")? {
+        Some(version) if version != campaign.version.to_string() => {
+            let message = "Somebody has changed this campaign meanwhile. It is shown as it is now, and the form as you have \
+                           filled it in: save it once more if that is to be put in its place.";
+            Err(Refusal::new(StatusCode::CONFLICT, CHANGED_MEANWHILE, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Pauses a campaign, or makes it active again, and leads back to its page.
@@ -89,7 +149,7 @@ pub(crate) async fn issue_key(desk: Desk<'_>, form: &Parameters<'_>) -> Result<R
     match desk.tracker.issue_key(id, kind, overlap).await {
         Ok(issued) => {
             let key = ShownKey { kind, secret: issued.key.expose() };
-            page(desk, &issued.campaign, Some(key), None).await
+            page(desk, usual(desk)?, &issued.campaign, Told { key: Some(key), ..Told::default() }).await
         }
         Err(error) => refused(desk, id, error).await,
     }
@@ -112,23 +172,34 @@ async fn refused(desk: Desk<'_>, id: CampaignId, error: KeyError) -> Result<Resp
     }
     let refusal = Refusal::from(error);
     let campaign = desk.tracker.campaign(id).await?;
-    page(desk, &campaign, None, Some(&refusal)).await
+    page(desk, usual(desk)?, &campaign, Told { refusal: Some(&refusal), ..Told::default() }).await
 }
 
 fn campaign_id(desk: Desk<'_>) -> Result<CampaignId, Refusal> {
     Ok(desk.at.id("campaign_id")?)
 }
 
+/// What the page of a campaign tells besides.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told<'a> {
+    /// A key that was made.
+    key: Option<ShownKey<'a>>,
+    /// A change that was not made.
+    edited: Option<&'a CampaignForm>,
+    /// Why something was not done.
+    refusal: Option<&'a Refusal>,
+}
+
 async fn page(
     desk: Desk<'_>,
+    query: ReportQuery,
     campaign: &Campaign,
-    key: Option<ShownKey<'_>>,
-    refusal: Option<&Refusal>,
+    told: Told<'_>,
 ) -> Result<Response<Body>, Refusal> {
-    let Desk { tracker, viewer, at, public_url, zone } = desk;
-    let now = tracker.now();
-    let scope = Scope { affiliate_id: viewer.only(), campaign_id: Some(campaign.id) };
-    let figures = tracker.figures(scope, &Period::preset(Preset::Last30Days, zone, now)).await;
+    let Told { key, edited, refusal } = told;
+    let Desk { tracker, viewer, at, public_url, .. } = desk;
+    let query = query.campaign(Some(campaign.id));
+    let figures = tracker.figures(query.request.scope, &query.request.period).await;
     // A key that was made is told also when the store has no more to say.
     let figures = match figures {
         Ok(figures) => Some(figures),
@@ -140,10 +211,12 @@ async fn page(
         public_url,
         viewer,
         campaign,
-        now,
+        now: tracker.now(),
+        query,
         figures: figures.as_ref().map(Figures),
         key,
-        wrong: Wrong::new(refusal, &[]),
+        edited,
+        wrong: Wrong::new(refusal, if edited.is_some() { &CampaignForm::FIELDS } else { &[] }),
     };
     Ok(answer::page(rendered(page.render())?, refusal))
 }

@@ -4,7 +4,7 @@ use http::Response;
 use tracking_core::Parameters;
 
 use super::{Desk, rendered};
-use crate::import::{self, Done};
+use crate::import::{self, Done, Turns};
 use crate::pages::{ImportPage, Wrong};
 use crate::refusal::Refusal;
 use crate::{Body, answer};
@@ -15,9 +15,9 @@ pub(crate) fn show(desk: Desk<'_>) -> Result<Response<Body>, Refusal> {
 }
 
 /// What has become of each line that was pasted. What is no such file comes back.
-pub(crate) async fn run(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn run(desk: Desk<'_>, turns: &Turns, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
     let text = form.text("file")?.unwrap_or_default();
-    match import::all(desk.tracker, text).await {
+    match import::all(desk.tracker, turns, text).await {
         Ok(done) => page(desk, "", Some(&done), None),
         Err(refusal) => page(desk, text, None, Some(&refusal.parameter("file"))),
     }

@@ -8,9 +8,12 @@ use tracking_core::{
 use super::fields::Wrong;
 use super::figures::Figures;
 use super::format::{self, shell_quoted};
-use super::{assets, demands_key};
+use super::lists::in_words;
+use super::{assets, demands_key, period};
 use crate::TrackingLink;
+use crate::report_query::ReportQuery;
 use crate::viewer::Viewer;
+use crate::wire::campaigns::CampaignForm;
 
 /// All campaigns.
 #[derive(Debug, Template)]
@@ -61,9 +64,12 @@ pub(crate) struct CampaignPage<'a> {
     pub(crate) campaign: &'a Campaign,
     /// The present moment, by which keys have expired.
     pub(crate) now: Timestamp,
-    /// What it, or the affiliate who looks at it, has brought in the last 30 days; `None` if that
-    /// can't be told now.
+    /// Of which period figures are shown: a report of this campaign.
+    pub(crate) query: ReportQuery,
+    /// What it, or the affiliate who looks at it, has brought in that; `None` if that can't be told now.
     pub(crate) figures: Option<Figures<'a>>,
+    /// What the form says by which it was to be changed, and was not.
+    pub(crate) edited: Option<&'a CampaignForm>,
     /// A key that was made just now.
     pub(crate) key: Option<ShownKey<'a>>,
     /// Why a change was refused.
@@ -94,6 +100,22 @@ impl CampaignPage<'_> {
     /// The HTML document.
     pub(crate) fn render(&self) -> Result<String, askama::Error> {
         Template::render(self)
+    }
+
+    /// What the form says by which it is changed.
+    fn form(&self) -> CampaignForm {
+        self.edited.cloned().unwrap_or_else(|| CampaignForm::of(self.campaign))
+    }
+
+    /// What the period is called.
+    fn period(&self) -> &'static str {
+        self.query.preset.map_or("Chosen days", in_words)
+    }
+
+    /// Which days these are.
+    fn days(&self) -> String {
+        let period = &self.query.request.period;
+        format!("{} in {}", period::days(period.first(), period.last()), period.zone())
     }
 
     fn link(&self) -> String {

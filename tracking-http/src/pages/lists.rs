@@ -170,7 +170,7 @@ impl ConversionsPage<'_> {
 }
 
 /// What a period is called.
-fn in_words(preset: Preset) -> &'static str {
+pub(super) fn in_words(preset: Preset) -> &'static str {
     match preset {
         Preset::Today => "Today",
         Preset::Yesterday => "Yesterday",
@@ -187,14 +187,14 @@ fn in_words(preset: Preset) -> &'static str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use tracking_core::{
-        Affiliate, Campaign, CampaignRules, ClickDetails, ClickId, ClickRecordId, ConversionId, PostbackAccess, SubIds,
-        Timestamp,
-    };
+    use tracking_core::Timestamp;
 
     use super::*;
+    use crate::pages::tests::{affiliate, campaign, click, conversion};
     use crate::pages::{AffiliatesPage, CampaignPage, CampaignsPage, ConversionPage, ImportPage, NewCampaignForm};
     use crate::refusal::Refusal;
+    use crate::report_query::ReportQuery;
+    use crate::wire::campaigns::CampaignForm;
 
     #[test]
     fn names_in_lists_are_escaped() {
@@ -244,13 +244,19 @@ mod tests {
             wrong: Wrong::new(Some(&refusal), &["name"]),
         };
         html.push_str(&page.render().unwrap());
+        let edit = "name destination_url payout events currency daily_cap networks version"
+            .replace(' ', &format!("={}&", encoded(hostile)));
+        let edit = format!("{edit}={}", encoded(hostile));
+        let edited = CampaignForm::says(&crate::query::parse(Some(&edit)).unwrap());
         let page = CampaignPage {
             root,
             public_url: "https://example.com/tracking",
             viewer,
             campaign: &campaign,
             now: Timestamp::MIN,
+            query: ReportQuery::from_parameters(&Parameters::default(), zone, Timestamp::MIN, None).unwrap(),
             figures: None,
+            edited: Some(&edited),
             key: None,
             wrong: unnamed,
         };
@@ -273,6 +279,29 @@ mod tests {
     }
 
     #[test]
+    fn all_that_a_browser_loads_for_a_campaign_is_small() {
+        let campaign = campaign("A campaign whose name is rather long");
+        let page = CampaignPage {
+            root: "../../",
+            public_url: "https://example.com/tracking",
+            viewer: Viewer::Admin,
+            campaign: &campaign,
+            now: Timestamp::MIN,
+            query: ReportQuery::from_parameters(&Parameters::default(), TimeZone::UTC, Timestamp::MIN, None).unwrap(),
+            figures: None,
+            edited: None,
+            key: None,
+            wrong: Wrong::new(None, &[]),
+        };
+        let html = page.render().unwrap();
+        let names = html.split("../assets/").skip(1).filter_map(|rest| rest.split('"').next());
+        let assets: std::collections::BTreeSet<&str> = names.collect();
+        let loaded: usize = assets.iter().map(|name| crate::pages::asset(name).unwrap().bytes.len()).sum();
+        assert_eq!(assets.len(), 3, "{assets:?}");
+        assert!(html.len() + loaded < 100_000, "{} bytes of HTML, {loaded} of what it links to", html.len());
+    }
+
+    #[test]
     fn a_reader_is_offered_no_changes() {
         let (affiliate, conversion) = (affiliate(7, "Ada"), conversion("abc"));
         let campaign = campaign("Shop");
@@ -288,59 +317,6 @@ mod tests {
                 refusal: None,
             };
             assert_eq!(page.render().unwrap().contains("method=\"post\""), offers, "{viewer:?}");
-        }
-    }
-
-    fn affiliate(id: u64, name: &str) -> Affiliate {
-        Affiliate {
-            id: AffiliateId::new(id).unwrap(),
-            name: name.parse().unwrap(),
-            paused_at: None,
-            revoked_at: None,
-            created_at: Timestamp::MIN,
-            version: 1,
-        }
-    }
-
-    fn campaign(name: &str) -> Campaign {
-        Campaign {
-            id: CampaignId::new(10).unwrap(),
-            name: name.parse().unwrap(),
-            destination: "https://shop.example/?ref={click_id}".parse().unwrap(),
-            rules: CampaignRules::default(),
-            access: PostbackAccess::open(),
-            paused_at: None,
-            created_at: Timestamp::MIN,
-            version: 1,
-        }
-    }
-
-    fn click(affiliate: &Affiliate, click_id: &str) -> Click {
-        Click {
-            id: ClickRecordId::new(1).unwrap(),
-            affiliate_id: affiliate.id,
-            campaign_id: CampaignId::new(10).unwrap(),
-            click_id: ClickId::new(click_id).unwrap(),
-            created_at: Timestamp::MIN,
-            details: ClickDetails::default(),
-        }
-    }
-
-    fn conversion(text: &str) -> Conversion {
-        Conversion {
-            id: ConversionId::new(1).unwrap(),
-            affiliate_id: AffiliateId::new(7).unwrap(),
-            campaign_id: CampaignId::new(10).unwrap(),
-            click_id: ClickId::new(text).unwrap(),
-            event: EventName::default(),
-            transaction_id: Some(text.parse().unwrap()),
-            amount: "1".parse().unwrap(),
-            currency: "USD".parse().unwrap(),
-            payout: None,
-            status: ConversionStatus::Pending,
-            occurred_at: None,
-            sub_ids: SubIds::new([Some(text.parse().unwrap()), None, None, None, None]),
-            created_at: Timestamp::MIN,
         }
     }
 }

@@ -1,5 +1,5 @@
 use askama::Template;
-use tracking_core::{Affiliate, Grouping, Report, ReportKey, ReportRow};
+use tracking_core::{Affiliate, CampaignId, Grouping, Report, ReportKey, ReportRow};
 
 use super::chart::Drawing;
 use super::format::{Money, Percent};
@@ -158,9 +158,15 @@ pub(super) fn path(query: ReportQuery, key: &ReportKey) -> Option<(String, Strin
             let query = query.affiliate(Some(id)).campaign(None).to_query();
             Some((id.to_string(), with_query("dashboard", &query)))
         }
-        ReportKey::Campaign(id) => Some((id.to_string(), format!("dashboard/campaigns/{id}"))),
+        ReportKey::Campaign(id) => Some((id.to_string(), campaign_path(query, id))),
         _ => None,
     }
+}
+
+/// Where the page of a campaign is, for the period of a query.
+fn campaign_path(query: ReportQuery, id: CampaignId) -> String {
+    let query = query.group_by(Grouping::Day).affiliate(None).campaign(None).to_query();
+    with_query(&format!("dashboard/campaigns/{id}"), &query)
 }
 
 pub(super) fn with_query(path: &str, query: &str) -> String {
@@ -213,9 +219,10 @@ impl Sources {
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
     use tracking_core::rust_decimal::Decimal;
-    use tracking_core::{AffiliateId, CampaignId, Parameters, Summary, TimeZone, Timestamp};
+    use tracking_core::{AffiliateId, Parameters, Summary, TimeZone, Timestamp};
 
     use super::*;
+    use crate::pages::tests::affiliate;
     use crate::pages::{InPeriod, PresetLink, ReportPage, Shown, asset};
     use crate::refusal::Refusal;
     use crate::viewer::Viewer;
@@ -290,15 +297,7 @@ mod tests {
     }
 
     fn affiliates(count: u64, name: &str) -> Vec<Affiliate> {
-        let affiliate = |id| Affiliate {
-            id: AffiliateId::new(id).unwrap(),
-            name: name.parse().unwrap(),
-            paused_at: None,
-            revoked_at: None,
-            created_at: Timestamp::MIN,
-            version: 1,
-        };
-        (1..=count).map(affiliate).collect()
+        (1..=count).map(|id| affiliate(id, name)).collect()
     }
 
     fn form(query: ReportQuery, text: &str) -> PeriodForm {
@@ -409,6 +408,8 @@ mod tests {
         let top = Top::new(query, Grouping::Affiliate, report(affiliate_key, "Ada"));
         assert_eq!(top.report, "period=yesterday&time_zone=Asia%2FKathmandu&group_by=affiliate");
         assert_eq!(top.rows[0].path, "dashboard?period=yesterday&time_zone=Asia%2FKathmandu&affiliate_id=1");
+        let top = Top::new(query.affiliate(AffiliateId::new(1).ok()), Grouping::Campaign, report(campaign_key, "Shop"));
+        assert_eq!(top.rows[0].path, "dashboard/campaigns/1?period=yesterday&time_zone=Asia%2FKathmandu");
         assert_eq!(
             Sources::new(Vec::new(), 0, false, query).report,
             "period=yesterday&time_zone=Asia%2FKathmandu&group_by=source"

@@ -1,10 +1,10 @@
 //! The figures of a period: totals, how they compare with the period before, and charts.
 
-use tracking_core::chrono::{Datelike, NaiveDate, Weekday};
+use tracking_core::chrono::{Datelike, NaiveDate, NaiveTime, Weekday};
 use tracking_core::rust_decimal::Decimal;
 use tracking_core::{Currency, Period, Preset, ReportKey, ReportRow, Summary, Timestamp, Totals};
 
-use super::chart::{Chart, Point, Unit};
+use super::chart::{Chart, Point, Unit, sum};
 use super::format::{self, Money, Percent};
 use crate::refusal::Refusal;
 use crate::report_query::ReportQuery;
@@ -42,7 +42,7 @@ impl PeriodFigures {
         before: Option<(Period, &[ReportRow], &Summary)>,
     ) -> Self {
         let steps = Steps::of(&period, rows);
-        let rows_before = before.map(|(_, rows, _)| rows);
+        let rows_before = before.map(|(before, rows, _)| steps.pair(&before, rows));
         let (shown, others) = largest(&total.revenue());
         let chart = |id: String, name: &str, unit, value: &dyn Fn(&Summary) -> Decimal| Chart {
             id,
@@ -50,7 +50,7 @@ impl PeriodFigures {
             step: steps.name,
             unit,
             before: before_in_words(&period),
-            points: steps.points(rows, rows_before, value),
+            points: steps.points(rows, rows_before.as_deref(), value),
         };
         let mut charts = vec![
             chart("chart-clicks".into(), "Clicks", Unit::Count, &|figures| figures.clicks.into()),
@@ -231,6 +231,8 @@ fn signed(value: Decimal, decimals: u32) -> String {
 struct Steps {
     name: &'static str,
     steps: Vec<Step>,
+    /// What clocks show when each of them begins, if they are hours.
+    clocks: Vec<ClockTime>,
 }
 
 struct Step {
@@ -244,7 +246,7 @@ impl Steps {
         let by_day = rows.iter().filter_map(|row| if let ReportKey::Day(date) = row.key { Some(date) } else { None });
         let dates: Vec<NaiveDate> = by_day.collect();
         if dates.is_empty() {
-            return Self { name: "hour", steps: hours(period, rows) };
+            return Self { name: "hour", steps: hours(period, rows), clocks: clocks(period, rows) };
         }
         let (name, begins): (_, fn(NaiveDate) -> bool) = match dates.len() {
             days if days <= DAYS => ("day", |_| true),
@@ -262,19 +264,73 @@ impl Steps {
             };
             Step { rows: of[0]..of[1], short, long }
         });
-        Self { name, steps: steps.collect() }
+        Self { name, steps: steps.collect(), clocks: Vec::new() }
     }
 
-    fn points(&self, rows: &[ReportRow], before: Option<&[ReportRow]>, of: &dyn Fn(&Summary) -> Decimal) -> Vec<Point> {
-        let sum = |rows: &[ReportRow]| super::chart::sum(rows.iter().map(|row| of(&row.figures)));
-        let points = self.steps.iter().map(|step| {
-            let value = sum(&rows[step.rows.clone()]);
-            // A day before may have had an hour less.
-            let before = before.and_then(|rows| rows.get(step.rows.clone())).map(sum);
+    fn points(
+        &self,
+        rows: &[ReportRow],
+        before: Option<&[Paired<'_>]>,
+        of: &dyn Fn(&Summary) -> Decimal,
+    ) -> Vec<Point> {
+        // There is none of an hour that clocks did not show then.
+        let mut befores: Vec<Option<Decimal>> = vec![None; self.steps.len()];
+        for Paired { step, row } in before.into_iter().flatten() {
+            if let Some(before) = befores.get_mut(*step) {
+                *before = Some(sum([before.unwrap_or_default(), of(&row.figures)].into_iter()));
+            }
+        }
+        let points = self.steps.iter().zip(befores).map(|(step, before)| {
+            let value = sum(rows[step.rows.clone()].iter().map(|row| of(&row.figures)));
             Point { short: step.short.clone(), long: step.long.clone(), value, before }
         });
         points.collect()
     }
+
+    /// Which step each row of `period`, the one before, is compared with: days by their place in the period, hours by what clocks
+    /// show. No row is lost: what clocks don't show in this period belongs to the hour before it.
+    fn pair<'a>(&self, period: &Period, rows: &'a [ReportRow]) -> Vec<Paired<'a>> {
+        let then = clocks(period, rows);
+        let paired = rows.iter().enumerate().map(|(index, row)| {
+            let step = match then.get(index) {
+                Some(then) => {
+                    let earlier = self.clocks.iter().enumerate().filter(|(_, now)| *now <= then);
+                    earlier.max_by_key(|(_, now)| **now).map_or(0, |(step, _)| step)
+                }
+                None => self.steps.iter().position(|step| step.rows.contains(&index)).unwrap_or_default(),
+            };
+            Paired { step, row }
+        });
+        paired.collect()
+    }
+}
+
+/// A row of the period before, and the step that it is compared with.
+#[derive(Clone, Copy)]
+struct Paired<'a> {
+    step: usize,
+    row: &'a ReportRow,
+}
+
+/// What clocks show when an hour begins: on which day of the period, at what time, and for which time on that day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ClockTime {
+    day: i64,
+    time: NaiveTime,
+    repeat: usize,
+}
+
+/// What clocks show when each of these hours of a period begins; nothing if the rows are no hours.
+fn clocks(period: &Period, rows: &[ReportRow]) -> Vec<ClockTime> {
+    let mut clocks: Vec<ClockTime> = Vec::new();
+    for row in rows {
+        let ReportKey::Hour(start) = row.key else { continue };
+        let local = period.zone().local(start);
+        let (day, time) = ((local.date_naive() - period.first()).num_days(), local.time());
+        let repeat = clocks.iter().filter(|earlier| (earlier.day, earlier.time) == (day, time)).count();
+        clocks.push(ClockTime { day, time, repeat });
+    }
+    clocks
 }
 
 fn hours(period: &Period, rows: &[ReportRow]) -> Vec<Step> {
@@ -484,6 +540,55 @@ mod tests {
             assert_eq!(clicks.sum(), figures.totals[0].values[0].text);
             assert_eq!(clicks.sum_before(), Some(clicks.sum()));
         }
+    }
+
+    /// What is drawn of a day by hour, each with as many clicks as its number in the day, and of the day before.
+    fn hours_of(date: &str, zone: &str) -> Vec<(String, u64, Option<u64>)> {
+        let date: NaiveDate = date.parse().unwrap();
+        let period = Period::new(date, date, zone.parse().unwrap()).unwrap();
+        let before = period.before().unwrap();
+        let rows = |period: &Period| -> Vec<ReportRow> {
+            let row = |(clicks, start): (usize, Timestamp)| ReportRow {
+                key: ReportKey::Hour(start),
+                name: None,
+                figures: Summary { clicks: clicks as u64, ..Summary::default() },
+            };
+            period.hours().into_iter().enumerate().map(row).collect()
+        };
+        let (now, then, total) = (rows(&period), rows(&before), Summary::default());
+        let chart = PeriodFigures::new(period, &now, &total, Some((before, &then, &total))).charts.remove(0);
+        let all: u64 = then.iter().map(|row| row.figures.clicks).sum();
+        assert_eq!(chart.sum_before(), Some(format::grouped(all)), "nothing of the day before is lost");
+        let number = |value: Decimal| value.to_string().parse().unwrap();
+        let points = chart.points.into_iter();
+        points.map(|point| (point.short, number(point.value), point.before.map(number))).collect()
+    }
+
+    #[test]
+    fn hours_are_compared_with_what_clocks_showed_the_same() {
+        let hour = |short: &str, now, before| (short.to_owned(), now, before);
+        // 2:00 is left out, and what was counted at 2:00 the day before stands beside 1:00.
+        let points = hours_of("2023-03-26", "Europe/Berlin");
+        assert_eq!(points[1..4], [hour("01:00", 1, Some(1 + 2)), hour("03:00", 2, Some(3)), hour("04:00", 3, Some(4))]);
+        assert_eq!(points.last(), Some(&hour("23:00", 22, Some(23))));
+        // The day after it has an hour more than the day before.
+        let points = hours_of("2023-03-27", "Europe/Berlin");
+        assert_eq!(points[1..4], [hour("01:00", 1, Some(1)), hour("02:00", 2, None), hour("03:00", 3, Some(2))]);
+        assert_eq!(points.last(), Some(&hour("23:00", 23, Some(22))));
+        // 2:00 comes twice.
+        let points = hours_of("2023-10-29", "Europe/Berlin");
+        assert_eq!(points[2..5], [hour("02:00", 2, Some(2)), hour("02:00", 3, None), hour("03:00", 4, Some(3))]);
+        assert_eq!(points.last(), Some(&hour("23:00", 24, Some(23))));
+        let points = hours_of("2023-10-30", "Europe/Berlin");
+        assert_eq!(points[2..4], [hour("02:00", 2, Some(2 + 3)), hour("03:00", 3, Some(4))]);
+        assert_eq!(points.last(), Some(&hour("23:00", 23, Some(24))));
+        // Clocks are put forward by half an hour, at 2:00: the hour from 1:00 on is longer.
+        let points = hours_of("2023-10-01", "Australia/Lord_Howe");
+        assert_eq!(points[1..3], [hour("01:00", 1, Some(1 + 2)), hour("03:00", 2, Some(3))]);
+        // They are put forward by an hour, at midnight: the day begins at 1:00, and what was counted before that stands there.
+        let points = hours_of("2023-04-28", "Africa/Cairo");
+        assert_eq!(points[..2], [hour("01:00", 0, Some(1)), hour("02:00", 1, Some(2))]);
+        assert_eq!(hours_of("2023-08-23", "UTC").len(), 24);
     }
 
     #[test]

@@ -148,9 +148,12 @@ impl ReportPage<'_> {
         }
     }
 
+    /// From beyond the end that is the last page.
     fn newer(&self) -> Option<String> {
         let (offset, limit) = (self.query.request.offset, self.query.request.limit.as_usize() as u64);
-        (offset > 0).then(|| self.link(self.query.offset(offset.saturating_sub(limit))))
+        let rows = self.shown?.report.row_count;
+        let before = if offset < rows { offset.saturating_sub(limit) } else { rows.saturating_sub(1) / limit * limit };
+        (offset > 0).then(|| self.link(self.query.offset(before)))
     }
 
     fn older(&self) -> Option<String> {
@@ -166,7 +169,8 @@ impl ReportPage<'_> {
         let (first, count) = (self.query.request.offset, report.rows.len() as u64);
         let of = format::grouped(report.row_count);
         match report.row_count {
-            1 => "1 row".to_owned(),
+            1 if count == 1 => "1 row".to_owned(),
+            1 => "None of 1 row".to_owned(),
             all if count == all => format!("{of} rows"),
             _ if count == 0 => format!("None of {of} rows"),
             _ => format!("{} to {} of {of} rows", format::grouped(first + 1), format::grouped(first + count)),

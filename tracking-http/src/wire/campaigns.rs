@@ -1,3 +1,5 @@
+mod form;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -12,6 +14,7 @@ use tracking_core::{
 };
 use utoipa::ToSchema;
 
+pub(crate) use self::form::CampaignForm;
 use crate::body::field;
 use crate::refusal::Refusal;
 use crate::wire::ActivityStatus;

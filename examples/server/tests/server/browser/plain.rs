@@ -44,6 +44,13 @@ fn everything_but_a_file_goes_without_javascript(framework: &str) {
         press(browser, "[data-test=approve]", "[data-test=no-conversions]").await;
         assert!(place(browser).await.contains("status=pending"), "it is the same list");
 
+        press(browser, "[data-test=nav-campaigns]", "[data-test=campaigns]").await;
+        press(browser, "[data-test=campaign] a", "[data-test=campaign-name]").await;
+        press(browser, "[data-test=edit] > summary", "[data-test=edit][open]").await;
+        write(browser, "#payout", "12.5%").await;
+        press(browser, "[data-test=save]", "[data-test=edit]:not([open])").await;
+        assert!(says(browser, "[data-test=rules]").await.contains("12.5% of the amount"));
+
         press(browser, "[data-test=nav-import]", "[data-test=paste-form]").await;
         assert!(!one(browser, "[data-test=file-form]").await.is_displayed().await.unwrap());
         let lines = "affiliate_id,click_id,amount,currency\n1,ghi789,5,USD\n1,abc123,100,USD\n1,of-nobody,5,USD";

@@ -128,6 +128,22 @@ async fn runs_a_campaign(browser: &Client) {
     check(browser, "a campaign that is paused").await;
     press(browser, "[data-test=resume]", "[data-test=pause]").await;
 
+    press(browser, "[data-test=edit] > summary", "[data-test=edit][open]").await;
+    check(browser, "the form of a campaign").await;
+    write(browser, "#daily_cap", "many").await;
+    press(browser, "[data-test=save]", "[data-test=wrong-daily_cap]").await;
+    is_refused(browser, 400).await;
+    assert_eq!(one(browser, "#daily_cap").await.prop("value").await.unwrap().unwrap(), "many");
+    check(browser, "a form of a campaign that is refused").await;
+    write(browser, "#daily_cap", "1,000").await;
+    write(browser, "#attribution_window_seconds", "36 hours").await;
+    choose(browser, "#while_paused", "nothing").await;
+    press(browser, "[data-test=save]", "[data-test=edit]:not([open])").await;
+    let rules = says(browser, "[data-test=rules]").await;
+    for rule in ["1,000 conversions a day", "36 hours after the click", "No conversion is taken"] {
+        assert!(rules.contains(rule), "{rules}");
+    }
+
     press(browser, "[data-test=issue] button", "[data-test=new-key]").await;
     let key = says(browser, "#new-key").await;
     assert!(key.len() > 20, "{key}");

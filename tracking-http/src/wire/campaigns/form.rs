@@ -1,0 +1,407 @@
+//! A campaign as an HTML form has it: each thing as a text that people write.
+
+use std::collections::BTreeMap;
+
+use tracking_core::{Amount, Campaign, EventName, EventRule, ParameterError, Parameters, PayoutRule};
+
+use super::{CampaignChange, NewEventRule, NewPayoutRule, PostbackAuth, RulesChange, parse};
+use crate::pages::span;
+use crate::refusal::Refusal;
+use crate::wire::read::{ExactNumber, Object};
+
+/// What the form says with which a campaign is changed, be it right or wrong. Its fields have the names that they have in JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct CampaignForm {
+    /// Which version of the campaign it was filled in for.
+    pub(crate) version: String,
+    pub(crate) name: String,
+    pub(crate) destination_url: String,
+    /// `12.5%` or `5 EUR`.
+    pub(crate) payout: String,
+    /// A line for each: `lead, 5 EUR, 25`.
+    pub(crate) events: String,
+    /// `30 days`.
+    pub(crate) attribution_window_seconds: String,
+    pub(crate) min_seconds_to_convert: String,
+    pub(crate) currency: String,
+    pub(crate) default_status: String,
+    pub(crate) repeats: String,
+    pub(crate) daily_cap: String,
+    pub(crate) while_paused: String,
+    pub(crate) postback_auth: String,
+    /// A line for each.
+    pub(crate) networks: String,
+}
+
+impl CampaignForm {
+    /// The names of its fields.
+    pub(crate) const FIELDS: [&'static str; 13] = [
+        "name",
+        "destination_url",
+        "payout",
+        "events",
+        "attribution_window_seconds",
+        "min_seconds_to_convert",
+        "currency",
+        "default_status",
+        "repeats",
+        "daily_cap",
+        "while_paused",
+        "postback_auth",
+        "networks",
+    ];
+
+    /// As a campaign is.
+    pub(crate) fn of(campaign: &Campaign) -> Self {
+        let (rules, access) = (&campaign.rules, &campaign.access);
+        let lines = |lines: Vec<String>| lines.join("\n");
+        Self {
+            version: campaign.version.to_string(),
+            name: campaign.name.to_string(),
+            destination_url: campaign.destination.to_string(),
+            payout: rules.payout.map(|payout| payout.to_string()).unwrap_or_default(),
+            events: lines(rules.events.iter().map(event_line).collect()),
+            attribution_window_seconds: rules.attribution_window.map(span).unwrap_or_default(),
+            min_seconds_to_convert: rules.min_time_to_convert.map(span).unwrap_or_default(),
+            currency: rules.currency.map(|currency| currency.code().to_owned()).unwrap_or_default(),
+            default_status: rules.default_status.as_str().to_owned(),
+            repeats: rules.repeats.as_str().to_owned(),
+            daily_cap: rules.daily_cap.map(|cap| cap.to_string()).unwrap_or_default(),
+            while_paused: rules.while_paused.as_str().to_owned(),
+            postback_auth: PostbackAuth::from(access.auth).as_str().to_owned(),
+            networks: lines(access.networks.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    /// As it was filled in.
+    pub(crate) fn says(form: &Parameters<'_>) -> Self {
+        let text = |name| form.text(name).ok().flatten().unwrap_or_default().to_owned();
+        Self {
+            version: text("version"),
+            name: text("name"),
+            destination_url: text("destination_url"),
+            payout: text("payout"),
+            events: text("events"),
+            attribution_window_seconds: text("attribution_window_seconds"),
+            min_seconds_to_convert: text("min_seconds_to_convert"),
+            currency: text("currency"),
+            default_status: text("default_status"),
+            repeats: text("repeats"),
+            daily_cap: text("daily_cap"),
+            while_paused: text("while_paused"),
+            postback_auth: text("postback_auth"),
+            networks: text("networks"),
+        }
+    }
+}
+
+/// `lead, 5 EUR, 25`, without what there is none of at its end.
+fn event_line((name, rule): (&EventName, &EventRule)) -> String {
+    let payout = rule.payout.map(|payout| payout.to_string()).unwrap_or_default();
+    let amount = rule.amount.map(|amount| amount.to_string()).unwrap_or_default();
+    format!("{name}, {payout}, {amount}").trim_end_matches([',', ' ']).to_owned()
+}
+
+impl CampaignChange {
+    /// The change that a form asks for. A field that is empty is a null in JSON, and one that is left out is left out there.
+    pub(crate) fn from_form(form: &Parameters<'_>) -> Result<Self, Refusal> {
+        let text = |name| -> Result<Option<&str>, ParameterError> { Ok(form.text(name)?.map(str::trim)) };
+        let owned = |name| -> Result<Option<Option<String>>, ParameterError> { Ok(text(name)?.map(filled)) };
+        let rules = RulesChange {
+            attribution_window_seconds: seconds(text("attribution_window_seconds")?, "attribution_window_seconds")?,
+            min_seconds_to_convert: seconds(text("min_seconds_to_convert")?, "min_seconds_to_convert")?,
+            currency: owned("currency")?,
+            payout: text("payout")?.map(|text| payout("payout", text)).transpose()?,
+            events: text("events")?.map(|text| events(text).map(Some)).transpose()?,
+            default_status: owned("default_status")?,
+            repeats: owned("repeats")?,
+            daily_cap: text("daily_cap")?.map(daily_cap).transpose()?,
+            while_paused: owned("while_paused")?,
+        };
+        let postback_auth = match text("postback_auth")? {
+            None => None,
+            Some("key") => Some(PostbackAuth::Key),
+            Some("open") => Some(PostbackAuth::Open),
+            Some(_) => return Err(Refusal::malformed("postback_auth", "it must be key or open")),
+        };
+        let networks = |text: &str| {
+            Some(text.split([',', ' ', '\r', '\n']).filter(|text| !text.is_empty()).map(str::to_owned).collect())
+        };
+        Ok(Self {
+            name: text("name")?.map(str::to_owned),
+            destination_url: text("destination_url")?.map(str::to_owned),
+            paused: None,
+            postback_auth,
+            networks: text("networks")?.map(networks),
+            rules: Some(Object(rules)),
+        })
+    }
+}
+
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn payout(name: &'static str, text: &str) -> Result<Option<Object<NewPayoutRule>>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let nothing = NewPayoutRule { percent: None, amount: None, currency: None };
+    Ok(Some(Object(match parse(name, text)? {
+        PayoutRule::Percent(percent) => NewPayoutRule { percent: Some(ExactNumber(percent.to_string())), ..nothing },
+        PayoutRule::Fixed { amount, currency } => NewPayoutRule {
+            amount: Some(ExactNumber(amount.to_string())),
+            currency: Some(currency.code().to_owned()),
+            ..nothing
+        },
+    })))
+}
+
+/// A line for each event; empty lines don't count.
+fn events(text: &str) -> Result<BTreeMap<String, Object<NewEventRule>>, Refusal> {
+    let mut events = BTreeMap::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let (name, rule) = event(line).map_err(|refusal| in_line(refusal, index + 1))?;
+        if events.insert(name, Object(rule)).is_some() {
+            return Err(in_line(Refusal::malformed("events", "this event has a line above"), index + 1));
+        }
+    }
+    Ok(events)
+}
+
+fn event(line: &str) -> Result<(String, NewEventRule), Refusal> {
+    let parts: Vec<&str> = line.split(',').map(str::trim).collect();
+    let (name, pays, worth) = match parts[..] {
+        [name] => (name, "", ""),
+        [name, pays] => (name, pays, ""),
+        [name, pays, worth] => (name, pays, worth),
+        _ => return Err(Refusal::malformed("events", "a line has a name, a payout and an amount, and no more")),
+    };
+    let name: EventName = parse("events", name)?;
+    let amount = match worth {
+        "" => None,
+        worth => Some(ExactNumber(parse::<Amount>("events", worth)?.to_string())),
+    };
+    Ok((name.as_str().to_owned(), NewEventRule { payout: payout("events", pays)?, amount }))
+}
+
+fn in_line(refusal: Refusal, line: usize) -> Refusal {
+    Refusal { message: format!("Line {line}: {}", refusal.message), ..refusal }
+}
+
+fn daily_cap(text: &str) -> Result<Option<u64>, Refusal> {
+    let digits = without_commas(text);
+    match digits.as_str() {
+        "" => Ok(None),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(digits.parse().unwrap_or(u64::MAX))),
+        _ => Err(Refusal::malformed("daily_cap", "it must be a whole number")),
+    }
+}
+
+/// A time such as `30 days`, in seconds.
+fn seconds(text: Option<&str>, name: &'static str) -> Result<Option<Option<u64>>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
+    if text.is_empty() {
+        return Ok(Some(None));
+    }
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let number = without_commas(number.trim_end());
+    let unit = match unit.strip_suffix('s').unwrap_or(unit) {
+        "second" => 1,
+        "minute" => 60,
+        "hour" => 60 * 60,
+        "day" => 24 * 60 * 60,
+        _ => 0,
+    };
+    if unit == 0 || number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        let problem = "it must be a whole number of days, hours, minutes or seconds, such as 30 days";
+        return Err(Refusal::malformed(name, problem));
+    }
+    // What is too much for a number is out of range all the same.
+    Ok(Some(Some(number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit))))
+}
+
+/// As numbers are shown, with a comma between thousands.
+fn without_commas(text: &str) -> String {
+    text.replace(',', "")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use tracking_core::{CampaignId, CampaignRules, PostbackAccess, Timestamp};
+
+    use super::*;
+
+    fn campaign(rules: CampaignRules) -> Campaign {
+        let mut access = PostbackAccess::open();
+        access.networks = vec!["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        Campaign {
+            id: CampaignId::new(10).unwrap(),
+            name: "Shop <b> & co".parse().unwrap(),
+            destination: "https://shop.example/?ref={click_id}&a=b+c".parse().unwrap(),
+            rules,
+            access,
+            paused_at: None,
+            created_at: Timestamp::MIN,
+            version: 7,
+        }
+    }
+
+    fn parameters(form: &CampaignForm) -> Parameters<'static> {
+        let form = form.clone();
+        let pairs = [
+            ("name", form.name),
+            ("destination_url", form.destination_url),
+            ("payout", form.payout),
+            // As browsers send lines.
+            ("events", form.events.replace('\n', "\r\n")),
+            ("attribution_window_seconds", form.attribution_window_seconds),
+            ("min_seconds_to_convert", form.min_seconds_to_convert),
+            ("currency", form.currency),
+            ("default_status", form.default_status),
+            ("repeats", form.repeats),
+            ("daily_cap", form.daily_cap),
+            ("while_paused", form.while_paused),
+            ("postback_auth", form.postback_auth),
+            ("networks", form.networks.replace('\n', "\r\n")),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn payouts() -> impl Strategy<Value = PayoutRule> {
+        let text = prop_oneof![
+            (0..=100u32, 0..10_000u32).prop_map(|(whole, part)| match whole {
+                100 => "100%".to_owned(),
+                whole => format!("{whole}.{part:04}%"),
+            }),
+            (0..1_000_000u64, 0..1_000_000u32).prop_map(|(whole, part)| format!("{whole}.{part:06} EUR")),
+        ];
+        text.prop_map(|text| text.parse().unwrap())
+    }
+
+    fn events() -> impl Strategy<Value = (EventName, EventRule)> {
+        let amount = (0..1_000u32, 0..100u32).prop_map(|(whole, part)| format!("{whole}.{part:02}").parse().unwrap());
+        ("[A-Za-z0-9_.-]{1,64}", prop::option::of(payouts()), prop::option::of(amount)).prop_map(
+            |(name, payout, amount)| {
+                let mut rule = EventRule::default();
+                (rule.payout, rule.amount) = (payout, amount);
+                (name.parse().unwrap(), rule)
+            },
+        )
+    }
+
+    prop_compose! {
+        fn rules()(
+            window in prop::option::of(1_000_000..3_153_600_000u64),
+            least in prop::option::of(0..1_000_000u64),
+            currency in prop::option::of(prop::sample::select(&["EUR", "JPY"])),
+            payout in prop::option::of(payouts()),
+            events in prop::collection::vec(events(), 0..5),
+            choices in (0..3usize, 0..2usize, 0..2usize),
+            daily_cap in prop::option::of(1..=u32::MAX),
+        ) -> CampaignRules {
+            let mut rules = CampaignRules::default();
+            rules.attribution_window = window.map(Duration::from_secs);
+            rules.min_time_to_convert = least.map(Duration::from_secs);
+            rules.currency = currency.map(|currency| currency.parse().unwrap());
+            rules.payout = payout;
+            rules.events = events.into_iter().collect();
+            rules.default_status = ["pending", "approved", "rejected"][choices.0].parse().unwrap();
+            rules.repeats = ["by_transaction", "once"][choices.1].parse().unwrap();
+            rules.while_paused = ["earlier_clicks", "nothing"][choices.2].parse().unwrap();
+            rules.daily_cap = daily_cap;
+            rules
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_that_is_sent_as_it_came_changes_nothing(rules in rules()) {
+            let before = campaign(rules);
+            let form = CampaignForm::of(&before);
+            let mut after = before.clone();
+            CampaignChange::from_form(&parameters(&form)).unwrap().apply(&mut after, Timestamp::MIN).unwrap();
+            prop_assert_eq!(&after, &before);
+            // And all of it is there.
+            let mut made = campaign(CampaignRules::default());
+            CampaignChange::from_form(&parameters(&form)).unwrap().apply(&mut made, Timestamp::MIN).unwrap();
+            prop_assert_eq!(made, before);
+            prop_assert_eq!(CampaignForm::says(&parameters(&form)).version, "");
+        }
+    }
+
+    fn changed(name: &'static str, text: &str) -> Result<Campaign, Refusal> {
+        let mut campaign = campaign(CampaignRules::default());
+        let form: Parameters<'_> = [(name, text)].into_iter().collect();
+        CampaignChange::from_form(&form)?.apply(&mut campaign, Timestamp::MIN)?;
+        Ok(campaign)
+    }
+
+    #[test]
+    fn people_write_as_they_like() {
+        for (text, seconds) in [
+            ("30 days", 2_592_000),
+            (" 1 day ", 86_400),
+            ("36hours", 129_600),
+            ("1 minute", 60),
+            ("100,000 seconds", 100_000),
+        ] {
+            let window = changed("attribution_window_seconds", text).unwrap().rules.attribution_window;
+            assert_eq!(window, Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(changed("daily_cap", " 1,000 ").unwrap().rules.daily_cap, Some(1000));
+        assert_eq!(changed("networks", "198.51.100.7, 10.0.0.1/8").unwrap().access.networks.len(), 2);
+        assert!(changed("networks", " ").unwrap().access.networks.is_empty());
+        let events = changed("events", "sale,10%\n\n lead , 5 EUR , 25 \nview").unwrap().rules.events;
+        let lines: Vec<String> = events.iter().map(event_line).collect();
+        assert_eq!(lines, ["lead, 5 EUR, 25", "sale, 10%", "view"]);
+        assert_eq!(
+            changed("events", "trial, , 25").unwrap().rules.events.iter().map(event_line).next().unwrap(),
+            "trial, , 25"
+        );
+        // What is left out stays.
+        assert_eq!(changed("unknown", "x").unwrap(), campaign(CampaignRules::default()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_its_field() {
+        for (name, text, message) in [
+            ("name", "", "name is not valid"),
+            ("destination_url", "shop", "destination_url is not valid"),
+            ("payout", "5", "payout is not valid"),
+            ("payout", "101%", "payout is not valid"),
+            ("events", "sale\nlead, much", "Line 2: events is not valid"),
+            ("events", "a b", "Line 1: events is not valid"),
+            ("events", "sale, 5 EUR, -1", "Line 1: events is not valid"),
+            ("events", "sale, 1,000 EUR, 5", "Line 1: events is not valid: a line has"),
+            ("events", "sale\n\nsale, 5 EUR", "Line 3: events is not valid: this event has a line above"),
+            ("attribution_window_seconds", "30", "whole number of days"),
+            ("attribution_window_seconds", "1.5 days", "whole number of days"),
+            ("attribution_window_seconds", "-1 days", "whole number of days"),
+            ("attribution_window_seconds", "2 fortnights", "whole number of days"),
+            ("attribution_window_seconds", "days", "whole number of days"),
+            ("attribution_window_seconds", "0 days", "from 1 to"),
+            ("attribution_window_seconds", "99999999999999999999 days", "from 1 to"),
+            ("min_seconds_to_convert", "101,000 years", "whole number of days"),
+            ("currency", "XXX", "currency is not valid"),
+            ("default_status", "fine", "default_status is not valid"),
+            ("repeats", "twice", "repeats is not valid"),
+            ("daily_cap", "0", "from 1 to"),
+            ("daily_cap", "many", "whole number"),
+            ("daily_cap", "99999999999999999999", "from 1 to"),
+            ("while_paused", "no", "while_paused is not valid"),
+            ("postback_auth", "no", "postback_auth is not valid"),
+            ("networks", "here", "networks is not valid"),
+        ] {
+            let refusal = changed(name, text).unwrap_err();
+            assert_eq!(refusal.parameter, Some(name), "{text}: {}", refusal.message);
+            assert!(refusal.message.contains(message), "{name} {text}: {}", refusal.message);
+            assert!(refusal.status.is_client_error() && CampaignForm::FIELDS.contains(&name));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How many files are imported at once.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use futures_util::StreamExt;
+use serde_json::Value;
+use storage_memory::MemoryStore;
+use tracking_core::{Secret, Tracker};
+use tracking_http::bytes::Bytes;
+use tracking_http::http::{Request, Response, StatusCode};
+use tracking_http::{Api, Body, Resolution, guard};
+
+const FILE: &str = "click_id,affiliate_id,amount,currency\nabc,1,1,USD\n";
+
+async fn post(api: &Api, path: &str, media_type: &str, body: String) -> Response<Body> {
+    let request = Request::post(path).header("content-type", media_type).body(()).unwrap();
+    let Resolution::Found(matched) = Resolution::of(request.method(), path) else { panic!("{path} is ours") };
+    api.handle(matched, &request.into_parts().0, None, Ok(body.into())).await
+}
+
+async fn import(api: &Api) -> Response<Body> {
+    post(api, "/conversions/import", "text/csv", FILE.to_owned()).await
+}
+
+async fn paste(api: &Api) -> Response<Body> {
+    let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("file", FILE).finish();
+    post(api, "/dashboard/import", "application/x-www-form-urlencoded", form).await
+}
+
+/// All of an answer.
+async fn read(response: Response<Body>) -> Bytes {
+    match response.into_body() {
+        Body::Whole(whole) => whole,
+        Body::Chunks(chunks) => chunks.map(Result::unwrap).collect::<Vec<Bytes>>().await.concat().into(),
+    }
+}
+
+#[tokio::test]
+async fn few_files_are_imported_at_once() {
+    let api = Api::new(Tracker::new(MemoryStore::new(), Secret::random()), guard::open());
+    let first = import(&api).await;
+    assert_eq!(paste(&api).await.status(), StatusCode::OK, "one more goes on beside it, and is done");
+    let second = import(&api).await;
+    assert_eq!((first.status(), second.status()), (StatusCode::OK, StatusCode::OK));
+
+    let third = import(&api).await;
+    assert_eq!(third.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(third.headers()["retry-after"], "30");
+    let answer: Value = serde_json::from_slice(&read(third).await).unwrap();
+    assert_eq!(answer["error"]["code"], "imports_busy", "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("Nothing of this one was taken"), "{answer}");
+    let page = paste(&api).await;
+    assert_eq!(
+        (page.status(), &page.headers()["retry-after"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"30".parse().unwrap())
+    );
+    let page = String::from_utf8(read(page).await.into()).unwrap();
+    assert!(
+        page.contains("data-test=\"wrong-file\"") && page.contains("abc,1,1,USD"),
+        "what was pasted comes back: {page}"
+    );
+    // What is no such file is told so all the same.
+    let none = post(&api, "/conversions/import", "text/csv", "amount\n".to_owned()).await;
+    assert_eq!(none.status(), StatusCode::BAD_REQUEST);
+
+    // Who has read all of it is done, and so is who has hung up.
+    assert!(!read(first).await.is_empty());
+    let third = import(&api).await;
+    assert_eq!(third.status(), StatusCode::OK);
+    assert_eq!(import(&api).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(second);
+    assert_eq!(import(&api).await.status(), StatusCode::OK);
+}
