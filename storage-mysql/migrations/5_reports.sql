@@ -58,10 +58,10 @@ ALTER TABLE {prefix}counters
 -- more; the last of what it has made tells how far it has come, whatever is counted in other slots meanwhile. Their limit is
 -- none, and says that they go in steps.
 SET @tracking_since = (
-    SELECT CAST(DATE(n.quarter_hour) AS DATETIME) FROM {prefix}counters n
-    WHERE n.campaign_id > 0 AND n.quarter_hour >= COALESCE((
-        SELECT COALESCE('1970-01-01 00:00:00' + INTERVAL d.start DIV 96 + 1 DAY, '9999-12-31 23:59:59') FROM {prefix}figures d
-        WHERE d.series = 11 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), '1970-01-01 00:00:00')
+    SELECT COALESCE('1970-01-01 00:00:00' + INTERVAL d.start DIV 96 + 1 DAY, '9999-12-31 23:59:59')
+    FROM {prefix}figures d WHERE d.series = 11 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
+    SELECT DATE(n.quarter_hour) FROM {prefix}counters n
+    WHERE n.campaign_id > 0 AND n.quarter_hour >= CAST(COALESCE(@tracking_since, '1970-01-01 00:00:00') AS DATETIME)
     ORDER BY n.quarter_hour LIMIT 1); INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
@@ -87,16 +87,18 @@ GROUP BY of_start, c.affiliate_id, c.campaign_id, c.currency
 LIMIT 1000000000;
 
 SET @tracking_since = (
-    SELECT n.start - n.start % 96 FROM {prefix}figures n
-    WHERE n.series = 11 AND n.slot = -1 AND n.start >= COALESCE((
-        SELECT d.start - d.start % 96 + 96 FROM {prefix}figures d
-        WHERE d.series = 31 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
-    ORDER BY n.start LIMIT 1); SET @tracking_until = @tracking_since - @tracking_since % 96 + 96; INSERT INTO {prefix}figures
+    SELECT d.start - d.start % 96 + 96
+    FROM {prefix}figures d WHERE d.series = 31 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
+    SELECT n.start - n.start % 96
+    FROM {prefix}figures n WHERE n.series = 11 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until =
+    @tracking_since + 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
     rejected_conversions, rejected_amount, rejected_payout)
 SELECT s.series AS of_series, f.start - f.start % s.width AS of_start,
-    CASE s.series WHEN 22 THEN f.owner ELSE f.part END AS of_owner, CASE s.series WHEN 14 THEN f.owner ELSE 0 END AS of_part, f.currency, -1,
+    CASE s.series WHEN 22 THEN f.owner ELSE f.part END AS of_owner,
+    CASE s.series WHEN 14 THEN f.owner ELSE 0 END AS of_part, f.currency, -1,
     SUM(f.clicks), SUM(f.human_clicks), SUM(f.unique_clicks),
     SUM(f.pending_conversions), SUM(f.pending_amount), SUM(f.pending_payout),
     SUM(f.approved_conversions), SUM(f.approved_amount), SUM(f.approved_payout),
@@ -108,11 +110,12 @@ GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
 SET @tracking_since = (
-    SELECT n.start - n.start % 96 FROM {prefix}figures n
-    WHERE n.series = 31 AND n.slot = -1 AND n.start >= COALESCE((
-        SELECT d.start - d.start % 96 + 96 FROM {prefix}figures d
-        WHERE d.series = 41 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
-    ORDER BY n.start LIMIT 1); SET @tracking_until = @tracking_since - @tracking_since % 96 + 96; INSERT INTO {prefix}figures
+    SELECT d.start - d.start % 96 + 96
+    FROM {prefix}figures d WHERE d.series = 41 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
+    SELECT n.start - n.start % 96
+    FROM {prefix}figures n WHERE n.series = 31 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until =
+    @tracking_since + 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
     rejected_conversions, rejected_amount, rejected_payout)
@@ -129,11 +132,12 @@ GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
 SET @tracking_since = (
-    SELECT n.start - n.start % 96 FROM {prefix}figures n
-    WHERE n.series = 42 AND n.slot = -1 AND n.start >= COALESCE((
-        SELECT d.start - d.start % 96 + 96 FROM {prefix}figures d
-        WHERE d.series = 44 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
-    ORDER BY n.start LIMIT 1); SET @tracking_until = @tracking_since - @tracking_since % 96 + 96; INSERT INTO {prefix}figures
+    SELECT d.start - d.start % 96 + 96
+    FROM {prefix}figures d WHERE d.series = 44 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
+    SELECT n.start - n.start % 96
+    FROM {prefix}figures n WHERE n.series = 42 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until =
+    @tracking_since + 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
     rejected_conversions, rejected_amount, rejected_payout)
@@ -150,11 +154,12 @@ GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
 SET @tracking_since = (
-    SELECT (n.start DIV 96 - DAY('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96 FROM {prefix}figures n
-    WHERE n.series = 44 AND n.slot = -1 AND n.start >= COALESCE((
-        SELECT (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL d.start DIV 96 DAY)) + 1) * 96 FROM {prefix}figures d
-        WHERE d.series = 45 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
-    ORDER BY n.start LIMIT 1); SET @tracking_until = (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY)) + 1) * 96; INSERT INTO {prefix}figures
+    SELECT (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL d.start DIV 96 DAY)) + 1) * 96
+    FROM {prefix}figures d WHERE d.series = 45 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
+    SELECT (n.start DIV 96 - DAY('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96
+    FROM {prefix}figures n WHERE n.series = 44 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until =
+    (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY)) + 1) * 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
     rejected_conversions, rejected_amount, rejected_payout)
@@ -170,13 +175,12 @@ GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
 SET @tracking_since = (
-    SELECT (n.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96 FROM {prefix}figures n
-    WHERE n.series = 45 AND n.slot = -1 AND n.start >= COALESCE((
-        SELECT (d.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY) + 1
-        + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY), '-12-31'))) * 96 FROM {prefix}figures d
-        WHERE d.series = 46 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1), 0)
-    ORDER BY n.start LIMIT 1); SET @tracking_until = (@tracking_since DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY) + 1
-        + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY), '-12-31'))) * 96; INSERT INTO {prefix}figures
+    SELECT (d.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY) + 1 + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY), '-12-31'))) * 96
+    FROM {prefix}figures d WHERE d.series = 46 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
+    SELECT (n.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96
+    FROM {prefix}figures n WHERE n.series = 45 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    ORDER BY n.start LIMIT 1); SET @tracking_until =
+    (@tracking_since DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY) + 1 + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY), '-12-31'))) * 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
     rejected_conversions, rejected_amount, rejected_payout)
