@@ -140,6 +140,12 @@ struct Worth {
     payout: Decimal,
 }
 
+impl Worth {
+    const fn is_something(&self) -> bool {
+        self.conversions != 0 || !self.amount.is_zero() || !self.payout.is_zero()
+    }
+}
+
 impl Counter {
     fn read(row: &MySqlRow) -> Result<Self, Error> {
         let count = |column: usize| row.try_get::<Option<i64>, _>(column).map(Option::unwrap_or_default);
@@ -176,7 +182,7 @@ impl Counts {
             }
             Sums::Worth(currency, worth) => {
                 let sums = self.worth.entry(*currency).or_default();
-                for (sum, worth) in sums.iter_mut().zip(worth) {
+                for (sum, worth) in sums.iter_mut().zip(worth).filter(|(_, worth)| worth.is_something()) {
                     sum.conversions += worth.conversions * times;
                     sum.amount += worth.amount * Decimal::from(times);
                     sum.payout += worth.payout * Decimal::from(times);

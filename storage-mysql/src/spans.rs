@@ -22,6 +22,18 @@ const QUARTERS_OF_DAY: i64 = 96;
 impl Span {
     pub(crate) const EACH: [Self; 6] = [Self::Quarter, Self::Hour, Self::SixHours, Self::Day, Self::Third, Self::Year];
 
+    /// How long it is at least.
+    const fn least(self) -> i64 {
+        match self {
+            Self::Quarter => 1,
+            Self::Hour => 4,
+            Self::SixHours => 24,
+            Self::Day => QUARTERS_OF_DAY,
+            Self::Third => 8 * QUARTERS_OF_DAY,
+            Self::Year => 365 * QUARTERS_OF_DAY,
+        }
+    }
+
     /// Which one a time is in, of those that follow each other.
     fn index(self, time: i64) -> i64 {
         let date = |time: i64| {
@@ -29,10 +41,7 @@ impl Span {
             DateTime::from_timestamp(time * 15 * 60, 0).map(|time| time.date_naive()).unwrap_or_default()
         };
         match self {
-            Self::Quarter => time,
-            Self::Hour => time.div_euclid(4),
-            Self::SixHours => time.div_euclid(24),
-            Self::Day => time.div_euclid(QUARTERS_OF_DAY),
+            Self::Quarter | Self::Hour | Self::SixHours | Self::Day => time.div_euclid(self.least()),
             Self::Third => {
                 let date = date(time);
                 let third = (i64::from(date.day0()) / 10).min(2);
@@ -49,10 +58,7 @@ impl Span {
             i64::from(date.to_epoch_days()) * QUARTERS_OF_DAY
         };
         match self {
-            Self::Quarter => index,
-            Self::Hour => index * 4,
-            Self::SixHours => index * 24,
-            Self::Day => index * QUARTERS_OF_DAY,
+            Self::Quarter | Self::Hour | Self::SixHours | Self::Day => index * self.least(),
             Self::Third => date(index.div_euclid(36), index.rem_euclid(36) / 3 + 1, index.rem_euclid(3) * 10 + 1),
             Self::Year => date(index, 1, 1),
         }
@@ -104,10 +110,11 @@ impl Cover<'_> {
         }
     }
 
-    /// Ends of longer spans near these, and what it costs by way of them, if that is less than without.
+    /// Ends of longer spans near these, and what it costs by way of them, if that is less than without. Spans eight
+    /// times as long are not tried.
     fn outer(&self, spans: &[Span], (from, to): (i64, i64)) -> Option<((i64, i64), i64)> {
         let (span, longer) = spans.split_first()?;
-        let next = longer.first()?;
+        let next = longer.first().filter(|next| next.least() < 8 * (to - from))?;
         let outer = (self.nearest(*span, *next, from), self.nearest(*span, *next, to));
         let sides = self.cost(*span, (from, outer.0)) + self.cost(*span, (outer.1, to));
         let inner = self.outer(longer, outer).map_or_else(|| self.cost(*next, outer), |(_, cost)| cost);
