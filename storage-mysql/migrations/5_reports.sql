@@ -50,18 +50,21 @@ CREATE TABLE {prefix}figures (
     PRIMARY KEY (series, start, owner, part, currency, slot)
 ) ENGINE = InnoDB;
 
+-- All columns, so that a day is read from one place, and not each row from another.
 ALTER TABLE {prefix}counters
-    ADD KEY by_time (quarter_hour);
+    ADD KEY by_time (quarter_hour, affiliate_id, campaign_id, currency, status, slot, clicks, human_clicks, unique_clicks,
+        conversions, amount, payout);
 
 -- The shortest times of affiliates and campaigns are the counters of before, and all others are sums of shorter ones. Each of these
 -- statements takes the next day of which there are any, or in the end the next month and the next year, until there are no
 -- more; the last of what it has made tells how far it has come, whatever is counted in other slots meanwhile. Their limit is
--- none, and says that they go in steps.
-SET @tracking_since = (
+-- none, and says that they go in steps. Each variable is set before the statement that it bounds: one that its own statement sets is
+-- no constant, and keys would be read from their beginning.
+SET @tracking_after = (
     SELECT COALESCE('1970-01-01 00:00:00' + INTERVAL d.start DIV 96 + 1 DAY, '9999-12-31 23:59:59')
     FROM {prefix}figures d WHERE d.series = 11 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
     SELECT DATE(n.quarter_hour) FROM {prefix}counters n
-    WHERE n.campaign_id > 0 AND n.quarter_hour >= CAST(COALESCE(@tracking_since, '1970-01-01 00:00:00') AS DATETIME)
+    WHERE n.campaign_id > 0 AND n.quarter_hour >= CAST(COALESCE(@tracking_after, '1970-01-01 00:00:00') AS DATETIME)
     ORDER BY n.quarter_hour LIMIT 1); INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout,
@@ -82,15 +85,15 @@ SELECT 11, TIMESTAMPDIFF(MINUTE, '1970-01-01 00:00:00', c.quarter_hour) DIV 15 A
     SUM(CASE WHEN c.currency <> '' AND c.status = 'rejected' THEN c.payout END)
 FROM {prefix}counters c FORCE INDEX (by_time)
 WHERE c.quarter_hour >= CAST(@tracking_since AS DATETIME)
-    AND c.quarter_hour < CAST(@tracking_since AS DATETIME) + INTERVAL 1 DAY AND c.campaign_id > 0
+    AND c.quarter_hour <= CAST(@tracking_since AS DATETIME) + INTERVAL 1439 MINUTE AND c.campaign_id > 0
 GROUP BY of_start, c.affiliate_id, c.campaign_id, c.currency
 LIMIT 1000000000;
 
-SET @tracking_since = (
+SET @tracking_after = (
     SELECT d.start - d.start % 96 + 96
     FROM {prefix}figures d WHERE d.series = 31 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
     SELECT n.start - n.start % 96
-    FROM {prefix}figures n WHERE n.series = 11 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    FROM {prefix}figures n WHERE n.series = 11 AND n.slot = -1 AND n.start >= COALESCE(@tracking_after, 0)
     ORDER BY n.start LIMIT 1); SET @tracking_until =
     @tracking_since + 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
@@ -109,11 +112,11 @@ WHERE f.series = 11 AND f.start >= @tracking_since AND f.start < @tracking_until
 GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
-SET @tracking_since = (
+SET @tracking_after = (
     SELECT d.start - d.start % 96 + 96
     FROM {prefix}figures d WHERE d.series = 41 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
     SELECT n.start - n.start % 96
-    FROM {prefix}figures n WHERE n.series = 31 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    FROM {prefix}figures n WHERE n.series = 31 AND n.slot = -1 AND n.start >= COALESCE(@tracking_after, 0)
     ORDER BY n.start LIMIT 1); SET @tracking_until =
     @tracking_since + 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
@@ -131,11 +134,11 @@ WHERE f.series = 31 AND f.start >= @tracking_since AND f.start < @tracking_until
 GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
-SET @tracking_since = (
+SET @tracking_after = (
     SELECT d.start - d.start % 96 + 96
     FROM {prefix}figures d WHERE d.series = 44 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
     SELECT n.start - n.start % 96
-    FROM {prefix}figures n WHERE n.series = 42 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    FROM {prefix}figures n WHERE n.series = 42 AND n.slot = -1 AND n.start >= COALESCE(@tracking_after, 0)
     ORDER BY n.start LIMIT 1); SET @tracking_until =
     @tracking_since + 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
@@ -153,11 +156,11 @@ WHERE f.series IN (22, 32, 42) AND f.start >= @tracking_since AND f.start < @tra
 GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
-SET @tracking_since = (
+SET @tracking_after = (
     SELECT (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL d.start DIV 96 DAY)) + 1) * 96
     FROM {prefix}figures d WHERE d.series = 45 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
     SELECT (n.start DIV 96 - DAY('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96
-    FROM {prefix}figures n WHERE n.series = 44 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    FROM {prefix}figures n WHERE n.series = 44 AND n.slot = -1 AND n.start >= COALESCE(@tracking_after, 0)
     ORDER BY n.start LIMIT 1); SET @tracking_until =
     (TIMESTAMPDIFF(DAY, '1970-01-01', LAST_DAY('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY)) + 1) * 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,
@@ -174,11 +177,11 @@ WHERE f.series IN (14, 24, 34, 44) AND f.start >= @tracking_since AND f.start < 
 GROUP BY of_series, of_start, of_owner, of_part, f.currency
 LIMIT 1000000000;
 
-SET @tracking_since = (
+SET @tracking_after = (
     SELECT (d.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY) + 1 + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL d.start DIV 96 DAY), '-12-31'))) * 96
     FROM {prefix}figures d WHERE d.series = 46 AND d.slot = -1 ORDER BY d.start DESC LIMIT 1); SET @tracking_since = (
     SELECT (n.start DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL n.start DIV 96 DAY) + 1) * 96
-    FROM {prefix}figures n WHERE n.series = 45 AND n.slot = -1 AND n.start >= COALESCE(@tracking_since, 0)
+    FROM {prefix}figures n WHERE n.series = 45 AND n.slot = -1 AND n.start >= COALESCE(@tracking_after, 0)
     ORDER BY n.start LIMIT 1); SET @tracking_until =
     (@tracking_since DIV 96 - DAYOFYEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY) + 1 + DAYOFYEAR(CONCAT(YEAR('1970-01-01' + INTERVAL @tracking_since DIV 96 DAY), '-12-31'))) * 96; INSERT INTO {prefix}figures
     (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks,

@@ -51,7 +51,7 @@ impl Database {
     }
 
     async fn groups(&self, wanted: &Breakdown, deadline: Instant) -> Result<Groups, Halt> {
-        let mut lease = self.snapshot().await?;
+        let mut lease = self.snapshot(deadline.min(Instant::now() + self.timeout)).await?;
         let done = self.look(lease.connection(), wanted, deadline).await;
         let may_go_on = match &done {
             Ok(_) | Err(Halt::TimeIsOver) => true,
@@ -65,10 +65,11 @@ impl Database {
         done
     }
 
-    async fn snapshot(&self) -> Result<Lease, Error> {
+    /// A connection that sees what was committed until now, and no more, until it commits.
+    pub(crate) async fn snapshot(&self, deadline: Instant) -> Result<Lease, Error> {
         let mut broken = 0;
         loop {
-            let mut lease = Lease::take(&self.pool, Instant::now() + self.timeout).await?;
+            let mut lease = Lease::take(&self.pool, deadline).await?;
             let Err(error) = raw_sql(SNAPSHOT).execute(lease.connection()).await else { return Ok(lease) };
             // After the server was restarted all connections that were idle are broken.
             broken += 1;

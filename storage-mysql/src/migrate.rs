@@ -2,10 +2,10 @@
 //!
 //! Neither server can undo the creation of a table, so a migration is a list of statements, each of which is noted when
 //! it is done. One that creates or alters a table does no harm when it is repeated; one that changes rows is noted in the
-//! same transaction, and a few rows at a time where they may be many. No lock is held, which not every cluster has: processes that migrate at the same time do the same
-//! work, and wait for each other's rows.
+//! same transaction, and a few rows at a time where they may be many. No lock is held, which not every cluster has:
+//! processes that migrate at the same time do the same work, and wait for each other's rows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
 use thiserror::Error;
@@ -27,6 +27,9 @@ const MIGRATIONS: &[&str] = &[
 /// How often, and after which pause, a step is tried that another process is at.
 const ATTEMPTS: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often a step that takes long is told of.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 const ER_NO_SUCH_TABLE: u16 = 1146;
 const ER_BAD_FIELD_ERROR: u16 = 1054;
@@ -144,11 +147,15 @@ impl Migration<'_> {
         for (version, migration) in (1..).zip(MIGRATIONS) {
             for (step, statement) in (1..).zip(statements(migration)) {
                 let failed = |source| MigrateError::Statement { version, step, source };
-                let mut attempts = 0;
+                let (mut attempts, mut told) = (0, None);
                 while !self.is_done(version, step).await.map_err(failed)? {
                     // One that was broken off is not what the tables had.
                     from = from.min(version - 1);
-                    tracing::info!(version, step, "migrating");
+                    // A step may have thousands of parts.
+                    if told.is_none_or(|told: Instant| told.elapsed() >= PROGRESS) {
+                        tracing::info!(version, step, "migrating");
+                        told = Some(Instant::now());
+                    }
                     let statement = Sql::of_migration(statement, &self.database.prefix, bytewise);
                     let Err(error) = self.do_step(version, step, statement).await else { continue };
                     // Somebody else may have done it meanwhile, and a later one that drops what it is about.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 use rust_decimal::Decimal;
 use sqlx::mysql::MySqlRow;
-use sqlx::{Error, Row};
+use sqlx::{Error, Row, raw_sql};
+use tokio::time::Instant;
 use tracking_core::{
     AffiliateId, CampaignId, ConversionStatus, Currency, ParseError, Scope, StoreError, Summary, Timestamp,
 };
 
-use crate::attempt::store_error;
+use crate::attempt::{store_error, within};
 use crate::counters::{Counted, Series, TABLE, quarter_hour};
 use crate::rows;
 use crate::spans::{Node, Span, cover};
@@ -19,6 +20,9 @@ use crate::store::Database;
 
 /// How many times a list has at the most: of more than a thousand values MariaDB makes a table, and joins it.
 const LISTED: usize = 900;
+
+/// Of how many counters a statement tells at the most, so that the servers look each of them up. Ten years by day take some more.
+const AT_ONCE: usize = 8_000;
 
 /// Of a row of counters; NULL where it has nothing of it.
 const COLUMNS: &str = "series, start, owner, part, currency, CAST(SUM(clicks) AS SIGNED), \
@@ -62,20 +66,20 @@ impl Question {
     /// The counters of a period, and how often each is to be added.
     fn cover(self, from: Timestamp, to: Timestamp) -> BTreeMap<Node, i64> {
         let spans: Vec<Span> = self.counted.series().map(|series| series.span).collect();
-        cover(&spans, (quarter_hour(from), quarter_hour(to)), quarter_hour(Utc::now().into()))
+        // Where each campaign is looked up, what is not there costs as much.
+        let now = if self.is_by_campaign() { i64::MAX } else { quarter_hour(Utc::now().into()) };
+        cover(&spans, (quarter_hour(from), quarter_hour(to)), now)
     }
 
-    /// Writes the statement that finds these counters: a single one, so that all are of one moment.
+    /// Writes the statement that finds these counters.
     fn write<'a>(self, sql: &mut Sql, prefix: &TablePrefix, nodes: impl Iterator<Item = &'a Node>) {
         let mut lists: BTreeMap<Series, Vec<i64>> = BTreeMap::new();
         for (span, start) in nodes {
             let series = self.counted.series().find(|series| series.span == *span);
             series.into_iter().for_each(|series| lists.entry(series).or_default().push(*start));
         }
-        let is_scattered = |series: &Series| match self.place(*series) {
-            (None, Some(part)) => series.counted == Counted::Pair && Some(part) == self.affiliate,
-            _ => false,
-        };
+        // Where the part is known and the owner is not, all rows of the time would be looked at.
+        let is_scattered = |series: &Series| self.is_by_campaign() && self.place(*series).0.is_none();
         let (scattered, ranges): (Vec<_>, Vec<_>) = lists.iter().partition(|(series, _)| is_scattered(series));
         if !ranges.is_empty() {
             sql.push("SELECT ").push(COLUMNS).push(" FROM ").table(prefix, TABLE);
@@ -104,6 +108,11 @@ impl Question {
             sql.push(" FORCE INDEX (PRIMARY) ON series = of_series AND start = of_start AND owner = id AND part = ");
             sql.number(affiliate).push(GROUPED);
         }
+    }
+
+    /// Whether all campaigns of an affiliate are asked for, of which most rows are the campaigns'.
+    const fn is_by_campaign(self) -> bool {
+        self.affiliate.is_some() && self.campaign.is_none() && matches!(self.counted, Counted::Pair)
     }
 
     /// Owner and part of what is asked for in this series, where they matter.
@@ -308,8 +317,8 @@ impl Database {
         if groups.len() > max { Err(StoreError::TooManyGroups { max }) } else { Ok(groups) }
     }
 
-    /// Finds these counters, and adds each: the affiliate and the campaign that it is of, what it counts, and what is known of
-    /// its time.
+    /// Finds these counters as they are at one moment, and adds each: the affiliate and the campaign that it is of, what it
+    /// counts, and what is known of its time.
     async fn count<T>(
         &self,
         question: Question,
@@ -319,14 +328,34 @@ impl Database {
         if nodes.is_empty() {
             return Ok(());
         }
-        for row in &self.reader().rows(|sql| question.write(sql, &self.prefix, nodes.keys())).await? {
-            let counter = Counter::read(row)?;
-            let series = question.counted.series().find(|series| series.number() == counter.series);
-            let Some(series) = series else { continue };
-            if let Some(place) = nodes.get(&(series.span, counter.start)) {
-                add(series.of(counter.owner, counter.part), &counter.sums, place);
+        let mut add_rows = |rows: &[MySqlRow]| {
+            for row in rows {
+                let counter = Counter::read(row)?;
+                let series = question.counted.series().find(|series| series.number() == counter.series);
+                let Some(series) = series else { continue };
+                if let Some(place) = nodes.get(&(series.span, counter.start)) {
+                    add(series.of(counter.owner, counter.part), &counter.sums, place);
+                }
             }
+            Ok(())
+        };
+        if nodes.len() <= AT_ONCE {
+            return add_rows(&self.reader().rows(|sql| question.write(sql, &self.prefix, nodes.keys())).await?);
         }
+        let deadline = Instant::now() + self.timeout;
+        let mut lease = self.snapshot(deadline).await?;
+        let counting = within(deadline, async {
+            let nodes: Vec<&Node> = nodes.keys().collect();
+            for nodes in nodes.chunks(AT_ONCE) {
+                let mut sql = Sql::default();
+                question.write(&mut sql, &self.prefix, nodes.iter().copied());
+                add_rows(&raw_sql(sql).fetch_all(lease.connection()).await?)?;
+            }
+            raw_sql("COMMIT").execute(lease.connection()).await.map(drop)
+        });
+        counting.await?;
+        // One on which something is left to be done is closed.
+        lease.give_back();
         Ok(())
     }
 }

@@ -110,8 +110,8 @@ impl Cover<'_> {
         }
     }
 
-    /// Ends of longer spans near these, and what it costs by way of them, if that is less than without. Spans eight
-    /// times as long are not tried.
+    /// Ends of longer spans near these, and what it costs by way of them, if that is less than without. Spans of eight
+    /// times the period or more are not tried.
     fn outer(&self, spans: &[Span], (from, to): (i64, i64)) -> Option<((i64, i64), i64)> {
         let (span, longer) = spans.split_first()?;
         let next = longer.first().filter(|next| next.least() < 8 * (to - from))?;

@@ -15,6 +15,7 @@ use crate::support::*;
 
 on_both_servers! {
     reports_read_few_counters
+    ten_years_by_day_are_of_few_counters
     pages_by_filter_read_few_rows
     pages_by_two_conditions_read_few_rows
     page_that_takes_too_long_is_given_up
@@ -128,6 +129,24 @@ async fn reports_read_few_counters(kind: Kind) {
         (of_summary, 800),
     ] {
         assert!(reads < most, "{reads} reads, and not {most}");
+    }
+}
+
+/// More counters than one statement asks for.
+async fn ten_years_by_day_are_of_few_counters(kind: Kind) {
+    let Some(url) = database(kind).await else { return };
+    let store = filled(&url).await;
+    let (affiliate, campaign): (AffiliateId, CampaignId) = (parse("1"), parse("1"));
+    let both = Scope { affiliate_id: Some(affiliate), campaign_id: Some(campaign) };
+    let days = bounds(3_660);
+    for (scope, most) in [(affiliate.into(), 30_000), (both, 160_000)] {
+        let before = reads(store.pool()).await;
+        let by_day = store.totals(scope, &days).await.unwrap();
+        let reads = reads(store.pool()).await - before;
+        assert!(reads < most, "{reads} reads for ten years of {scope:?}");
+        let sum = store.totals(scope, &[days[0], days[3_660]]).await.unwrap();
+        assert!(sum[0].clicks > 0);
+        assert_eq!(by_day.iter().map(|day| day.clicks).sum::<u64>(), sum[0].clicks);
     }
 }
 

@@ -31,9 +31,9 @@ impl Tracker {
     /// [purged](Self::purge), and for clicks, which have no event.
     ///
     /// A grouping [for which there are no counters](Grouping::is_scanned) is bounded: it may look at a million records, for ten
-    /// seconds, and there is one such report at a time, for which others wait fifteen seconds at the most. Those that
+    /// seconds, and there is one such report at a time, for which others wait 25 seconds at the most. Those that
     /// [affiliates ask for](ReportRequest::asked_by()) go one after the other, so that all of them together are one among those who
-    /// wait; and an affiliate who has one that waits gets no other.
+    /// wait; and an affiliate may have asked for two at a time.
     ///
     /// ```
     /// use tracking_core::{Grouping, Period, Preset, ReportRequest, Secret, TimeZone, Tracker};

@@ -9,13 +9,13 @@ use tokio::time::timeout;
 
 use crate::AffiliateId;
 
-/// How long somebody waits for his turn: longer than one report takes, so that who asks for one after the other keeps nobody out.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long somebody waits for his turn: longer than two reports take, of which one is made already and the other is an affiliate's.
+const PATIENCE: Duration = Duration::from_secs(25);
 
-/// How many reports an affiliate may have asked for at the same time: one that is made, and one that waits.
+/// How many reports an affiliate may have asked for at the same time, whether they are made or wait.
 const OF_AN_AFFILIATE: usize = 2;
 
-/// One report at a time, in the order in which they are asked for, but that all affiliates have one place among those who ask:
+/// One report at a time, in the order in which they are asked for. Affiliates share one place in that line:
 /// however many of them do, somebody else waits for one of theirs at the most. An affiliate has one place among affiliates.
 #[derive(Debug)]
 pub(super) struct Scans {
@@ -44,7 +44,7 @@ impl Scans {
         Self { all: one(), affiliates: one(), asking: Arc::default() }
     }
 
-    /// Waits for a turn; `None` if it does not come for too long, or if this affiliate waits already.
+    /// Waits for a turn; `None` if it does not come for too long, or if this affiliate has asked for two already.
     pub(super) async fn turn(&self, asked_by: Option<AffiliateId>) -> Option<Turn> {
         let place = match asked_by {
             Some(id) => Some(self.place(id)?),

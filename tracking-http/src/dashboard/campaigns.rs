@@ -93,16 +93,21 @@ pub(crate) async fn change(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Resp
             .and_then(|change| change.apply(campaign, now));
         changed.map_err(Unchanged::Refused)
     };
-    let mut edited = CampaignForm::says(form);
-    let refusal = match desk.tracker.try_update_campaign(id, apply).await {
+    let mut refusal = match desk.tracker.try_update_campaign(id, apply).await {
         Ok(_) => return Ok(answer::see_other(&format!("{}dashboard/campaigns/{id}#rules", desk.at.root))),
         Err(Unchanged::Store(error)) => return Err(error.into()),
         Err(Unchanged::Refused(refusal)) => refusal,
     };
     let campaign = desk.tracker.campaign(id).await?;
-    // Whoever has been told may send it once more.
+    let edited = CampaignForm::filled_in(form, &campaign);
     if refusal.code == CHANGED_MEANWHILE {
-        edited.version = campaign.version.to_string();
+        // Whoever has been told what is different may send it once more: it has the version of what he is shown.
+        let names = edited.differences(&CampaignForm::of(&campaign)).into_iter().map(|name| name.replace('_', " "));
+        let names: Vec<String> = names.collect();
+        refusal.message = match names.is_empty() {
+            true => format!("{} It is as you have filled it in.", refusal.message),
+            false => format!("{} The form differs from it in: {}.", refusal.message, names.join(", ")),
+        };
     }
     page(desk, usual(desk)?, &campaign, Told { edited: Some(&edited), refusal: Some(&refusal), ..Told::default() })
         .await
@@ -200,10 +205,10 @@ async fn page(
     let Desk { tracker, viewer, at, public_url, .. } = desk;
     let query = query.campaign(Some(campaign.id));
     let figures = tracker.figures(query.request.scope, &query.request.period).await;
-    // A key that was made is told also when the store has no more to say.
+    // A key that was made is told also when the store has no more to say, and what was filled in comes back.
     let figures = match figures {
         Ok(figures) => Some(figures),
-        Err(_) if key.is_some() => None,
+        Err(_) if key.is_some() || edited.is_some() => None,
         Err(error) => return Err(error.into()),
     };
     let page = CampaignPage {

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use askama::Template;
 use tracking_core::{
-    Campaign, ConversionStatus, KeyKind, PayoutRule, PostbackAccess, PostbackKeyRecord, Repeats, Timestamp, WhilePaused,
+    Campaign, ConversionStatus, KeyKind, PayoutRule, PostbackAccess, PostbackAuth, PostbackKeyRecord, Repeats,
+    Timestamp, WhilePaused,
 };
 
 use super::fields::Wrong;
@@ -242,6 +243,13 @@ impl CampaignPage<'_> {
                 match rules.while_paused {
                     WhilePaused::EarlierClicks => "Conversions of earlier clicks are taken".to_owned(),
                     WhilePaused::Nothing => "No conversion is taken".to_owned(),
+                },
+            ),
+            rule(
+                "Postbacks are taken",
+                match access.auth {
+                    PostbackAuth::Open => "From anyone".to_owned(),
+                    PostbackAuth::Key => "From whoever has a key".to_owned(),
                 },
             ),
             rule("Postbacks come from", if networks.is_empty() { "Anywhere".to_owned() } else { networks.join(", ") }),

@@ -19,9 +19,13 @@ impl<'a> Wrong<'a> {
         self.refusal.filter(|refusal| refusal.parameter == Some(name)).map(|refusal| &*refusal.message)
     }
 
+    /// The field with which something is wrong.
+    pub(super) fn field(self) -> Option<&'static str> {
+        self.refusal.and_then(|refusal| refusal.parameter).filter(|name| self.fields.contains(name))
+    }
+
     /// What is wrong beyond the fields.
     pub(super) fn beyond(self) -> Option<&'a str> {
-        let is_there = |refusal: &&Refusal| refusal.parameter.is_some_and(|name| self.fields.contains(&name));
-        self.refusal.filter(|refusal| !is_there(refusal)).map(|refusal| &*refusal.message)
+        self.refusal.filter(|_| self.field().is_none()).map(|refusal| &*refusal.message)
     }
 }

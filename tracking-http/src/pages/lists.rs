@@ -247,7 +247,7 @@ mod tests {
         let edit = "name destination_url payout events currency daily_cap networks version"
             .replace(' ', &format!("={}&", encoded(hostile)));
         let edit = format!("{edit}={}", encoded(hostile));
-        let edited = CampaignForm::says(&crate::query::parse(Some(&edit)).unwrap());
+        let edited = CampaignForm::filled_in(&crate::query::parse(Some(&edit)).unwrap(), &campaign);
         let page = CampaignPage {
             root,
             public_url: "https://example.com/tracking",
