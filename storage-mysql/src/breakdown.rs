@@ -51,7 +51,7 @@ impl Database {
     }
 
     async fn groups(&self, wanted: &Breakdown, deadline: Instant) -> Result<Groups, Halt> {
-        let mut lease = self.snapshot(deadline.min(Instant::now() + self.timeout)).await?;
+        let mut lease = self.snapshot(Instant::now() + self.timeout).await?;
         let done = self.look(lease.connection(), wanted, deadline).await;
         let may_go_on = match &done {
             Ok(_) | Err(Halt::TimeIsOver) => true,

@@ -67,8 +67,8 @@ impl Question {
     fn cover(self, from: Timestamp, to: Timestamp) -> BTreeMap<Node, i64> {
         let spans: Vec<Span> = self.counted.series().map(|series| series.span).collect();
         // Where each campaign is looked up, what is not there costs as much.
-        let now = if self.is_by_campaign() { i64::MAX } else { quarter_hour(Utc::now().into()) };
-        cover(&spans, (quarter_hour(from), quarter_hour(to)), now)
+        let now = if self.is_by_campaign() { Timestamp::MAX } else { Utc::now().into() };
+        cover(&spans, (quarter_hour(from), quarter_hour(to)), quarter_hour(now))
     }
 
     /// Writes the statement that finds these counters.

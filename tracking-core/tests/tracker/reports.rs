@@ -220,7 +220,9 @@ async fn a_report_whose_asker_has_gone_is_still_one_of_his() {
         yield_now().await;
     }
     let of_admin = ask(&tracker, None).await;
-    assert_eq!(ask(&tracker, Some(ada)).await.await.unwrap(), (15, false), "it would have to wait for two");
+    let second = ask(&tracker, Some(ada)).await;
+    assert_eq!(ask(&tracker, Some(ada)).await.await.unwrap(), (0, false), "there are two of hers");
     assert_eq!(of_admin.await.unwrap(), (18, true));
+    assert_eq!(second.await.unwrap(), (27, true), "after the first one, and the admin's");
     assert_eq!(ask(&tracker, Some(ada)).await.await.unwrap(), (9, true));
 }
