@@ -13,6 +13,7 @@ use tracking_core::Timestamp;
 const FIRST: i64 = 1_735_689_600_000;
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 const QUARTER_HOUR: i64 = 15 * 60 * 1000;
+const DAY: i64 = 96 * QUARTER_HOUR;
 /// So many affiliates and campaigns are there at least, so that lists of them have a whole page.
 const LISTED: u32 = 100;
 /// The rules of a campaign, and who may send its postbacks: none, and anyone.
@@ -120,8 +121,13 @@ impl Click {
 /// Makes the counters of these clicks, and of their conversions.
 async fn count(connection: &mut MySqlConnection, clicks: Clicks) -> Result<(), sqlx::Error> {
     let mut counters = Counters::default();
+    let mut day = FIRST / DAY;
     for n in 1..=clicks.count {
         let Click { affiliate, campaign, millis, .. } = clicks.click(n);
+        if millis / DAY > day {
+            day = millis / DAY;
+            counters.take_days().insert(connection).await?;
+        }
         counters.add(affiliate, campaign, millis, "", [1, 0]);
         if clicks.converts(n) {
             counters.add(affiliate, campaign, millis, "USD", [1, amount(n)]);
@@ -156,6 +162,13 @@ impl Counters {
                 self.0.entry(key).or_default().iter_mut().zip(by).for_each(|(sum, by)| *sum += by);
             }
         }
+    }
+
+    /// Those of a day and less, of which nothing more is to come when it is over.
+    fn take_days(&mut self) -> Self {
+        let (days, longer) = std::mem::take(&mut self.0).into_iter().partition(|((series, ..), _)| series % 10 <= 4);
+        self.0 = longer;
+        Self(days)
     }
 
     async fn insert(self, connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {

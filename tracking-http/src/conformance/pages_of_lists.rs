@@ -301,7 +301,7 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
     };
     let shown = client.get(&page).await;
     for part in [
-        "action=\"../../dashboard/campaigns/11#edit\" data-test=\"edit-form\"",
+        "action=\"../../dashboard/campaigns/11#edit\" autocomplete=\"off\" data-test=\"edit-form\"",
         "data-test=\"edit\"><summary",
         "name=\"version\" value=\"1\"",
         "name=\"name\" type=\"text\" value=\"Bank\"",
@@ -368,7 +368,10 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
         let reply = client.send(change(&fields)).await;
         assert_eq!(reply.status.as_u16(), status, "{name}={value}: {}", reply.text());
         let text = reply.text();
-        assert!(text.contains("data-test=\"edit\" open>") && text.contains("class=\"wrong\""), "{name}: {text}");
+        let field = if value == "1 second" { "min_seconds_to_convert" } else { name };
+        let mark = format!("data-test=\"wrong-{field}\"");
+        assert!(text.contains("data-test=\"edit\" open>") && text.contains(&mark), "{name}: {text}");
+        assert!(text.contains(&format!("<a href=\"#{field}\">one field</a>")), "{name}: {text}");
         assert!(text.contains(part) && text.contains("name=\"currency\" type=\"text\" value=\"JPY\""), "{name}: {text}");
         assert!(!text.contains("value=\"<b>"), "{text}");
     }
@@ -377,7 +380,8 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
     // A form that was filled in for what the campaign is no more comes back, and is taken when it is sent once more.
     let late = client.send(change(&[("version", "1"), ("daily_cap", "7")])).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
-    for part in ["data-test=\"form-problem\"", "meanwhile", "name=\"version\" value=\"2\"", "type=\"text\" value=\"7\"", "1,000 conversions"] {
+    for part in ["data-test=\"form-problem\"", "meanwhile", "name=\"version\" value=\"2\"", "type=\"text\" value=\"7\"", "1,000 conversions",
+        "differs from it in: daily cap.", "type=\"text\" value=\"12.5%\""] {
         assert!(late.text().contains(part), "{} has no {part}", late.text());
     }
     assert_eq!(client.get("/campaigns/11").await.data(), campaign);

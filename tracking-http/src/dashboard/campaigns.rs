@@ -99,9 +99,10 @@ pub(crate) async fn change(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Resp
         Err(Unchanged::Refused(refusal)) => refusal,
     };
     let campaign = desk.tracker.campaign(id).await?;
-    let edited = CampaignForm::filled_in(form, &campaign);
+    let mut edited = CampaignForm::filled_in(form, &campaign);
     if refusal.code == CHANGED_MEANWHILE {
-        // Whoever has been told what is different may send it once more: it has the version of what he is shown.
+        // Whoever has been told what is different may send it once more.
+        edited.version = campaign.version.to_string();
         let names = edited.differences(&CampaignForm::of(&campaign)).into_iter().map(|name| name.replace('_', " "));
         let names: Vec<String> = names.collect();
         refusal.message = match names.is_empty() {

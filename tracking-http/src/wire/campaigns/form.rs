@@ -76,6 +76,9 @@ impl CampaignForm {
     /// As it was filled in; as the campaign is where it says nothing.
     pub(crate) fn filled_in(form: &Parameters<'_>, campaign: &Campaign) -> Self {
         let mut filled = Self::of(campaign);
+        if let Ok(Some(version)) = form.text("version") {
+            version.clone_into(&mut filled.version);
+        }
         for (name, field) in filled.fields_mut() {
             if let Ok(Some(text)) = form.text(name) {
                 text.clone_into(field);
