@@ -31,7 +31,7 @@ impl Database {
             sql.table(&self.prefix, "conversions").push(" v WHERE v.click_id = p.id)) AS is_due FROM ");
             // First what the index itself has: MariaDB would otherwise read, and pass over, all that is before the place.
             sql.push("(SELECT id, timestamp FROM ").table(&self.prefix, "clicks");
-            sql.push(" WHERE affiliate_id = ").number(affiliate.as_u64());
+            sql.push(" FORCE INDEX (newest) WHERE affiliate_id = ").number(affiliate.as_u64());
             sql.push(" AND timestamp < ").time(request.before);
             if let Some(after) = request.after {
                 // Not as a comparison of pairs, which neither server takes to its index.
