@@ -448,12 +448,12 @@ impl Rows {
         let counters = raw_sql(AssertSqlSafe(format!(
             "SELECT owner AS affiliate_id, part AS campaign_id, currency, status,
                 DATE_FORMAT('1970-01-01 00:00:00' + INTERVAL 15 * start MINUTE, '%Y-%m-%dT%H:%i') AS quarter_hour, {sums}
-             WHERE series = 1 GROUP BY owner, part, currency, status, start"
+             WHERE series = 11 GROUP BY owner, part, currency, status, start"
         )));
         let counters = counters.fetch_all(&mut connection).await.unwrap();
         let totals = raw_sql(AssertSqlSafe(format!(
             "SELECT owner AS affiliate_id, 0 AS campaign_id, currency, status, '' AS quarter_hour, {sums}
-             WHERE series = 5 GROUP BY owner, currency, status"
+             WHERE series = 26 GROUP BY owner, currency, status"
         )));
         let totals = totals.fetch_all(&mut connection).await.unwrap();
         connection.close().await.unwrap();
