@@ -9,17 +9,13 @@ use sqlx::{Error, Executor, MySqlConnection, Row, raw_sql};
 use tokio::time::{Instant, timeout_at};
 use tracking_core::{Attribute, Breakdown, Currency, StoreError, Summary};
 
-use crate::attempt::{Failure, GRACE, Lease, is_time_over, store_error};
+use crate::attempt::{Failure, GRACE, is_time_over, store_error};
 use crate::lists::{keys_of_clicks, keys_of_conversions, within};
 use crate::rows;
 use crate::sql::Sql;
 use crate::store::Database;
 
 const OPERATION: &str = "break down records";
-
-/// Statements that follow read what was committed before the first of them, whatever the server's isolation level is, and
-/// lock nothing.
-const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION";
 
 type Groups = BTreeMap<Option<String>, Summary>;
 
@@ -63,20 +59,6 @@ impl Database {
             lease.give_back();
         }
         done
-    }
-
-    /// A connection that sees what was committed until now, and no more, until it commits.
-    pub(crate) async fn snapshot(&self, deadline: Instant) -> Result<Lease, Error> {
-        let mut broken = 0;
-        loop {
-            let mut lease = Lease::take(&self.pool, deadline).await?;
-            let Err(error) = raw_sql(SNAPSHOT).execute(lease.connection()).await else { return Ok(lease) };
-            // After the server was restarted all connections that were idle are broken.
-            broken += 1;
-            if Failure::of(&error) != Failure::Unavailable || broken > self.pool.options().get_max_connections() {
-                return Err(error);
-            }
-        }
     }
 
     async fn look(

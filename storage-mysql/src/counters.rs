@@ -117,10 +117,10 @@ struct Change {
 
 /// What is counted of conversions of a status.
 #[derive(Debug, Default, Clone, Copy)]
-struct Worth {
-    conversions: i64,
-    amount: Decimal,
-    payout: Decimal,
+pub(crate) struct Worth {
+    pub(crate) conversions: i64,
+    pub(crate) amount: Decimal,
+    pub(crate) payout: Decimal,
 }
 
 impl Change {
@@ -274,7 +274,7 @@ const COLUMNS: &[Columns] = &[
 ];
 
 impl Worth {
-    fn is_something(&self) -> bool {
+    pub(crate) const fn is_something(&self) -> bool {
         self.conversions != 0 || !self.amount.is_zero() || !self.payout.is_zero()
     }
 

@@ -52,7 +52,7 @@ impl Database {
 
     pub(crate) async fn clicks(&self, filter: &ClickFilter, request: PageRequest) -> Result<Page<Click>, StoreError> {
         let query = |sql: &mut Sql| {
-            self.select_page(sql, rows::CLICK);
+            sql.select_for(self.timeout).push(rows::CLICK);
             sql.push(" FROM (SELECT id AS number FROM ").table(&self.prefix, "clicks");
             sql.push(" FORCE INDEX (").push(keys_of_clicks(filter.scope)).push(") WHERE TRUE");
             within(sql, "", filter.scope, filter.from, filter.to);
@@ -72,7 +72,7 @@ impl Database {
     ) -> Result<Page<Conversion>, StoreError> {
         let keys = keys_of_conversions(filter.scope, filter.status);
         let query = |sql: &mut Sql| {
-            self.select_page(sql, rows::CONVERSION);
+            sql.select_for(self.timeout).push(rows::CONVERSION);
             sql.push(", c.click_id AS click FROM (SELECT id AS number FROM ").table(&self.prefix, "conversions");
             sql.push(" FORCE INDEX (").push(keys).push(") WHERE TRUE");
             within(sql, "", filter.scope, filter.from, filter.to);
@@ -99,11 +99,7 @@ impl Database {
         Ok(())
     }
 
-    /// The beginning of a query that may have to pass many records before it has a page of those that were asked for.
-    fn select_page(&self, sql: &mut Sql, columns: &'static str) {
-        sql.select_for(self.timeout).push(columns);
-    }
-
+    /// What may have to pass many records before it has a page of those that were asked for.
     async fn read_page<T>(
         &self,
         operation: &'static str,

@@ -216,10 +216,8 @@ impl Database {
 
     /// The newest of those that are too many, if there are any, as far as one call goes; and whether there are more.
     async fn last_of_excess(&self, keep: u64, deadline: Instant) -> Result<Option<((Timestamp, u64), Excess)>, Error> {
-        let mut lease = Lease::take(&self.pool, deadline).await?;
         // Counted and found at one moment, whatever another process is removing.
-        let begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY";
-        raw_sql(begin).execute(lease.connection()).await?;
+        let mut lease = self.snapshot(deadline).await?;
         let count = |sql: &mut Sql| {
             // The narrowest key.
             sql.push("SELECT COUNT(*) AS number FROM ").table(&self.prefix, "postbacks");

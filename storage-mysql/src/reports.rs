@@ -12,7 +12,7 @@ use tracking_core::{
 };
 
 use crate::attempt::{store_error, within};
-use crate::counters::{Counted, Series, TABLE, quarter_hour};
+use crate::counters::{Counted, Series, TABLE, Worth, quarter_hour};
 use crate::rows;
 use crate::spans::{Node, Span, cover};
 use crate::sql::{Sql, TablePrefix};
@@ -139,20 +139,6 @@ struct Counter {
 enum Sums {
     Clicks([i64; 3]),
     Worth(Currency, [Worth; 3]),
-}
-
-/// Of conversions of a status.
-#[derive(Debug, Default, Clone, Copy)]
-struct Worth {
-    conversions: i64,
-    amount: Decimal,
-    payout: Decimal,
-}
-
-impl Worth {
-    const fn is_something(&self) -> bool {
-        self.conversions != 0 || !self.amount.is_zero() || !self.payout.is_zero()
-    }
 }
 
 impl Counter {

@@ -112,6 +112,22 @@ impl Database {
         Reader::Pool(&self.pool, Instant::now() + self.timeout)
     }
 
+    /// A connection that sees what was committed until now, and no more, until it commits; whatever the server's isolation
+    /// level is, and without a lock.
+    pub(crate) async fn snapshot(&self, deadline: Instant) -> Result<Lease, Error> {
+        const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY";
+        let mut broken = 0;
+        loop {
+            let mut lease = Lease::take(&self.pool, deadline).await?;
+            let Err(error) = raw_sql(BEGIN).execute(lease.connection()).await else { return Ok(lease) };
+            // After the server was restarted all connections that were idle are broken.
+            broken += 1;
+            if Failure::of(&error) != Failure::Unavailable || broken > self.pool.options().get_max_connections() {
+                return Err(error);
+            }
+        }
+    }
+
     /// How this process writes, which is found out with its first batch.
     pub(crate) async fn writer(&self, deadline: Instant) -> Result<Writer, Error> {
         let register = || async {

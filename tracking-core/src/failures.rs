@@ -24,7 +24,7 @@ const PLACES_PER_SITE: u32 = 8;
 /// networks is not 65,536 places.
 ///
 /// The memory does not grow. Where there is no room for another count, the one with the fewest failures makes place: nobody is
-/// kept waiting for what others have failed. So whoever has thousands of addresses, of thousands of sites, may be forgotten
+/// kept waiting for what places beyond his own site have failed. So whoever has thousands of addresses, of thousands of sites, may be forgotten
 /// before the minute is over. Secrets that can't be guessed in as many tries as those have don't suffer from that.
 #[derive(Debug)]
 pub struct Failures {

@@ -280,24 +280,10 @@ mod tests {
     }
 
     fn parameters(form: &CampaignForm) -> Parameters<'static> {
-        let form = form.clone();
-        let pairs = [
-            ("name", form.name),
-            ("destination_url", form.destination_url),
-            ("payout", form.payout),
-            // As browsers send lines.
-            ("events", form.events.replace('\n', "\r\n")),
-            ("attribution_window_seconds", form.attribution_window_seconds),
-            ("min_seconds_to_convert", form.min_seconds_to_convert),
-            ("currency", form.currency),
-            ("default_status", form.default_status),
-            ("repeats", form.repeats),
-            ("daily_cap", form.daily_cap),
-            ("while_paused", form.while_paused),
-            ("postback_auth", form.postback_auth),
-            ("networks", form.networks.replace('\n', "\r\n")),
-        ];
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let mut form = form.clone();
+        // As browsers send lines.
+        let pairs = form.fields_mut().map(|(name, text)| (name.to_owned(), text.replace('\n', "\r\n")));
+        pairs.into_iter().collect()
     }
 
     fn payouts() -> impl Strategy<Value = PayoutRule> {
