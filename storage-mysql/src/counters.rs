@@ -6,14 +6,21 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use sqlx::Row;
+use sqlx::mysql::MySqlRow;
+use thiserror::Error;
 use tracking_core::{
     AffiliateId, Amount, CampaignId, Conversion, ConversionStatus, Currency, NewClick, NewConversion, Payout, Timestamp,
 };
 
+use crate::rows;
 use crate::spans::Span;
 use crate::sql::{Sql, TablePrefix};
 
 pub(crate) const TABLE: &str = "figures";
+
+/// The slot of what was counted in others and has been gathered.
+pub(crate) const GATHERED: i8 = -1;
 
 /// What is counted together. The discriminant is the first digit of the column `series`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +67,7 @@ impl Series {
         Self { counted, span }
     }
 
-    fn each() -> impl Iterator<Item = Self> {
+    pub(crate) fn each() -> impl Iterator<Item = Self> {
         Counted::EACH.into_iter().flat_map(|counted| counted.spans().iter().map(move |span| Self::new(counted, *span)))
     }
 
@@ -78,6 +85,14 @@ impl Series {
             (Counted::Affiliate, _) => (affiliate, nobody),
             (Counted::Campaign, _) => (campaign, nobody),
             (Counted::All, _) => (nobody, nobody),
+        }
+    }
+
+    /// The column that tells the affiliate, where there are several.
+    pub(crate) const fn column_of_affiliate(self) -> &'static str {
+        match (self.counted, self.span) {
+            (Counted::Pair, Span::Quarter) | (Counted::Affiliate | Counted::All, _) => "owner",
+            (Counted::Pair | Counted::Campaign, _) => "part",
         }
     }
 
@@ -102,14 +117,15 @@ pub(crate) struct Changes(BTreeMap<Place, Change>);
 /// What is counted in the same rows of all series.
 type Place = (AffiliateId, CampaignId, i64, Option<Currency>);
 
-/// The key of a row, in the order of the primary key.
-type Key = (Series, i64, u64, u64, Option<Currency>);
+/// The key of a counter, in the order of the primary key: series, start, owner, part and currency. Each slot has a row of it.
+pub(crate) type Key = (Series, i64, u64, u64, Option<Currency>);
 
+/// What a row counts, or by how much it changes.
 #[derive(Debug, Default, Clone, Copy)]
-struct Change {
-    clicks: i64,
-    human_clicks: i64,
-    unique_clicks: i64,
+pub(crate) struct Change {
+    pub(crate) clicks: i64,
+    pub(crate) human_clicks: i64,
+    pub(crate) unique_clicks: i64,
     pending: Worth,
     approved: Worth,
     rejected: Worth,
@@ -124,16 +140,28 @@ pub(crate) struct Worth {
 }
 
 impl Change {
-    fn add(&mut self, other: &Self) {
-        self.clicks += other.clicks;
-        self.human_clicks += other.human_clicks;
-        self.unique_clicks += other.unique_clicks;
-        self.pending.add(other.pending);
-        self.approved.add(other.approved);
-        self.rejected.add(other.rejected);
+    /// Adds the other one so many times, which may be less than none.
+    pub(crate) fn add(&mut self, other: &Self, times: i64) {
+        self.clicks += other.clicks * times;
+        self.human_clicks += other.human_clicks * times;
+        self.unique_clicks += other.unique_clicks * times;
+        for status in ConversionStatus::ALL {
+            let worth = other.worth(status);
+            if worth.is_something() {
+                self.worth_mut(status).add(worth, times);
+            }
+        }
     }
 
-    fn worth_mut(&mut self, status: ConversionStatus) -> &mut Worth {
+    pub(crate) const fn worth(&self, status: ConversionStatus) -> &Worth {
+        match status {
+            ConversionStatus::Pending => &self.pending,
+            ConversionStatus::Approved => &self.approved,
+            ConversionStatus::Rejected => &self.rejected,
+        }
+    }
+
+    const fn worth_mut(&mut self, status: ConversionStatus) -> &mut Worth {
         match status {
             ConversionStatus::Pending => &mut self.pending,
             ConversionStatus::Approved => &mut self.approved,
@@ -143,10 +171,10 @@ impl Change {
 }
 
 impl Worth {
-    fn add(&mut self, other: Self) {
-        self.conversions += other.conversions;
-        self.amount += other.amount;
-        self.payout += other.payout;
+    fn add(&mut self, other: &Self, times: i64) {
+        self.conversions += other.conversions * times;
+        self.amount += other.amount * Decimal::from(times);
+        self.payout += other.payout * Decimal::from(times);
     }
 }
 
@@ -205,7 +233,7 @@ impl Changes {
             for series in Series::each() {
                 let (owner, part) = series.place(affiliate.as_u64(), campaign.as_u64(), 0);
                 let start = series.span.start_of(*quarter);
-                rows.entry((series, start, owner, part, *currency)).or_default().add(change);
+                rows.entry((series, start, owner, part, *currency)).or_default().add(change, 1);
             }
         }
         rows
@@ -214,30 +242,94 @@ impl Changes {
     /// The statement that makes these changes, in rows of this slot.
     ///
     /// It names those columns only that change in some row: a batch has clicks or conversions, and mostly of one status.
-    pub(crate) fn statement(&self, prefix: &TablePrefix, slot: u8) -> Sql {
-        let rows = self.rows();
+    pub(crate) fn statement(&self, prefix: &TablePrefix, slot: i8) -> Sql {
         let columns: Vec<&Columns> =
             COLUMNS.iter().filter(|columns| self.0.values().any(|change| (columns.is_changed)(change))).collect();
-        let names = || columns.iter().flat_map(|columns| columns.names);
-        let mut sql = Sql::with_capacity(1024 + 64 * rows.len());
-        sql.push("INSERT INTO ").table(prefix, TABLE).push(" (series, start, owner, part, currency, slot");
-        names().for_each(|name| _ = sql.push(", ").push(name));
-        sql.push(") VALUES ");
-        sql.separated(", ", &rows, |sql, ((series, start, owner, part, currency), change)| {
-            sql.push("(").number(series.number()).push(", ").signed(*start);
-            sql.push(", ").number(*owner).push(", ").number(*part);
-            sql.push(", ").ascii(currency.map_or("", Currency::code)).push(", ").number(slot.into());
-            columns.iter().for_each(|columns| (columns.write)(sql, change));
-            sql.push(")");
-        });
-        sql.push(" ON DUPLICATE KEY UPDATE ");
-        sql.separated(", ", names(), |sql, name| {
-            // Nothing has been counted there yet.
-            sql.push(name).push(" = COALESCE(").push(name).push(", 0) + VALUES(").push(name).push(")");
-        });
-        sql
+        add(prefix, &columns, &self.rows(), slot)
     }
 }
+
+/// The statements that add these to what has been gathered. Nothing is written where there is nothing to be added.
+pub(crate) fn gather(prefix: &TablePrefix, counters: BTreeMap<Key, Change>) -> Vec<Sql> {
+    let mut kinds: BTreeMap<Vec<bool>, BTreeMap<Key, Change>> = BTreeMap::new();
+    for (key, change) in counters {
+        let kind = COLUMNS.iter().map(|columns| (columns.is_changed)(&change)).collect();
+        kinds.entry(kind).or_default().insert(key, change);
+    }
+    let with_columns = kinds.into_iter().filter(|(kind, _)| kind.contains(&true));
+    let statements = with_columns.map(|(kind, counters)| {
+        let columns: Vec<&Columns> =
+            COLUMNS.iter().zip(kind).filter_map(|(of, is_changed)| is_changed.then_some(of)).collect();
+        add(prefix, &columns, &counters, GATHERED)
+    });
+    statements.collect()
+}
+
+/// The statement that adds these to the rows of this slot.
+fn add(prefix: &TablePrefix, columns: &[&Columns], rows: &BTreeMap<Key, Change>, slot: i8) -> Sql {
+    let names = || columns.iter().flat_map(|columns| columns.names);
+    let mut sql = Sql::with_capacity(1024 + 64 * rows.len());
+    sql.push("INSERT INTO ").table(prefix, TABLE).push(" (series, start, owner, part, currency, slot");
+    names().for_each(|name| _ = sql.push(", ").push(name));
+    sql.push(") VALUES ");
+    sql.separated(", ", rows, |sql, ((series, start, owner, part, currency), change)| {
+        sql.push("(").number(series.number()).push(", ").signed(*start);
+        sql.push(", ").number(*owner).push(", ").number(*part);
+        sql.push(", ").ascii(currency.map_or("", Currency::code)).push(", ").signed(slot.into());
+        columns.iter().for_each(|columns| (columns.write)(sql, change));
+        sql.push(")");
+    });
+    sql.push(" ON DUPLICATE KEY UPDATE ");
+    sql.separated(", ", names(), |sql, name| {
+        // Nothing has been counted there yet.
+        sql.push(name).push(" = COALESCE(").push(name).push(", 0) + VALUES(").push(name).push(")");
+    });
+    sql
+}
+
+/// The columns of a key, which [`read_key`] reads.
+pub(crate) const KEY: &str = "series, start, owner, part, currency";
+
+/// The same and what is counted, which [`read`] reads; NULL where a row has nothing of it.
+pub(crate) const COUNTER: &str = "series, start, owner, part, currency, clicks, human_clicks, unique_clicks, \
+     pending_conversions, pending_amount, pending_payout, approved_conversions, approved_amount, approved_payout, \
+     rejected_conversions, rejected_amount, rejected_payout";
+
+/// The key of a row that begins with the columns of [`KEY`]. By their places, as reports read thousands of rows.
+pub(crate) fn read_key(row: &MySqlRow) -> Result<Key, sqlx::Error> {
+    let number = rows::number(row, 0)?;
+    let series = Series::each().find(|series| series.number() == number);
+    let series = series.ok_or_else(|| rows::decode("series", UnknownSeries(number)))?;
+    let currency = rows::text_or_nothing(row, 4)?;
+    Ok((series, row.try_get(1)?, rows::number(row, 2)?, rows::number(row, 3)?, currency))
+}
+
+/// The table has a series of which this version knows nothing.
+#[derive(Debug, Error)]
+#[error("there is no series {0}")]
+struct UnknownSeries(u64);
+
+/// A row that begins with the columns of [`COUNTER`].
+pub(crate) fn read(row: &MySqlRow) -> Result<(Key, Change), sqlx::Error> {
+    let key = read_key(row)?;
+    let mut change = Change::default();
+    if key.4.is_none() {
+        let count = |column: usize| row.try_get::<Option<i64>, _>(column).map(Option::unwrap_or_default);
+        (change.clicks, change.human_clicks, change.unique_clicks) = (count(5)?, count(6)?, count(7)?);
+    } else {
+        for (status, first) in ConversionStatus::ALL.into_iter().zip([8, 11, 14]) {
+            // Nothing was ever of this status there.
+            let Some(conversions) = row.try_get(first)? else { continue };
+            *change.worth_mut(status) =
+                Worth { conversions, amount: row.try_get(first + 1)?, payout: row.try_get(first + 2)? };
+        }
+    }
+    Ok((key, change))
+}
+const _: () = assert!(matches!(
+    ConversionStatus::ALL,
+    [ConversionStatus::Pending, ConversionStatus::Approved, ConversionStatus::Rejected]
+));
 
 /// Columns that change together.
 struct Columns {

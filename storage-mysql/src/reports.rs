@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use chrono::Utc;
-use rust_decimal::Decimal;
 use sqlx::mysql::MySqlRow;
-use sqlx::{Error, Row, raw_sql};
+use sqlx::{Error, MySqlConnection, raw_sql};
 use tokio::time::Instant;
 use tracking_core::{
     AffiliateId, CampaignId, ConversionStatus, Currency, ParseError, Scope, StoreError, Summary, Timestamp,
 };
 
 use crate::attempt::{store_error, within};
-use crate::counters::{Counted, Series, TABLE, Worth, quarter_hour};
+use crate::counters::{COUNTER, Change, Counted, Series, TABLE, quarter_hour, read};
 use crate::rows;
 use crate::spans::{Node, Span, cover};
 use crate::sql::{Sql, TablePrefix};
@@ -22,25 +21,11 @@ use crate::store::Database;
 const LISTED: usize = 900;
 
 /// Of how many counters a statement tells at the most, so that the servers look each of them up. Ten years by day take some more.
-const AT_ONCE: usize = 8_000;
-
-/// Of a row of counters; NULL where it has nothing of it.
-const COLUMNS: &str = "series, start, owner, part, currency, CAST(SUM(clicks) AS SIGNED), \
-     CAST(SUM(human_clicks) AS SIGNED), CAST(SUM(unique_clicks) AS SIGNED), \
-     CAST(SUM(pending_conversions) AS SIGNED), SUM(pending_amount), SUM(pending_payout), \
-     CAST(SUM(approved_conversions) AS SIGNED), SUM(approved_amount), SUM(approved_payout), \
-     CAST(SUM(rejected_conversions) AS SIGNED), SUM(rejected_amount), SUM(rejected_payout)";
-const _: () = assert!(matches!(
-    ConversionStatus::ALL,
-    [ConversionStatus::Pending, ConversionStatus::Approved, ConversionStatus::Rejected]
-));
-
-/// Over all slots. Rows are found in the order of the primary key, and so are summed as they come.
-const GROUPED: &str = " GROUP BY series, start, owner, part, currency";
+pub(crate) const AT_ONCE: usize = 8_000;
 
 /// What is asked of the counters.
 #[derive(Debug, Clone, Copy)]
-struct Question {
+pub(crate) struct Question {
     counted: Counted,
     /// Of which affiliate, and of which campaign; those of each where there is none.
     affiliate: Option<u64>,
@@ -53,7 +38,7 @@ impl Question {
     }
 
     /// All that is counted in a scope.
-    fn totals(scope: Scope) -> Self {
+    pub(crate) fn totals(scope: Scope) -> Self {
         let counted = match (scope.affiliate_id, scope.campaign_id) {
             (Some(_), Some(_)) => Counted::Pair,
             (Some(_), None) => Counted::Affiliate,
@@ -63,42 +48,31 @@ impl Question {
         Self::new(counted, scope.affiliate_id, scope.campaign_id)
     }
 
+    /// What is counted of each affiliate, of a campaign or of all.
+    pub(crate) fn by_affiliate(campaign: Option<CampaignId>) -> Self {
+        Self::new(if campaign.is_some() { Counted::Pair } else { Counted::Affiliate }, None, campaign)
+    }
+
     /// The counters of a period, and how often each is to be added.
-    fn cover(self, from: Timestamp, to: Timestamp) -> BTreeMap<Node, i64> {
+    pub(crate) fn cover(self, from: Timestamp, to: Timestamp) -> BTreeMap<Node, i64> {
         let spans: Vec<Span> = self.counted.series().map(|series| series.span).collect();
         // Where each campaign is looked up, what is not there costs as much.
         let now = if self.is_by_campaign() { Timestamp::MAX } else { Utc::now().into() };
         cover(&spans, (quarter_hour(from), quarter_hour(to)), quarter_hour(now))
     }
 
-    /// Writes the statement that finds these counters.
-    fn write<'a>(self, sql: &mut Sql, prefix: &TablePrefix, nodes: impl Iterator<Item = &'a Node>) {
-        let mut lists: BTreeMap<Series, Vec<i64>> = BTreeMap::new();
-        for (span, start) in nodes {
-            let series = self.counted.series().find(|series| series.span == *span);
-            series.into_iter().for_each(|series| lists.entry(series).or_default().push(*start));
-        }
+    /// Writes the statement that finds these counters; of these affiliates only, if any are named.
+    fn write<'a>(self, sql: &mut Sql, prefix: &TablePrefix, nodes: impl Iterator<Item = &'a Node>, affiliates: &[u64]) {
+        let lists = self.lists(nodes);
         // Where the part is known and the owner is not, all rows of the time would be looked at.
         let is_scattered = |series: &Series| self.is_by_campaign() && self.place(*series).0.is_none();
         let (scattered, ranges): (Vec<_>, Vec<_>) = lists.iter().partition(|(series, _)| is_scattered(series));
         if !ranges.is_empty() {
-            sql.push("SELECT ").push(COLUMNS).push(" FROM ").table(prefix, TABLE);
-            sql.push(" FORCE INDEX (PRIMARY) WHERE ");
-            let lists =
-                ranges.iter().flat_map(|(series, starts)| starts.chunks(LISTED).map(|starts| (**series, starts)));
-            sql.separated(" OR ", lists, |sql, (series, starts)| {
-                sql.push("(series = ").number(series.number()).push(" AND start IN (");
-                sql.separated(", ", starts, |sql, start| _ = sql.signed(*start)).push(")");
-                let (owner, part) = self.place(series);
-                for (column, value) in [(" AND owner = ", owner), (" AND part = ", part)] {
-                    value.into_iter().for_each(|value| _ = sql.push(column).number(value));
-                }
-                sql.push(")");
-            });
-            sql.push(GROUPED);
+            sql.push("SELECT ").push(COUNTER);
+            self.write_from(sql, prefix, ranges.iter().map(|(series, starts)| (**series, &starts[..])), affiliates);
         }
         if let (false, Some(affiliate)) = (scattered.is_empty(), self.affiliate) {
-            sql.push(if ranges.is_empty() { "SELECT " } else { " UNION ALL SELECT " }).push(COLUMNS).push(" FROM (");
+            sql.push(if ranges.is_empty() { "SELECT " } else { " UNION ALL SELECT " }).push(COUNTER).push(" FROM (");
             let nodes =
                 scattered.iter().flat_map(|(series, starts)| starts.iter().map(|start| (series.number(), *start)));
             sql.separated(" UNION ALL ", nodes, |sql, (series, start)| {
@@ -106,8 +80,43 @@ impl Question {
             });
             sql.push(") n STRAIGHT_JOIN ").table(prefix, "campaigns").push(" STRAIGHT_JOIN ").table(prefix, TABLE);
             sql.push(" FORCE INDEX (PRIMARY) ON series = of_series AND start = of_start AND owner = id AND part = ");
-            sql.number(affiliate).push(GROUPED);
+            sql.number(affiliate);
         }
+    }
+
+    /// In which series these counters are, and where they start.
+    pub(crate) fn lists<'a>(self, nodes: impl Iterator<Item = &'a Node>) -> BTreeMap<Series, Vec<i64>> {
+        let mut lists: BTreeMap<Series, Vec<i64>> = BTreeMap::new();
+        for (span, start) in nodes {
+            let series = self.counted.series().find(|series| series.span == *span);
+            series.into_iter().for_each(|series| lists.entry(series).or_default().push(*start));
+        }
+        lists
+    }
+
+    /// Writes from where, and on what conditions, these counters are read.
+    pub(crate) fn write_from<'a>(
+        self,
+        sql: &mut Sql,
+        prefix: &TablePrefix,
+        lists: impl Iterator<Item = (Series, &'a [i64])>,
+        affiliates: &[u64],
+    ) {
+        sql.push(" FROM ").table(prefix, TABLE).push(" FORCE INDEX (PRIMARY) WHERE ");
+        let lists = lists.flat_map(|(series, starts)| starts.chunks(LISTED).map(move |starts| (series, starts)));
+        sql.separated(" OR ", lists, |sql, (series, starts)| {
+            sql.push("(series = ").number(series.number()).push(" AND start IN (");
+            sql.separated(", ", starts, |sql, start| _ = sql.signed(*start)).push(")");
+            let (owner, part) = self.place(series);
+            for (column, value) in [(" AND owner = ", owner), (" AND part = ", part)] {
+                value.into_iter().for_each(|value| _ = sql.push(column).number(value));
+            }
+            if !affiliates.is_empty() {
+                sql.push(" AND ").push(series.column_of_affiliate()).push(" IN (");
+                sql.numbers(affiliates.iter().copied()).push(")");
+            }
+            sql.push(")");
+        });
     }
 
     /// Whether all campaigns of an affiliate are asked for, of which most rows are the campaigns'.
@@ -125,87 +134,29 @@ impl Question {
     }
 }
 
-/// A row of [`COLUMNS`].
-#[derive(Debug)]
-struct Counter {
-    series: u64,
-    start: i64,
-    owner: u64,
-    part: u64,
-    sums: Sums,
-}
-
-#[derive(Debug)]
-enum Sums {
-    Clicks([i64; 3]),
-    Worth(Currency, [Worth; 3]),
-}
-
-impl Counter {
-    fn read(row: &MySqlRow) -> Result<Self, Error> {
-        let count = |column: usize| row.try_get::<Option<i64>, _>(column).map(Option::unwrap_or_default);
-        let sums = match rows::text_or_nothing::<Currency>(row, "currency")? {
-            None => Sums::Clicks([count(5)?, count(6)?, count(7)?]),
-            Some(currency) => {
-                let mut worth = [Worth::default(); 3];
-                for (worth, first) in worth.iter_mut().zip([8, 11, 14]) {
-                    // Nothing was ever of this status there.
-                    let Some(conversions) = row.try_get(first)? else { continue };
-                    *worth = Worth { conversions, amount: row.try_get(first + 1)?, payout: row.try_get(first + 2)? };
-                }
-                Sums::Worth(currency, worth)
-            }
-        };
-        let (series, owner, part) =
-            (rows::number(row, "series")?, rows::number(row, "owner")?, rows::number(row, "part")?);
-        Ok(Self { series, start: row.try_get("start")?, owner, part, sums })
-    }
-}
-
-/// What is counted, on the way to a summary: parts of it may be below zero.
+/// What is counted, by currency, on the way to a summary: parts of it may be below zero.
 #[derive(Debug, Default, Clone)]
-struct Counts {
-    clicks: [i64; 3],
-    worth: BTreeMap<Currency, [Worth; 3]>,
-}
+pub(crate) struct Counts(BTreeMap<Option<Currency>, Change>);
 
 impl Counts {
-    fn add(&mut self, sums: &Sums, times: i64) {
-        match sums {
-            Sums::Clicks(clicks) => {
-                self.clicks.iter_mut().zip(clicks).for_each(|(sum, clicks)| *sum += clicks * times);
-            }
-            Sums::Worth(currency, worth) => {
-                let sums = self.worth.entry(*currency).or_default();
-                for (sum, worth) in sums.iter_mut().zip(worth).filter(|(_, worth)| worth.is_something()) {
-                    sum.conversions += worth.conversions * times;
-                    sum.amount += worth.amount * Decimal::from(times);
-                    sum.payout += worth.payout * Decimal::from(times);
-                }
-            }
-        }
+    pub(crate) fn add(&mut self, currency: Option<Currency>, change: &Change, times: i64) {
+        self.0.entry(currency).or_default().add(change, times);
     }
 
-    fn into_summary(self) -> Result<Summary, Error> {
-        let whole = |number: i64| u64::try_from(number).map_err(|error| rows::decode("clicks", error));
-        let [clicks, human_clicks, unique_clicks] = self.clicks;
-        let mut summary = Summary {
-            clicks: whole(clicks)?,
-            human_clicks: whole(human_clicks)?,
-            unique_clicks: whole(unique_clicks)?,
-            ..Summary::default()
-        };
-        let mut conversions = [0; 3];
-        for (currency, worth) in self.worth {
-            for ((status, worth), conversions) in ConversionStatus::ALL.into_iter().zip(worth).zip(&mut conversions) {
-                *conversions += worth.conversions;
-                let tally = summary.tally_mut(status);
+    pub(crate) fn into_summary(self) -> Result<Summary, Error> {
+        let whole = |number: i64| u64::try_from(number).map_err(|error| rows::decode("figures", error));
+        let mut summary = Summary::default();
+        for (currency, change) in self.0 {
+            summary.clicks += whole(change.clicks)?;
+            summary.human_clicks += whole(change.human_clicks)?;
+            summary.unique_clicks += whole(change.unique_clicks)?;
+            let Some(currency) = currency else { continue };
+            for status in ConversionStatus::ALL {
+                let (worth, tally) = (change.worth(status), summary.tally_mut(status));
+                tally.conversions += whole(worth.conversions)?;
                 tally.revenue.add_sum(worth.amount, currency);
                 tally.payout.add_sum(worth.payout, currency);
             }
-        }
-        for (status, conversions) in ConversionStatus::ALL.into_iter().zip(conversions) {
-            summary.tally_mut(status).conversions = whole(conversions)?;
         }
         Ok(summary)
     }
@@ -217,17 +168,18 @@ impl Database {
         let (years, of_affiliate) =
             (Series::new(Counted::All, Span::Year), Series::new(Counted::Affiliate, Span::Year));
         let query = |sql: &mut Sql| {
-            sql.push("SELECT ").push(COLUMNS).push(" FROM (SELECT DISTINCT start AS year FROM ");
+            sql.push("SELECT ").push(COUNTER).push(" FROM (SELECT DISTINCT start AS year FROM ");
             sql.table(&self.prefix, TABLE).push(" FORCE INDEX (PRIMARY) WHERE series = ").number(years.number());
             sql.push(") y STRAIGHT_JOIN ").table(&self.prefix, TABLE);
             sql.push(" FORCE INDEX (PRIMARY) ON series = ").number(of_affiliate.number());
-            sql.push(" AND start = year AND owner = ").number(affiliate.as_u64()).push(GROUPED);
+            sql.push(" AND start = year AND owner = ").number(affiliate.as_u64());
         };
         let summarized = async {
             let found = self.reader().rows(query).await?;
             let mut counts = Counts::default();
             for row in &found {
-                counts.add(&Counter::read(row)?.sums, 1);
+                let ((.., currency), change) = read(row)?;
+                counts.add(currency, &change, 1);
             }
             Ok((found.is_empty(), counts.into_summary()?))
         };
@@ -247,8 +199,8 @@ impl Database {
         }
         let counted = async {
             let mut counts = vec![Counts::default(); bounds.len().saturating_sub(1)];
-            self.count(question, &nodes, |_, sums, places| {
-                places.iter().for_each(|(index, times)| counts[*index].add(sums, *times));
+            self.count(question, &nodes, |_, (currency, change), places| {
+                places.iter().for_each(|(index, times)| counts[*index].add(currency, change, *times));
             })
             .await?;
             counts.into_iter().map(Counts::into_summary).collect::<Result<Vec<_>, Error>>()
@@ -262,8 +214,7 @@ impl Database {
         period: (Timestamp, Timestamp),
         max: usize,
     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
-        let counted = if campaign.is_some() { Counted::Pair } else { Counted::Affiliate };
-        self.grouped(Question::new(counted, None, campaign), period, max, |of| of.0, AffiliateId::new).await
+        self.grouped(Question::by_affiliate(campaign), period, max, |of| of.0, AffiliateId::new).await
     }
 
     pub(crate) async fn totals_by_campaign(
@@ -288,8 +239,10 @@ impl Database {
         let nodes = question.cover(from, to);
         let counted = async {
             let mut groups: BTreeMap<u64, Counts> = BTreeMap::new();
-            self.count(question, &nodes, |of, sums, times| groups.entry(pick(of)).or_default().add(sums, *times))
-                .await?;
+            self.count(question, &nodes, |of, (currency, change), times| {
+                groups.entry(pick(of)).or_default().add(currency, change, *times);
+            })
+            .await?;
             let mut summaries = Vec::new();
             for (number, counts) in groups {
                 let summary = counts.into_summary()?;
@@ -309,34 +262,19 @@ impl Database {
         &self,
         question: Question,
         nodes: &BTreeMap<Node, T>,
-        mut add: impl FnMut((u64, u64), &Sums, &T),
+        mut add: impl FnMut((u64, u64), (Option<Currency>, &Change), &T),
     ) -> Result<(), Error> {
         if nodes.is_empty() {
             return Ok(());
         }
-        let mut add_rows = |rows: &[MySqlRow]| {
-            for row in rows {
-                let counter = Counter::read(row)?;
-                let series = question.counted.series().find(|series| series.number() == counter.series);
-                let Some(series) = series else { continue };
-                if let Some(place) = nodes.get(&(series.span, counter.start)) {
-                    add(series.of(counter.owner, counter.part), &counter.sums, place);
-                }
-            }
-            Ok(())
-        };
         if nodes.len() <= AT_ONCE {
-            return add_rows(&self.reader().rows(|sql| question.write(sql, &self.prefix, nodes.keys())).await?);
+            let found = self.reader().rows(|sql| question.write(sql, &self.prefix, nodes.keys(), &[])).await?;
+            return add_rows(&found, nodes, &mut add);
         }
         let deadline = Instant::now() + self.timeout;
         let mut lease = self.snapshot(deadline).await?;
         let counting = within(deadline, async {
-            let nodes: Vec<&Node> = nodes.keys().collect();
-            for nodes in nodes.chunks(AT_ONCE) {
-                let mut sql = Sql::default();
-                question.write(&mut sql, &self.prefix, nodes.iter().copied());
-                add_rows(&raw_sql(sql).fetch_all(lease.connection()).await?)?;
-            }
+            self.count_on(lease.connection(), question, nodes, &[], add).await?;
             raw_sql("COMMIT").execute(lease.connection()).await.map(drop)
         });
         counting.await?;
@@ -344,4 +282,36 @@ impl Database {
         lease.give_back();
         Ok(())
     }
+
+    /// The same in a transaction; of these affiliates only, if any are named.
+    pub(crate) async fn count_on<T>(
+        &self,
+        connection: &mut MySqlConnection,
+        question: Question,
+        nodes: &BTreeMap<Node, T>,
+        affiliates: &[u64],
+        mut add: impl FnMut((u64, u64), (Option<Currency>, &Change), &T),
+    ) -> Result<(), Error> {
+        let starts: Vec<&Node> = nodes.keys().collect();
+        for starts in starts.chunks(AT_ONCE) {
+            let mut sql = Sql::default();
+            question.write(&mut sql, &self.prefix, starts.iter().copied(), affiliates);
+            add_rows(&raw_sql(sql).fetch_all(&mut *connection).await?, nodes, &mut add)?;
+        }
+        Ok(())
+    }
+}
+
+fn add_rows<T>(
+    rows: &[MySqlRow],
+    nodes: &BTreeMap<Node, T>,
+    add: &mut impl FnMut((u64, u64), (Option<Currency>, &Change), &T),
+) -> Result<(), Error> {
+    for row in rows {
+        let ((series, start, owner, part, currency), change) = read(row)?;
+        if let Some(place) = nodes.get(&(series.span, start)) {
+            add(series.of(owner, part), (currency, &change), place);
+        }
+    }
+    Ok(())
 }

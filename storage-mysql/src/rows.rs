@@ -1,5 +1,6 @@
 //! Rows of the database as records, parsed as strictly as anything else that comes from outside.
 
+use std::fmt::Display;
 use std::num::TryFromIntError;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use chrono::NaiveDateTime;
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use sqlx::mysql::MySqlRow;
-use sqlx::{Error, Row};
+use sqlx::{ColumnIndex, Error, Row};
 use tracking_core::{
     Affiliate, AffiliateId, Amount, Campaign, CampaignId, Click, ClickId, ClickRecordId, Conversion, ConversionId,
     ConversionStatus, ParseError, Payout, Timestamp, TransactionId,
@@ -103,8 +104,13 @@ pub(crate) fn transaction_id(row: &MySqlRow) -> Result<Option<TransactionId>, Er
     text_or_nothing(row, "transaction_id")
 }
 
+/// The name or the place of a column.
+pub(crate) trait Column: ColumnIndex<MySqlRow> + Display + Copy {}
+
+impl<T: ColumnIndex<MySqlRow> + Display + Copy> Column for T {}
+
 /// A whole number that is not negative, from a column of any width.
-pub(crate) fn number(row: &MySqlRow, column: &'static str) -> Result<u64, Error> {
+pub(crate) fn number(row: &MySqlRow, column: impl Column) -> Result<u64, Error> {
     let number: i64 = row.try_get(column)?;
     u64::try_from(number).map_err(|error| decode(column, error))
 }
@@ -122,7 +128,7 @@ pub(crate) fn number_or_null(row: &MySqlRow, column: &'static str) -> Result<Opt
     }
 }
 
-pub(crate) fn text<'r>(row: &'r MySqlRow, column: &'static str) -> Result<&'r str, Error> {
+pub(crate) fn text(row: &MySqlRow, column: impl Column) -> Result<&str, Error> {
     str::from_utf8(row.try_get(column)?).map_err(|error| decode(column, error))
 }
 
@@ -137,7 +143,7 @@ pub(crate) fn text_or_null<'r>(row: &'r MySqlRow, column: &'static str) -> Resul
 /// A text where an empty one says that there is none.
 pub(crate) fn text_or_nothing<T: FromStr<Err = ParseError>>(
     row: &MySqlRow,
-    column: &'static str,
+    column: impl Column,
 ) -> Result<Option<T>, Error> {
     match text(row, column)? {
         "" => Ok(None),
@@ -161,10 +167,10 @@ fn json<T: DeserializeOwned>(row: &MySqlRow, column: &'static str) -> Result<T, 
     serde_json::from_str(text(row, column)?).map_err(|error| decode(column, error))
 }
 
-pub(crate) fn parse<T>(column: &'static str, parsed: Result<T, ParseError>) -> Result<T, Error> {
+pub(crate) fn parse<T>(column: impl Display, parsed: Result<T, ParseError>) -> Result<T, Error> {
     parsed.map_err(|error| decode(column, error))
 }
 
-pub(crate) fn decode(column: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::ColumnDecode { index: column.to_owned(), source: source.into() }
+pub(crate) fn decode(column: impl Display, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::ColumnDecode { index: column.to_string(), source: source.into() }
 }

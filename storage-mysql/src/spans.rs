@@ -68,6 +68,11 @@ impl Span {
     pub(crate) fn start_of(self, time: i64) -> i64 {
         self.start(self.index(time))
     }
+
+    /// Where the one ends, and the next one begins, that this time is in.
+    pub(crate) fn end(self, time: i64) -> i64 {
+        self.start(self.index(time) + 1)
+    }
 }
 
 /// Where a counter is: for times of which length, and where it starts.

@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{ConnectOptions, Error, MySqlConnection, MySqlPool, raw_sql};
 use tokio::sync::OnceCell;
@@ -9,13 +10,14 @@ use tokio::time::Instant;
 use tracking_core::{
     Affiliate, AffiliateId, BatchLimits, Batcher, Breakdown, Campaign, CampaignId, Click, ClickFilter, ClickId,
     Conversion, ConversionFilter, ConversionId, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page,
-    PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange, Store, StoreError,
-    Summary, Timestamp, TransactionId, async_trait,
+    PageRequest, Postback, PostbackFilter, PurgeRequest, Purged, Ranked, Ranking, Recorded, Scope, StatusChange, Store,
+    StoreError, Summary, Timestamp, TransactionId, async_trait,
 };
 
 use crate::attempt::{Failure, Lease, Reader, Sending, causal_reads, store_error, within};
 use crate::clicks::Clicks;
 use crate::conversions::Conversions;
+use crate::counters::Key;
 use crate::directory::KnownIds;
 use crate::inserts::{Inserts, Kind};
 use crate::lookups::{FindAffiliates, FindCampaigns, FindClicks, SeenClicks, Sought};
@@ -92,6 +94,8 @@ pub(crate) struct Database {
     pub(crate) known: KnownIds,
     pub(crate) seen_clicks: SeenClicks,
     pub(crate) log_size: LogSize,
+    /// The last counter that was looked at, to be gathered from its slots.
+    pub(crate) gathered: Mutex<Option<Key>>,
     pub(crate) lock_wait: LockWait,
     writer: OnceCell<Writer>,
 }
@@ -100,7 +104,7 @@ pub(crate) struct Database {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writer {
     /// Of its counters.
-    pub(crate) slot: u8,
+    pub(crate) slot: i8,
     pub(crate) sending: Sending,
     /// How many bytes the statements of a transaction may have together.
     pub(crate) most_bytes: usize,
@@ -172,6 +176,7 @@ impl MySqlStore {
             known: KnownIds::default(),
             seen_clicks: SeenClicks::default(),
             log_size: LogSize::default(),
+            gathered: Mutex::default(),
             writer: OnceCell::new(),
         });
         let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };
@@ -447,6 +452,16 @@ impl Store for MySqlStore {
         self.database.totals_by_affiliate(campaign, (from, to), max).await
     }
 
+    async fn best_affiliates(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        ranking: &Ranking,
+    ) -> Result<Ranked<AffiliateId>, StoreError> {
+        self.database.best_affiliates(campaign, (from, to), ranking).await
+    }
+
     async fn totals_by_campaign(
         &self,
         affiliate: Option<AffiliateId>,
@@ -479,6 +494,10 @@ impl Store for MySqlStore {
 
     async fn postbacks(&self, filter: &PostbackFilter, request: PageRequest) -> Result<Page<Postback>, StoreError> {
         self.database.postbacks(filter, request).await
+    }
+
+    async fn upkeep(&self) -> Result<(), StoreError> {
+        self.database.gather().await
     }
 
     async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError> {

@@ -68,7 +68,8 @@ pub use crate::payout::{Payout, PayoutRule, Percentage};
 pub use crate::period::{Period, Preset, TimeZone};
 pub use crate::postback::{Postback, PostbackCall, PostbackFilter, PostbackMethod};
 pub use crate::report::{
-    Attribute, Breakdown, Grouping, Order, Report, ReportError, ReportKey, ReportRequest, ReportRow, Sort, SortBy,
+    Attribute, Breakdown, Grouping, Order, Ranked, Ranking, Report, ReportError, ReportKey, ReportRequest, ReportRow,
+    Sort, SortBy,
 };
 pub use crate::request::{CampaignRequest, ClickRequest, ConversionRequest, CreatedCampaign, IssuedKey, Visitor};
 pub use crate::rules::{CampaignRules, EventRule, Repeats, Rule, WhilePaused};

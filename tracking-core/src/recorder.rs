@@ -19,8 +19,8 @@ use crate::{
 /// How long visitors are known again.
 const VISIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often the hashes of visitors are forgotten who are not known any more.
-const FORGETTING: Duration = Duration::from_secs(60);
+/// How often hashes of visitors are forgotten who are not known any more, and the store is kept in order.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// How often clicks are purged that are too old.
 const PURGE: Duration = Duration::from_secs(60 * 60);
@@ -144,7 +144,7 @@ impl Recorder {
             && !self.is_kept.swap(true, Ordering::Relaxed)
         {
             let kept = || Kept(Arc::downgrade(self));
-            runtime.spawn(kept().forget_again_and_again());
+            runtime.spawn(kept().tidy_again_and_again());
             runtime.spawn(kept().purge_again_and_again());
             runtime.spawn(kept().log_again_and_again());
         }
@@ -155,15 +155,18 @@ impl Recorder {
 struct Kept(Weak<Recorder>);
 
 impl Kept {
-    async fn forget_again_and_again(self) {
+    async fn tidy_again_and_again(self) {
         loop {
-            tokio::time::sleep(FORGETTING).await;
+            tokio::time::sleep(TIDYING).await;
             let Some(recorder) = self.0.upgrade() else { return };
             if let Err(error) = recorder.forget_visitors().await {
                 tracing::warn!(error = %error_chain(&error), "old visitors could not be forgotten; this is tried again");
             }
             if let Err(error) = recorder.purge_log().await {
                 tracing::warn!(error = %error_chain(&error), "old postbacks could not be purged; this is tried again");
+            }
+            if let Err(error) = recorder.store.upkeep().await {
+                tracing::warn!(error = %error_chain(&error), "the store could not be kept in order; this is tried again");
             }
         }
     }
@@ -180,7 +183,7 @@ impl Kept {
 
     async fn purge_again_and_again(self) {
         // Soon at first: some processes are never old.
-        let mut pause = FORGETTING;
+        let mut pause = TIDYING;
         loop {
             tokio::time::sleep(std::mem::replace(&mut pause, PURGE)).await;
             let Some(recorder) = self.0.upgrade() else { return };

@@ -80,6 +80,11 @@ impl ReportRequest {
         self
     }
 
+    /// In which order its rows are.
+    pub(crate) fn order(&self) -> Sort {
+        self.sort.unwrap_or(self.grouping.sort())
+    }
+
     /// The same, asked for by this affiliate.
     #[must_use]
     pub const fn asked_by(mut self, affiliate: AffiliateId) -> Self {
@@ -247,6 +252,74 @@ pub struct Sort {
     pub order: Order,
 }
 
+impl Sort {
+    /// Whether sums of money make no difference to it.
+    pub(crate) const fn is_by_counts(self) -> bool {
+        !matches!(self.by, SortBy::Revenue | SortBy::Payout | SortBy::Profit | SortBy::Epc)
+    }
+
+    /// Puts rows in this order, by sums in this currency.
+    fn sorted<R, K: Ord>(
+        self,
+        rows: Vec<R>,
+        currency: Option<Currency>,
+        parts: impl Fn(&R) -> (&K, &Summary),
+    ) -> Vec<R> {
+        let mut ranked: Vec<(Rank, R)> =
+            rows.into_iter().map(|row| (Rank::of(parts(&row).1, self.by, currency), row)).collect();
+        ranked.sort_by(|(rank, row), (other_rank, other)| {
+            let (by_rank, by_key) = (rank.cmp(other_rank), parts(row).0.cmp(parts(other).0));
+            match (self.by, self.order) {
+                (SortBy::Key, Order::Descending) => by_key.reverse(),
+                (_, Order::Descending) => by_rank.reverse().then(by_key),
+                (_, Order::Ascending) => by_rank.then(by_key),
+            }
+        });
+        ranked.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+/// Which of many groups a [`Store`](crate::Store) is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranking {
+    /// In which order they are. Sums of money make no difference to it.
+    pub sort: Sort,
+    /// How many of the first ones are left out.
+    pub offset: usize,
+    /// How many of the next ones are wanted at the most.
+    pub limit: usize,
+    /// How many groups there may be in all.
+    pub max_groups: usize,
+}
+
+impl Ranking {
+    /// Those of these groups that are wanted, in their order. Their sums of money are not looked at.
+    pub fn pick<K: Ord>(&self, groups: Vec<(K, Summary)>) -> Vec<(K, Summary)> {
+        let sorted = self.sort.sorted(groups, None, |(key, figures)| (key, figures));
+        sorted.into_iter().skip(self.offset).take(self.limit).collect()
+    }
+}
+
+/// Some of many groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranked<K> {
+    /// Those that were asked for, in their order.
+    pub groups: Vec<(K, Summary)>,
+    /// How many there are in all.
+    pub count: usize,
+    /// The sum of all.
+    pub total: Summary,
+}
+
+impl<K: Ord> Ranked<K> {
+    /// Those that are wanted of these.
+    pub fn of(groups: Vec<(K, Summary)>, ranking: &Ranking) -> Self {
+        let mut total = Summary::default();
+        groups.iter().for_each(|(_, figures)| total.add(figures));
+        Self { count: groups.len(), groups: ranking.pick(groups), total }
+    }
+}
+
 /// Which rows come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Order {
@@ -379,25 +452,15 @@ pub enum ReportKey {
 
 impl Report {
     /// Makes a report out of all its rows, in the order that is asked for, and leaves all of them in it.
-    pub(crate) fn whole(request: &ReportRequest, mut rows: Vec<ReportRow>) -> Self {
+    pub(crate) fn whole(request: &ReportRequest, rows: Vec<ReportRow>) -> Self {
         let mut total = Summary::default();
         rows.iter().for_each(|row| total.add(&row.figures));
-        let sort = request.sort.unwrap_or(request.grouping.sort());
+        let sort = request.order();
         let currency = request.currency.or_else(|| {
             let (revenue, payout) = (total.revenue(), total.payout());
             revenue.iter().chain(payout.iter()).map(|(currency, _)| currency).min()
         });
-        let mut ranked: Vec<(Rank, ReportRow)> =
-            rows.drain(..).map(|row| (Rank::of(&row.figures, sort.by, currency), row)).collect();
-        ranked.sort_by(|(rank, row), (other_rank, other)| {
-            let (by_rank, by_key) = (rank.cmp(other_rank), row.key.cmp(&other.key));
-            match (sort.by, sort.order) {
-                (SortBy::Key, Order::Descending) => by_key.reverse(),
-                (_, Order::Descending) => by_rank.reverse().then(by_key),
-                (_, Order::Ascending) => by_rank.then(by_key),
-            }
-        });
-        let rows: Vec<ReportRow> = ranked.into_iter().map(|(_, row)| row).collect();
+        let rows = sort.sorted(rows, currency, |row| (&row.key, &row.figures));
         Self { row_count: rows.len() as u64, rows, total, is_scanned: request.grouping.is_scanned() }
     }
 

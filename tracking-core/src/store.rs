@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::{
     Affiliate, AffiliateId, Breakdown, Campaign, CampaignId, Click, ClickFilter, ClickId, Conversion, ConversionFilter,
     ConversionId, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion, Page, PageRequest, Postback,
-    PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange, Summary, Timestamp, TransactionId,
+    PostbackFilter, PurgeRequest, Purged, Ranked, Ranking, Recorded, Scope, StatusChange, Summary, Timestamp,
+    TransactionId,
 };
 
 /// Keeps affiliates, campaigns, clicks and conversions.
@@ -721,7 +722,23 @@ pub trait Store: Debug + Send + Sync + 'static {
         max: usize,
     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError>;
 
-    /// The same of each campaign, of all affiliates or of this one.
+    /// Some of what [`totals_by_affiliate`](Self::totals_by_affiliate) tells, with how many there are and the sum of all. A store
+    /// that needs not sum up all money for them does better than this, which asks for all.
+    ///
+    /// # Errors
+    /// As those of `totals_by_affiliate`.
+    async fn best_affiliates(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        ranking: &Ranking,
+    ) -> Result<Ranked<AffiliateId>, StoreError> {
+        let all = self.totals_by_affiliate(campaign, from, to, ranking.max_groups).await?;
+        Ok(Ranked::of(all, ranking))
+    }
+
+    /// What was counted of each campaign, of all affiliates or of this one; else as by affiliate.
     ///
     /// # Errors
     /// If there are more campaigns than `max` ([`StoreError::TooManyGroups`]), or if the store fails.
@@ -787,6 +804,15 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// If the store fails. Some may have been removed then.
     async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError>;
+
+    /// Does a part of what keeps the store itself in order, which nobody can tell from its answers, in small steps that hold
+    /// nobody up. The tracker calls it every minute. A store that needs nothing of the kind leaves it as it is.
+    ///
+    /// # Errors
+    /// If the store fails. It goes on with the next call.
+    async fn upkeep(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 macro_rules! forward_store {
@@ -911,6 +937,16 @@ macro_rules! forward_store {
                 (**self).totals_by_affiliate(campaign, from, to, max).await
             }
 
+            async fn best_affiliates(
+                &self,
+                campaign: Option<CampaignId>,
+                from: Timestamp,
+                to: Timestamp,
+                ranking: &Ranking,
+            ) -> Result<Ranked<AffiliateId>, StoreError> {
+                (**self).best_affiliates(campaign, from, to, ranking).await
+            }
+
             async fn totals_by_campaign(
                 &self,
                 affiliate: Option<AffiliateId>,
@@ -951,6 +987,10 @@ macro_rules! forward_store {
 
             async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError> {
                 (**self).purge_postbacks(before, keep).await
+            }
+
+            async fn upkeep(&self) -> Result<(), StoreError> {
+                (**self).upkeep().await
             }
         }
     )+};

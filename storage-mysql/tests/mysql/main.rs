@@ -10,6 +10,7 @@ mod conformance;
 mod demands;
 mod example;
 mod faults;
+mod gathered;
 mod migrations;
 mod postbacks;
 mod proxy;

@@ -176,6 +176,9 @@ pub(super) async fn any_interleaving_is_counted_exactly(store: Arc<dyn Store>) {
                 let mut done = Vec::new();
                 for operation in mine {
                     done.push(operation.perform(&store, affiliate, campaigns).await);
+                    if task == 0 {
+                        ok(store.upkeep().await, "upkeep");
+                    }
                 }
                 done
             }

@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use super::given::*;
 use crate::{
     AffiliateId, Attribute, BotReason, Breakdown, CampaignId, Click, ClickDetails, ClickFilter, Conversion, ConversionFilter,
-    ConversionStatus, Cursor, Grouping, Limit, NewClick, NewConversion, Period, PurgeRequest, ReportKey, ReportRequest, Scope,
+    ConversionStatus, Cursor, Grouping, Limit, NewClick, NewConversion, Order, Period, PurgeRequest, Ranked, Ranking, ReportKey, ReportRequest, Scope, Sort, SortBy,
     Secret, Store, StoreError, SubIds, Summary, TimeZone, Timestamp, Tracker,
 };
 
@@ -72,6 +72,10 @@ pub(super) async fn groups_are_bounded(store: Arc<dyn Store>) {
     assert!(refused(store.totals_by_affiliate(None, from, to, 2).await.err(), 2), "there are three affiliates");
     assert!(refused(store.totals_by_campaign(None, from, to, 1).await.err(), 1), "there are two campaigns");
     assert!(refused(store.breakdown(&breakdown(2)).await.err(), 2), "there are three sources");
+    let sort = Sort { by: SortBy::Clicks, order: Order::Descending };
+    let best = |max_groups| Ranking { sort, offset: 0, limit: 1, max_groups };
+    assert!(refused(store.best_affiliates(None, from, to, &best(2)).await.err(), 2), "there are three affiliates");
+    assert_eq!(ok(store.best_affiliates(None, from, to, &best(3)).await, "best_affiliates").count, 3);
     assert_eq!(ok(store.totals_by_affiliate(None, from, to, 3).await, "totals_by_affiliate").len(), 3);
     assert_eq!(ok(store.totals_by_affiliate(Some(campaigns[0]), from, to, 2).await, "totals_by_affiliate").len(), 2);
     assert_eq!(ok(store.totals_by_campaign(None, from, to, 2).await, "totals_by_campaign").len(), 2);
@@ -80,6 +84,7 @@ pub(super) async fn groups_are_bounded(store: Arc<dyn Store>) {
 
 pub(super) async fn groups_are_in_order(store: Arc<dyn Store>) {
     let world = World::random(&store).await;
+    ok(store.upkeep().await, "upkeep");
     let zone: TimeZone = parse("UTC");
     let periods = [("2018-01-01", "2026-12-31"), ("2026-03-28", "2026-03-29"), ("2026-10-24", "2026-10-24")];
     for ((first, last), scope) in periods.into_iter().flat_map(|days| world.scopes().into_iter().map(move |scope| (days, scope))) {
@@ -89,6 +94,10 @@ pub(super) async fn groups_are_in_order(store: Arc<dyn Store>) {
         let expected = |grouping| world.recount(&ReportRequest::new(period, grouping).scope(scope)).into_iter();
         if scope.affiliate_id.is_none() {
             let found = ok(store.totals_by_affiliate(scope.campaign_id, from, to, 9).await, "totals_by_affiliate");
+            for ranking in rankings() {
+                let best = ok(store.best_affiliates(scope.campaign_id, from, to, &ranking).await, "best_affiliates");
+                assert_eq!(best, Ranked::of(found.clone(), &ranking), "{first} to {last}, {scope:?}, {ranking:?}");
+            }
             let found: Vec<_> = found.into_iter().map(|(id, counted)| (ReportKey::Affiliate(id), counted)).collect();
             assert_eq!(found, expected(Grouping::Affiliate).collect::<Vec<_>>(), "{first} to {last}, {scope:?}");
         }
@@ -104,6 +113,15 @@ pub(super) async fn groups_are_in_order(store: Arc<dyn Store>) {
             assert_eq!(found, expected(Grouping::By(by)).collect::<Vec<_>>(), "{wanted:?}");
         }
     }
+}
+
+/// All orders in which money makes no difference, and pages of one and two, the last of which is not full.
+fn rankings() -> impl Iterator<Item = Ranking> {
+    let sorts = SortBy::ALL.into_iter().flat_map(|by| {
+        [Order::Ascending, Order::Descending].map(|order| Sort { by, order }).into_iter().filter(|sort| sort.is_by_counts())
+    });
+    let pages = [(0, 1), (1, 1), (0, 2), (2, 2), (3, 2), (0, 9)];
+    sorts.flat_map(move |sort| pages.map(|(offset, limit)| Ranking { sort, offset, limit, max_groups: 9 }))
 }
 
 pub(super) async fn breakdown_is_of_what_is_left(store: Arc<dyn Store>) {
@@ -202,6 +220,7 @@ pub(super) async fn lists_are_filtered(store: Arc<dyn Store>) {
 
 pub(super) async fn any_report_equals_a_recount(store: Arc<dyn Store>) {
     let world = World::random(&store).await;
+    ok(store.upkeep().await, "upkeep");
     let tracker = Tracker::new(Arc::clone(&store), Secret::random());
     let scopes = world.scopes();
     for (zone, first, days, grouping, scope) in wanted() {

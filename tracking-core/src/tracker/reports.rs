@@ -7,8 +7,8 @@ use futures_util::future::try_join_all;
 
 use crate::period::quarter_of;
 use crate::{
-    AffiliateId, Attribute, Breakdown, CampaignId, Grouping, Name, Period, Report, ReportError, ReportKey,
-    ReportRequest, ReportRow, Scope, StoreError, Summary, Timestamp, Tracker,
+    AffiliateId, Attribute, Breakdown, CampaignId, Grouping, Name, Period, Ranked, Ranking, Report, ReportError,
+    ReportKey, ReportRequest, ReportRow, Scope, StoreError, Summary, Timestamp, Tracker,
 };
 
 /// How many days a report by hour may be of.
@@ -53,8 +53,11 @@ impl Tracker {
     /// If there is no such affiliate or campaign, if the report would be too large, take too long, or has to wait for too long, or
     /// if the store fails.
     pub async fn report(&self, request: &ReportRequest) -> Result<Report, ReportError> {
-        let report = self.all_rows(request).await?;
-        self.named(report.cut(request)).await
+        let report = match self.ranked(request).await? {
+            Some(report) => report,
+            None => self.all_rows(request).await?.cut(request),
+        };
+        self.named(report).await
     }
 
     /// The same with all rows, in their order, whatever limit and offset are: twenty thousand at the most.
@@ -69,6 +72,22 @@ impl Tracker {
     async fn all_rows(&self, request: &ReportRequest) -> Result<Report, ReportError> {
         self.check(request.scope).await?;
         Ok(Report::whole(request, self.rows(request).await?))
+    }
+
+    /// The report, if the store can tell those rows that are asked for without summing up the money of all.
+    async fn ranked(&self, request: &ReportRequest) -> Result<Option<Report>, ReportError> {
+        let (scope, period, sort) = (request.scope, &request.period, request.order());
+        if request.grouping != Grouping::Affiliate || scope.affiliate_id.is_some() || !sort.is_by_counts() {
+            return Ok(None);
+        }
+        self.check(scope).await?;
+        let offset = usize::try_from(request.offset).unwrap_or(usize::MAX);
+        let ranking = Ranking { sort, offset, limit: request.limit.as_usize(), max_groups: MAX_ROWS };
+        let store = &self.recorder.store;
+        let ranked = store.best_affiliates(scope.campaign_id, period.start(), period.end(), &ranking).await;
+        let Ranked { groups, count, total } = told(ranked)?;
+        let rows = of_groups(groups, ReportKey::Affiliate).map(row).collect();
+        Ok(Some(Report { rows, row_count: count as u64, total, is_scanned: false }))
     }
 
     async fn named(&self, mut report: Report) -> Result<Report, ReportError> {
@@ -147,7 +166,7 @@ impl Tracker {
                 keyed(self.break_down(&breakdown, request.asked_by).await?, ReportKey::Mark)?
             }
         };
-        Ok(rows.into_iter().map(|(key, figures)| ReportRow { key, name: None, figures }).collect())
+        Ok(rows.into_iter().map(row).collect())
     }
 
     /// Has the store look at each record, unless there are too many, or others are doing the same.
@@ -210,15 +229,27 @@ impl Tracker {
     }
 }
 
-/// Rows of these groups; that there are too many is no failure of the store.
+fn row((key, figures): (ReportKey, Summary)) -> ReportRow {
+    ReportRow { key, name: None, figures }
+}
+
+/// Rows of these groups.
 fn keyed<K>(
     groups: Result<Vec<(K, Summary)>, StoreError>,
     key: impl Fn(K) -> ReportKey,
 ) -> Result<Vec<(ReportKey, Summary)>, ReportError> {
-    match groups {
-        Ok(groups) => Ok(groups.into_iter().map(|(of, figures)| (key(of), figures)).collect()),
-        Err(StoreError::TooManyGroups { max }) => Err(ReportError::TooManyRows { max }),
-        Err(StoreError::TooSlow { .. }) => Err(ReportError::TooSlow { limit: TIME_LIMIT }),
-        Err(error) => Err(error.into()),
-    }
+    Ok(of_groups(told(groups)?, key).collect())
+}
+
+fn of_groups<K>(groups: Vec<(K, Summary)>, key: impl Fn(K) -> ReportKey) -> impl Iterator<Item = (ReportKey, Summary)> {
+    groups.into_iter().map(move |(of, figures)| (key(of), figures))
+}
+
+/// That there are too many groups is no failure of the store.
+fn told<T>(groups: Result<T, StoreError>) -> Result<T, ReportError> {
+    groups.map_err(|error| match error {
+        StoreError::TooManyGroups { max } => ReportError::TooManyRows { max },
+        StoreError::TooSlow { .. } => ReportError::TooSlow { limit: TIME_LIMIT },
+        error => error.into(),
+    })
 }

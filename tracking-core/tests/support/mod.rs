@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tracking_core::{
     Affiliate, AffiliateId, Breakdown, Campaign, CampaignId, CampaignRequest, Click, ClickFilter, ClickId, Conversion,
     ConversionFilter, ConversionId, DestinationUrl, EventName, NewAffiliate, NewCampaign, NewClick, NewConversion,
-    Page, PageRequest, Postback, PostbackAuth, PostbackFilter, PurgeRequest, Purged, Recorded, Scope, StatusChange,
-    Store, StoreError, Summary, Timestamp, Tracker, TransactionId, async_trait,
+    Page, PageRequest, Postback, PostbackAuth, PostbackFilter, PurgeRequest, Purged, Ranked, Ranking, Recorded, Scope,
+    StatusChange, Store, StoreError, Summary, Timestamp, Tracker, TransactionId, async_trait,
 };
 
 /// What calls meet.
@@ -200,6 +200,12 @@ forward! {
         to: Timestamp,
         max: usize
     ) -> Vec<(AffiliateId, Summary)>;
+    best_affiliates(
+        campaign: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        ranking: &Ranking
+    ) -> Ranked<AffiliateId>;
     totals_by_campaign(
         affiliate: Option<AffiliateId>,
         from: Timestamp,
@@ -211,6 +217,7 @@ forward! {
     erase_clicks(click_id: &ClickId, replacement: &ClickId) -> u64;
     postbacks(filter: &PostbackFilter, request: PageRequest) -> Page<Postback>;
     purge_postbacks(before: Timestamp, keep: u64) -> ();
+    upkeep() -> ();
 }
 
 /// A campaign that takes postbacks from anyone.
