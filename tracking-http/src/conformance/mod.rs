@@ -162,6 +162,7 @@ cases! { $
         conversions_are_approved_and_rejected_by_forms
         affiliates_see_status_and_payout_and_no_more
         overview_compares_periods_and_names_the_best
+        overview_goes_without_sources_that_take_too_long
         affiliates_see_their_own_figures_of_a_period
         reports_are_asked_for_by_a_form
         links_of_pages_lead_somewhere

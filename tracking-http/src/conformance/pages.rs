@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{Method, Request, StatusCode};
 use serde_json::json;
-use tracking_core::AffiliateId;
+use tracking_core::{AffiliateId, Limit, PageRequest, Secret, StoreError, Tracker};
 
+use super::broken::{BrokenStore, SECRET};
 use super::client::{Client, Reply};
 use super::harness::{Site, request};
 use crate::guard::{self, Access};
@@ -401,6 +402,28 @@ pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
             assert!(reply.text().contains("aria-invalid=\"true\""), "{name}: {}", reply.text());
         }
     }
+}
+
+pub(super) async fn overview_goes_without_sources_that_take_too_long(site: Site) {
+    let (full, _) = site.tracker_and_key().await;
+    let page = PageRequest { limit: Limit::default(), after: None };
+    let affiliates = full.affiliates(page).await.unwrap();
+    let open = async |error: fn() -> StoreError| {
+        let store = BrokenStore::failing(error).with_newest_affiliates(affiliates.clone()).with_counters(site.store());
+        site.open_tracker(Arc::new(Tracker::new(store, Secret::random()))).await.get("/dashboard").await
+    };
+    let page = open(|| StoreError::TooSlow { operation: "list clicks" }).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    for part in [
+        "data-test=\"no-sources\">To list clicks took too long",
+        "dashboard/reports?group_by=source\"",
+        "data-test=\"period-clicks\">0</dd>",
+        "data-test=\"top-campaigns\"",
+    ] {
+        assert!(page.text().contains(part), "{} has no {part}", page.text());
+    }
+    let page = open(|| StoreError::unavailable("list clicks", SECRET)).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "it may be had later: {}", page.text());
 }
 
 pub(super) async fn affiliates_see_their_own_figures_of_a_period(site: Site) {

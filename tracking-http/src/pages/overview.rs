@@ -181,6 +181,8 @@ pub(crate) struct Sources {
     pub(super) clicks: u64,
     /// Whether there are more.
     pub(super) has_more: bool,
+    /// Why there are none.
+    pub(super) problem: Option<String>,
     /// The query of the whole report.
     pub(super) report: String,
 }
@@ -198,8 +200,16 @@ pub(crate) struct Source {
 impl Sources {
     /// The sources of so many clicks of the query's period.
     pub(crate) fn new(rows: Vec<Source>, clicks: u64, has_more: bool, query: ReportQuery) -> Self {
-        let grouping = Grouping::By(tracking_core::Attribute::Source);
-        Self { rows, clicks, has_more, report: query.group_by(grouping).to_query() }
+        Self { rows, clicks, has_more, problem: None, report: Self::report(query) }
+    }
+
+    /// What is shown in the place of those that can't be told.
+    pub(crate) fn failed(query: ReportQuery, problem: String) -> Self {
+        Self { rows: Vec::new(), clicks: 0, has_more: false, problem: Some(problem), report: Self::report(query) }
+    }
+
+    fn report(query: ReportQuery) -> String {
+        query.group_by(Grouping::By(tracking_core::Attribute::Source)).to_query()
     }
 
     /// `The latest 1,000 clicks`
