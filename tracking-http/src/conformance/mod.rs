@@ -175,6 +175,7 @@ cases! { $
         lists_are_shown_in_a_zone
         campaigns_are_made_on_a_page
         campaigns_are_changed_on_a_page
+        changes_of_a_campaign_keep_the_period
         campaigns_are_shown_with_their_rules
         keys_are_shown_once
         affiliates_are_made_and_paused_on_a_page

@@ -158,15 +158,15 @@ pub(super) fn path(query: ReportQuery, key: &ReportKey) -> Option<(String, Strin
             let query = query.affiliate(Some(id)).campaign(None).to_query();
             Some((id.to_string(), with_query("dashboard", &query)))
         }
-        ReportKey::Campaign(id) => Some((id.to_string(), campaign_path(query, id))),
+        ReportKey::Campaign(id) => Some((id.to_string(), campaign_path(query, id, ""))),
         _ => None,
     }
 }
 
-/// Where the page of a campaign is, for the period of a query.
-fn campaign_path(query: ReportQuery, id: CampaignId) -> String {
+/// Where the page of a campaign is, or what is below it, for the period of a query.
+pub(crate) fn campaign_path(query: ReportQuery, id: CampaignId, below: &str) -> String {
     let query = query.group_by(Grouping::Day).affiliate(None).campaign(None).to_query();
-    with_query(&format!("dashboard/campaigns/{id}"), &query)
+    with_query(&format!("dashboard/campaigns/{id}{below}"), &query)
 }
 
 pub(super) fn with_query(path: &str, query: &str) -> String {
