@@ -354,12 +354,12 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
 
     // What can't be is told beside its field, the form comes back as it was filled in, and nothing has changed.
     for (name, value, status, part) in [
-        ("name", "", 400, "name is not valid"),
-        ("destination_url", "shop", 400, "destination_url is not valid"),
-        ("payout", "<b>", 400, "payout is not valid"),
-        ("events", "sale\r\nlead, much", 400, "Line 2: events is not valid"),
-        ("attribution_window_seconds", "30", 400, "such as 30 days"),
-        ("attribution_window_seconds", "1 second", 422, "min_seconds_to_convert is not valid"),
+        ("name", "", 400, "“Name” is not valid"),
+        ("destination_url", "shop", 400, "“Destination URL” is not valid"),
+        ("payout", "<b>", 400, "“Payout” is not valid"),
+        ("events", "sale\r\nlead, much", 400, "Line 2: “Events that are taken” is not valid"),
+        ("attribution_window_seconds", "30", 400, "“Attribution window” is not valid: it must be a whole number of days, hours, minutes or seconds, such as 30 days."),
+        ("attribution_window_seconds", "1 second", 422, "“Time to convert, at least” is not valid: it is more than “Attribution window”, so"),
         ("daily_cap", "0", 422, "it must be from 1"),
         ("postback_auth", "nobody", 400, "it must be key or open"),
         ("networks", "here", 400, "each must be a network"),
@@ -381,7 +381,7 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
     let late = client.send(change(&[("version", "1"), ("daily_cap", "7")])).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
     for part in ["data-test=\"form-problem\"", "meanwhile", "name=\"version\" value=\"2\"", "type=\"text\" value=\"7\"", "1,000 conversions",
-        "differs from it in: daily cap.", "type=\"text\" value=\"12.5%\""] {
+        "differs from it in: “Daily cap”.", "type=\"text\" value=\"12.5%\""] {
         assert!(late.text().contains(part), "{} has no {part}", late.text());
     }
     assert_eq!(client.get("/campaigns/11").await.data(), campaign);

@@ -13,7 +13,7 @@ use crate::answer;
 use crate::pages::{CampaignPage, CampaignsPage, Figures, NewCampaignForm, ShownKey, Wrong, campaign_path};
 use crate::refusal::Refusal;
 use crate::report_query::ReportQuery;
-use crate::wire::campaigns::{CampaignChange, CampaignForm, NewKey};
+use crate::wire::campaigns::{CampaignForm, NewKey};
 
 /// How many campaigns are on a page.
 const CAMPAIGNS: Limit = limit(50);
@@ -45,7 +45,7 @@ async fn list_page(
 
 /// Creates a campaign, and shows it with its key. A form that can't be read comes back.
 pub(crate) async fn create(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
-    match new_campaign(form) {
+    match new_campaign(form).map_err(CampaignForm::in_words) {
         Ok(request) => {
             let made = desk.tracker.create_campaign(request).await?;
             let key = made.postback_key.as_ref();
@@ -95,9 +95,7 @@ pub(crate) async fn change(asked: &Asked<'_>, form: &Parameters<'_>) -> Result<R
     let (desk, query) = (asked.desk, in_period(asked)?);
     let (id, now) = (campaign_id(desk)?, desk.tracker.now());
     let apply = |campaign: &mut Campaign| {
-        let changed = check_version(form, campaign)
-            .and_then(|()| CampaignChange::from_form(form))
-            .and_then(|change| change.apply(campaign, now));
+        let changed = check_version(form, campaign).and_then(|()| CampaignForm::apply(form, campaign, now));
         changed.map_err(Unchanged::Refused)
     };
     let mut refusal = match desk.tracker.try_update_campaign(id, apply).await {
@@ -110,8 +108,8 @@ pub(crate) async fn change(asked: &Asked<'_>, form: &Parameters<'_>) -> Result<R
     if refusal.code == CHANGED_MEANWHILE {
         // Whoever has been told what is different may send it once more.
         edited.version = campaign.version.to_string();
-        let names = edited.differences(&CampaignForm::of(&campaign)).into_iter().map(|name| name.replace('_', " "));
-        let names: Vec<String> = names.collect();
+        let names = edited.differences(&CampaignForm::of(&campaign)).into_iter().map(CampaignForm::label);
+        let names: Vec<String> = names.map(|label| format!("“{label}”")).collect();
         refusal.message = match names.is_empty() {
             true => format!("{} It is as you have filled it in.", refusal.message),
             false => format!("{} The form differs from it in: {}.", refusal.message, names.join(", ")),
