@@ -506,6 +506,9 @@ pub(super) async fn reports_are_asked_for_by_a_form(site: Site) {
     ] {
         assert!(by_clicks.contains(part), "{by_clicks} has no {part}");
     }
+    let of_one = client.get(&format!("{REPORT}?from=2023-08-01&group_by=sub1&affiliate_id=2&campaign_id=10")).await;
+    let asked = "data-test=\"asked\">1 to 23 Aug 2023 in UTC, by sub1, of affiliate 2, of campaign 10<";
+    assert!(of_one.text().contains(asked), "{} has no {asked}", of_one.text());
     let paged = client.get(&format!("{REPORT}?limit=10&offset=10")).await;
     assert!(paged.text().contains("11 to 20 of 30 rows"), "{}", paged.text());
     for (mark, text) in [("previous", "1 to 10 of 30 rows"), ("next", "21 to 30 of 30 rows")] {

@@ -95,6 +95,7 @@ async fn looks_around(browser: &Client) {
 async fn asks_for_reports(browser: &Client) {
     press(browser, "[data-test=nav-reports]", "[data-test=report]").await;
     check(browser, "a report by day").await;
+    is_on_the_first_screen_of_a_phone(browser, "[data-test=asked]", "a report by day").await;
     is_on_the_first_screen_of_a_phone(browser, ".chart", "a report by day").await;
 
     press(browser, "#presets a[href*=last_90_days]", "#presets a[href*=last_90_days][aria-current]").await;
