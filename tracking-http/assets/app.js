@@ -130,6 +130,12 @@ function schedule(delay) {
   }, delay);
 }
 
+// On a phone these are rows that are scrolled sideways: where one is must be in sight.
+for (const here of document.querySelectorAll(".pages [aria-current], .quick [aria-current]")) {
+  const row = here.parentElement;
+  row.scrollLeft = here.offsetLeft - row.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+}
+
 for (const element of document.querySelectorAll("[data-live][id]")) live.set(element.id, element.outerHTML);
 revealCopyButtons(document);
 schedule(wait);

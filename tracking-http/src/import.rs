@@ -1,8 +1,10 @@
 //! An advertiser's file of conversions: each line is judged and answered as a postback is.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
@@ -12,6 +14,7 @@ use futures_util::{StreamExt, stream};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tracking_core::{ConversionId, OutcomeKind, Parameters, Tracker};
 
 use crate::body::{CSV, media_type, unsupported, whole};
@@ -27,18 +30,26 @@ const AT_ONCE: usize = 64;
 /// How many files are imported at once.
 pub(crate) const FILES_AT_ONCE: usize = 2;
 
+/// For how long whoever reads an answer may take nothing of it and keep his turn when somebody else wants one.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Whose turn it is to import a file.
 #[derive(Debug)]
-pub(crate) struct Turns(Arc<Semaphore>);
+pub(crate) struct Turns {
+    free: Arc<Semaphore>,
+    /// Imports that go on as their answers are read.
+    read: Mutex<Vec<Weak<Reading>>>,
+}
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(FILES_AT_ONCE)))
+        Self { free: Arc::new(Semaphore::new(FILES_AT_ONCE)), read: Mutex::default() }
     }
 
     /// A turn, which lasts until it is dropped.
     fn begin(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
+        let free = Arc::clone(&self.free).try_acquire_owned().ok();
+        free.or_else(|| self.end_one_that_nobody_reads()).ok_or_else(|| {
             let message = format!(
                 "There are {FILES_AT_ONCE} files being imported, and no more are at once. Nothing of this one was taken: send it \
                  again in half a minute."
@@ -46,10 +57,94 @@ impl Turns {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "imports_busy", message).header(Header::RetryAfterSeconds(30))
         })
     }
+
+    /// The turn of an import whose reader has taken nothing for too long.
+    fn end_one_that_nobody_reads(&self) -> Option<OwnedSemaphorePermit> {
+        let read = lock(&self.read);
+        let import = read.iter().filter_map(Weak::upgrade).find_map(|reading| reading.end_if_left())?;
+        tracing::warn!(
+            "an import has ended before the end of its file: nobody has read its answer on, and another one begins"
+        );
+        Some(import.turn)
+    }
+
+    /// An import that goes on as its answer is read.
+    fn read(&self, import: Import) -> Arc<Reading> {
+        let reading =
+            Arc::new(Reading(Mutex::new(Progress::Waits { import: Box::new(import), since: Instant::now() })));
+        let mut read = lock(&self.read);
+        read.retain(|other| other.upgrade().is_some_and(|other| !other.has_ended()));
+        read.push(Arc::downgrade(&reading));
+        reading
+    }
+}
+
+/// An import whose answer is being read.
+#[derive(Debug)]
+struct Reading(Mutex<Progress>);
+
+enum Progress {
+    /// For the reader, who has not asked for the next part since then.
+    Waits { import: Box<Import>, since: Instant },
+    /// Lines are being taken, for the next part.
+    Goes,
+    /// Another file has its turn.
+    Ended,
+}
+
+impl Reading {
+    /// The import, to go on with it; `None` if it has ended.
+    fn go(&self) -> Option<Box<Import>> {
+        let mut progress = lock(&self.0);
+        match std::mem::replace(&mut *progress, Progress::Goes) {
+            Progress::Waits { import, .. } => Some(import),
+            other => {
+                *progress = other;
+                None
+            }
+        }
+    }
+
+    /// Lines were taken, and the reader gets what has become of them.
+    fn wait(&self, import: Box<Import>) {
+        *lock(&self.0) = Progress::Waits { import, since: Instant::now() };
+    }
+
+    /// The import, which has come to its end, if nobody has read on for too long. Lines that are being taken are finished.
+    fn end_if_left(&self) -> Option<Box<Import>> {
+        let mut progress = lock(&self.0);
+        let is_left = matches!(&*progress, Progress::Waits { since, .. } if since.elapsed() >= PATIENCE);
+        match std::mem::replace(&mut *progress, Progress::Ended) {
+            Progress::Waits { import, .. } if is_left => Some(import),
+            other => {
+                *progress = other;
+                None
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(&*lock(&self.0), Progress::Ended)
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waits { .. } => "Waits",
+            Self::Goes => "Goes",
+            Self::Ended => "Ended",
+        })
+    }
+}
+
+/// Nothing panics while it is held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Begins an import. The answer has a line for each line of the file, in the same order, as they are done: it goes on as it is
-/// read.
+/// read, and ends if nobody reads on while another file waits for its turn.
 pub(crate) fn begin(
     tracker: &Arc<Tracker>,
     turns: &Turns,
@@ -61,14 +156,19 @@ pub(crate) fn begin(
         return Err(unsupported("Send a table, with the header Content-Type: text/csv."));
     }
     let file = File::open(body)?;
-    let import = Import { tracker: Arc::clone(tracker), file, _turn: turns.begin()? };
-    let rest = stream::try_unfold(import, |mut import| async move {
+    let reading = turns.read(Import { tracker: Arc::clone(tracker), file, turn: turns.begin()? });
+    let rest = stream::try_unfold(reading, |reading| async move {
+        let Some(mut import) = reading.go() else {
+            let problem = "nobody has read the answer of an import on, and another file has its turn";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
+        };
         let lines = import.file.next_lines();
         if lines.is_empty() {
             return Ok(None);
         }
         let done = join_all(lines.into_iter().map(|line| take(&import.tracker, line))).await;
-        Ok(Some((written(&done)?, import)))
+        reading.wait(import);
+        Ok(Some((written(&done)?, reading)))
     });
     Ok(answer::csv("import", Chunks::new(stream::once(async { header() }).chain(rest))))
 }
@@ -94,8 +194,8 @@ pub(crate) async fn all(tracker: &Tracker, turns: &Turns, text: &str) -> Result<
 struct Import {
     tracker: Arc<Tracker>,
     file: File,
-    /// Until the answer was sent, or whoever wants it has gone.
-    _turn: OwnedSemaphorePermit,
+    /// Until the answer was sent, or whoever wants it has gone, or has stopped to read it.
+    turn: OwnedSemaphorePermit,
 }
 
 /// The lines of a file that are still to be taken.
@@ -294,10 +394,40 @@ fn unfit(problem: &str) -> Refusal {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
+    use storage_memory::MemoryStore;
+    use tracking_core::Secret;
+
     use super::*;
 
     fn numbers(lines: &[Line]) -> Vec<u64> {
         lines.iter().map(|line| line.number).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_that_are_being_taken_are_finished() {
+        let turns = Turns::new();
+        let import = |turn| {
+            let file = File::open("click_id\na\n".into()).unwrap();
+            Import { tracker: Arc::new(Tracker::new(MemoryStore::new(), Secret::random())), file, turn }
+        };
+        let first = turns.read(import(turns.begin().unwrap()));
+        let second = turns.read(import(turns.begin().unwrap()));
+        let [taken, other] = [&first, &second].map(|reading| reading.go().unwrap());
+        tokio::time::advance(PATIENCE * 10).await;
+        assert!(turns.begin().is_err(), "both of them have lines that are being taken");
+        first.wait(taken);
+        second.wait(other);
+        tokio::time::advance(PATIENCE - Duration::from_millis(1)).await;
+        assert!(turns.begin().is_err(), "each reader has a while for each part");
+        let taken = second.go().unwrap();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let third = turns.begin().unwrap();
+        assert!(first.go().is_none() && turns.begin().is_err(), "one turn was to be had");
+        second.wait(taken);
+        assert!(second.go().is_some());
+        drop(third);
+        assert!(turns.begin().is_ok());
+        assert!(first.go().is_none(), "it does not begin again");
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) use self::import::ImportPage;
 pub(crate) use self::link::{LinkPage, Made};
 pub(crate) use self::lists::{ClicksPage, ConversionsPage, ListForm, Names};
 pub(crate) use self::login::{LogInPage, SESSION_PLACE, session_part};
-pub(crate) use self::overview::{Chooser, Overview, OverviewPage, Source, Sources, Top};
+pub(crate) use self::overview::{Chooser, Overview, OverviewPage, Source, Sources, Top, campaign_path};
 pub(crate) use self::period::{PeriodFigures, PeriodForm, PresetLink};
 pub(crate) use self::postbacks::{FilterForm, PostbacksPage};
 pub(crate) use self::report::{ReportPage, Shown};

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use serde_json::Value;
 use storage_memory::MemoryStore;
 use tracking_core::{Secret, Tracker};
 use tracking_http::bytes::Bytes;
 use tracking_http::http::{Request, Response, StatusCode};
-use tracking_http::{Api, Body, Resolution, guard};
+use tracking_http::{Api, Body, Chunks, Resolution, guard};
 
 const FILE: &str = "click_id,affiliate_id,amount,currency\nabc,1,1,USD\n";
 
@@ -70,4 +72,60 @@ async fn few_files_are_imported_at_once() {
     assert_eq!(import(&api).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(second);
     assert_eq!(import(&api).await.status(), StatusCode::OK);
+}
+
+/// A file with more lines than are taken at once, so that its answer has several parts.
+async fn long_import(api: &Api) -> Response<Body> {
+    let lines: String = (0..136).map(|number| format!("unknown-{number},1,1,USD\n")).collect();
+    post(api, "/conversions/import", "text/csv", format!("click_id,affiliate_id,amount,currency\n{lines}")).await
+}
+
+fn parts(response: Response<Body>) -> Chunks {
+    match response.into_body() {
+        Body::Chunks(parts) => parts,
+        Body::Whole(whole) => panic!("it is {whole:?}"),
+    }
+}
+
+fn lines(part: Option<std::io::Result<Bytes>>) -> usize {
+    std::str::from_utf8(&part.unwrap().unwrap()).unwrap().lines().count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_on_loses_his_turn_to_another() {
+    let api = Api::new(Tracker::new(MemoryStore::new(), Secret::random()), guard::open());
+    let (mut left, mut slow) = (parts(long_import(&api).await), parts(long_import(&api).await));
+    assert_eq!(
+        (lines(left.next().await), lines(left.next().await)),
+        (1, 64),
+        "the header, and what has become of 64 lines"
+    );
+    assert_eq!(lines(slow.next().await), 1);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(import(&api).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(lines(slow.next().await), 64);
+    tokio::time::advance(Duration::from_secs(1)).await;
+
+    let third = import(&api).await;
+    assert_eq!(third.status(), StatusCode::OK);
+    assert!(left.next().await.unwrap().is_err(), "the answer breaks off, and does not look like a whole one");
+    assert!(left.next().await.is_none());
+    assert_eq!(import(&api).await.status(), StatusCode::SERVICE_UNAVAILABLE, "there was one turn to be had");
+    assert_eq!((lines(slow.next().await), lines(slow.next().await)), (64, 8), "who reads slowly has all of it");
+    assert!(slow.next().await.is_none());
+    assert_eq!(read(third).await.iter().filter(|byte| **byte == b'\n').count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_in_nobodys_way_may_read_on_at_any_time() {
+    let api = Api::new(Tracker::new(MemoryStore::new(), Secret::random()), guard::open());
+    let mut answer = parts(long_import(&api).await);
+    let mut count = 0;
+    while let Some(part) = answer.next().await {
+        count += lines(Some(part));
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        // Another one has the second turn.
+        assert_eq!(import(&api).await.status(), StatusCode::OK);
+    }
+    assert_eq!(count, 137);
 }

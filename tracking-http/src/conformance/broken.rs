@@ -14,6 +14,8 @@ pub(super) struct BrokenStore {
     log: Option<Box<dyn Store>>,
     /// The only page of affiliates that can be had: the one with the newest.
     newest_affiliates: Option<Page<Affiliate>>,
+    /// What counts, if that is not broken.
+    counters: Option<Box<dyn Store>>,
 }
 
 /// What the backend says, which no caller may ever read.
@@ -31,7 +33,7 @@ impl BrokenStore {
 
     /// One that fails with this error.
     pub(super) fn failing(error: fn() -> StoreError) -> Self {
-        Self { error, log: None, newest_affiliates: None }
+        Self { error, log: None, newest_affiliates: None, counters: None }
     }
 
     /// The same whose postback log works.
@@ -42,6 +44,11 @@ impl BrokenStore {
     /// The same that still has a page of affiliates, and fails when it is asked for the next one.
     pub(super) fn with_newest_affiliates(self, page: Page<Affiliate>) -> Self {
         Self { newest_affiliates: Some(page), ..self }
+    }
+
+    /// The same whose counters work.
+    pub(super) fn with_counters(self, store: Box<dyn Store>) -> Self {
+        Self { counters: Some(store), ..self }
     }
 
     fn fail<T>(&self) -> Result<T, StoreError> {
@@ -110,28 +117,37 @@ impl Store for BrokenStore {
         self.fail()
     }
 
-    async fn totals(&self, _: Scope, _: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
-        self.fail()
+    async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
+        match &self.counters {
+            Some(store) => store.totals(scope, bounds).await,
+            None => self.fail(),
+        }
     }
 
     async fn totals_by_affiliate(
         &self,
-        _: Option<CampaignId>,
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
+        of: Option<CampaignId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
-        self.fail()
+        match &self.counters {
+            Some(store) => store.totals_by_affiliate(of, from, to, max).await,
+            None => self.fail(),
+        }
     }
 
     async fn totals_by_campaign(
         &self,
-        _: Option<AffiliateId>,
-        _: Timestamp,
-        _: Timestamp,
-        _: usize,
+        of: Option<AffiliateId>,
+        from: Timestamp,
+        to: Timestamp,
+        max: usize,
     ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
-        self.fail()
+        match &self.counters {
+            Some(store) => store.totals_by_campaign(of, from, to, max).await,
+            None => self.fail(),
+        }
     }
 
     async fn breakdown(&self, _: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {

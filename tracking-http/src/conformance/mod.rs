@@ -162,6 +162,7 @@ cases! { $
         conversions_are_approved_and_rejected_by_forms
         affiliates_see_status_and_payout_and_no_more
         overview_compares_periods_and_names_the_best
+        overview_goes_without_sources_that_take_too_long
         affiliates_see_their_own_figures_of_a_period
         reports_are_asked_for_by_a_form
         links_of_pages_lead_somewhere
@@ -174,6 +175,7 @@ cases! { $
         lists_are_shown_in_a_zone
         campaigns_are_made_on_a_page
         campaigns_are_changed_on_a_page
+        changes_of_a_campaign_keep_the_period
         campaigns_are_shown_with_their_rules
         keys_are_shown_once
         affiliates_are_made_and_paused_on_a_page

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{Method, Request, StatusCode};
 use serde_json::json;
-use tracking_core::AffiliateId;
+use tracking_core::{AffiliateId, Limit, PageRequest, Secret, StoreError, Tracker};
 
+use super::broken::{BrokenStore, SECRET};
 use super::client::{Client, Reply};
 use super::harness::{Site, request};
 use crate::guard::{self, Access};
@@ -403,6 +404,28 @@ pub(super) async fn overview_compares_periods_and_names_the_best(site: Site) {
     }
 }
 
+pub(super) async fn overview_goes_without_sources_that_take_too_long(site: Site) {
+    let (full, _) = site.tracker_and_key().await;
+    let page = PageRequest { limit: Limit::default(), after: None };
+    let affiliates = full.affiliates(page).await.unwrap();
+    let open = async |error: fn() -> StoreError| {
+        let store = BrokenStore::failing(error).with_newest_affiliates(affiliates.clone()).with_counters(site.store());
+        site.open_tracker(Arc::new(Tracker::new(store, Secret::random()))).await.get("/dashboard").await
+    };
+    let page = open(|| StoreError::TooSlow { operation: "list clicks" }).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    for part in [
+        "data-test=\"no-sources\">To list clicks took too long",
+        "dashboard/reports?group_by=source\"",
+        "data-test=\"period-clicks\">0</dd>",
+        "data-test=\"top-campaigns\"",
+    ] {
+        assert!(page.text().contains(part), "{} has no {part}", page.text());
+    }
+    let page = open(|| StoreError::unavailable("list clicks", SECRET)).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "it may be had later: {}", page.text());
+}
+
 pub(super) async fn affiliates_see_their_own_figures_of_a_period(site: Site) {
     let (tracker, _) = site.tracker_and_key().await;
     let own = Access::Affiliate(AffiliateId::new(1).unwrap());
@@ -483,6 +506,9 @@ pub(super) async fn reports_are_asked_for_by_a_form(site: Site) {
     ] {
         assert!(by_clicks.contains(part), "{by_clicks} has no {part}");
     }
+    let of_one = client.get(&format!("{REPORT}?from=2023-08-01&group_by=sub1&affiliate_id=2&campaign_id=10")).await;
+    let asked = "data-test=\"asked\">1 to 23 Aug 2023 in UTC, by sub1, of affiliate 2, of campaign 10<";
+    assert!(of_one.text().contains(asked), "{} has no {asked}", of_one.text());
     let paged = client.get(&format!("{REPORT}?limit=10&offset=10")).await;
     assert!(paged.text().contains("11 to 20 of 30 rows"), "{}", paged.text());
     for (mark, text) in [("previous", "1 to 10 of 30 rows"), ("next", "21 to 30 of 30 rows")] {

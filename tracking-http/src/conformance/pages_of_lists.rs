@@ -354,12 +354,12 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
 
     // What can't be is told beside its field, the form comes back as it was filled in, and nothing has changed.
     for (name, value, status, part) in [
-        ("name", "", 400, "name is not valid"),
-        ("destination_url", "shop", 400, "destination_url is not valid"),
-        ("payout", "<b>", 400, "payout is not valid"),
-        ("events", "sale\r\nlead, much", 400, "Line 2: events is not valid"),
-        ("attribution_window_seconds", "30", 400, "such as 30 days"),
-        ("attribution_window_seconds", "1 second", 422, "min_seconds_to_convert is not valid"),
+        ("name", "", 400, "“Name” is not valid"),
+        ("destination_url", "shop", 400, "“Destination URL” is not valid"),
+        ("payout", "<b>", 400, "“Payout” is not valid"),
+        ("events", "sale\r\nlead, much", 400, "Line 2: “Events that are taken” is not valid"),
+        ("attribution_window_seconds", "30", 400, "“Attribution window” is not valid: it must be a whole number of days, hours, minutes or seconds, such as 30 days."),
+        ("attribution_window_seconds", "1 second", 422, "“Time to convert, at least” is not valid: it is more than “Attribution window”, so"),
         ("daily_cap", "0", 422, "it must be from 1"),
         ("postback_auth", "nobody", 400, "it must be key or open"),
         ("networks", "here", 400, "each must be a network"),
@@ -381,7 +381,7 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
     let late = client.send(change(&[("version", "1"), ("daily_cap", "7")])).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
     for part in ["data-test=\"form-problem\"", "meanwhile", "name=\"version\" value=\"2\"", "type=\"text\" value=\"7\"", "1,000 conversions",
-        "differs from it in: daily cap.", "type=\"text\" value=\"12.5%\""] {
+        "differs from it in: “Daily cap”.", "type=\"text\" value=\"12.5%\""] {
         assert!(late.text().contains(part), "{} has no {part}", late.text());
     }
     assert_eq!(client.get("/campaigns/11").await.data(), campaign);
@@ -401,6 +401,54 @@ pub(super) async fn campaigns_are_changed_on_a_page(site: Site) {
     assert_eq!(client.send(post_json(&page, "{}")).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let foreign = with_header(change(&[("name", "x")]), "sec-fetch-site", "cross-site");
     assert_eq!(client.send(foreign).await.status, StatusCode::FORBIDDEN);
+}
+
+pub(super) async fn changes_of_a_campaign_keep_the_period(site: Site) {
+    let client = site.open().await;
+    for period in ["", "?period=today&time_zone=Pacific%2FKiritimati", "?from=2023-08-22&to=2023-08-22"] {
+        let path = format!("{CAMPAIGNS}/11");
+        let page = client.get(&format!("{path}{period}")).await;
+        let written = period.replace('&', "&#38;");
+        for form in [
+            format!("action=\"../../dashboard/campaigns/11{written}#edit\""),
+            format!("action=\"../../dashboard/campaigns/11/pause{written}\""),
+            format!("action=\"../../dashboard/campaigns/11/keys{written}\""),
+        ] {
+            assert!(page.text().contains(&form), "{} has no {form}", page.text());
+        }
+        let send = async |below: &str, form: &str| client.send(post_form(&format!("{path}{below}{period}"), form)).await;
+        for (below, root, form, place) in [
+            ("", "../../", "daily_cap=7", "#rules"),
+            ("/pause", "../../../", "paused=true", ""),
+            ("/pause", "../../../", "paused=false", ""),
+        ] {
+            let reply = send(below, form).await;
+            let expected = format!("{root}dashboard/campaigns/11{period}{place}");
+            assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, &*expected), "{}", reply.text());
+        }
+
+        // So do the page with a form that is refused, the one with a new key, and what both of them lead to.
+        let days = page.text().split("data-test=\"days\">").nth(1).unwrap().split('<').next().unwrap();
+        let refused = send("", "daily_cap=0").await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let issued = send("/keys", "kind=token&expire_others_after_seconds=").await;
+        assert_eq!(issued.status, StatusCode::OK);
+        for reply in [&refused, &issued] {
+            assert!(reply.text().contains(&format!("data-test=\"days\">{days}<")), "{days}: {}", reply.text());
+        }
+        let kept = format!("href=\"../../../dashboard/campaigns/11{written}\">It is in safe keeping");
+        assert!(issued.text().contains(&kept), "{} has no {kept}", issued.text());
+        let (_, revoke) = issued.text().rsplit_once("action=\"../../../dashboard/campaigns/11/keys/").unwrap();
+        let (revoke, rest) = revoke.split_once("/revoke").unwrap();
+        assert!(rest.starts_with(&format!("{written}\"")), "{rest}");
+        let reply = send(&format!("/keys/{revoke}/revoke"), "").await;
+        let expected = format!("../../../../../dashboard/campaigns/11{period}#keys");
+        assert_eq!((reply.status, reply.header("location")), (StatusCode::SEE_OTHER, &*expected), "{}", reply.text());
+    }
+    let before = client.get("/campaigns/11").await.data();
+    let reply = client.send(post_form(&format!("{CAMPAIGNS}/11?period=fortnight"), "daily_cap=8")).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert_eq!(client.get("/campaigns/11").await.data(), before);
 }
 
 pub(super) async fn campaigns_are_shown_with_their_rules(site: Site) {

@@ -10,10 +10,10 @@ use super::affiliates::wanted_pause;
 use super::{Asked, Desk, limit, older_query, rendered, says};
 use crate::Body;
 use crate::answer;
-use crate::pages::{CampaignPage, CampaignsPage, Figures, NewCampaignForm, ShownKey, Wrong};
+use crate::pages::{CampaignPage, CampaignsPage, Figures, NewCampaignForm, ShownKey, Wrong, campaign_path};
 use crate::refusal::Refusal;
 use crate::report_query::ReportQuery;
-use crate::wire::campaigns::{CampaignChange, CampaignForm, NewKey};
+use crate::wire::campaigns::{CampaignForm, NewKey};
 
 /// How many campaigns are on a page.
 const CAMPAIGNS: Limit = limit(50);
@@ -45,12 +45,13 @@ async fn list_page(
 
 /// Creates a campaign, and shows it with its key. A form that can't be read comes back.
 pub(crate) async fn create(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
-    match new_campaign(form) {
+    match new_campaign(form).map_err(CampaignForm::in_words) {
         Ok(request) => {
             let made = desk.tracker.create_campaign(request).await?;
             let key = made.postback_key.as_ref();
             let key = key.map(|key| ShownKey { kind: KeyKind::Token, secret: key.expose() });
-            page(desk, usual(desk)?, &made.campaign, Told { key, ..Told::default() }).await
+            let usual = Asked { desk, parameters: &Parameters::default() }.query(|_| false)?;
+            page(desk, usual, &made.campaign, Told { key, ..Told::default() }).await
         }
         Err(refusal) => {
             let form = NewCampaignForm {
@@ -73,28 +74,32 @@ fn new_campaign(form: &Parameters<'_>) -> Result<CampaignRequest, Refusal> {
 /// The campaign, with what it has brought in a period.
 pub(crate) async fn show(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
     let desk = asked.desk;
-    let query = asked.query(|name| matches!(name, "period" | "from" | "to" | "time_zone"))?;
+    let query = in_period(asked)?;
     let campaign = desk.tracker.campaign(campaign_id(desk)?).await?;
     page(desk, query, &campaign, Told::default()).await
 }
 
-/// The period of which figures are shown where none was asked for.
-fn usual(desk: Desk<'_>) -> Result<ReportQuery, Refusal> {
-    Asked { desk, parameters: &Parameters::default() }.query(|_| false)
+/// The period that the page is about. Its forms keep it in their URLs, and what they lead to is about the same one.
+fn in_period(asked: &Asked<'_>) -> Result<ReportQuery, Refusal> {
+    asked.query(|name| matches!(name, "period" | "from" | "to" | "time_zone"))
+}
+
+/// Leads back to a place on the page of a campaign.
+fn back(desk: Desk<'_>, query: ReportQuery, id: CampaignId, place: &str) -> Response<Body> {
+    answer::see_other(&format!("{}{}{place}", desk.at.root, campaign_path(query, id, "")))
 }
 
 /// Changes a campaign, and leads back to its rules. A form that can't be read comes back, and so does one that was filled in
 /// for what the campaign is no more.
-pub(crate) async fn change(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn change(asked: &Asked<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    let (desk, query) = (asked.desk, in_period(asked)?);
     let (id, now) = (campaign_id(desk)?, desk.tracker.now());
     let apply = |campaign: &mut Campaign| {
-        let changed = check_version(form, campaign)
-            .and_then(|()| CampaignChange::from_form(form))
-            .and_then(|change| change.apply(campaign, now));
+        let changed = check_version(form, campaign).and_then(|()| CampaignForm::apply(form, campaign, now));
         changed.map_err(Unchanged::Refused)
     };
     let mut refusal = match desk.tracker.try_update_campaign(id, apply).await {
-        Ok(_) => return Ok(answer::see_other(&format!("{}dashboard/campaigns/{id}#rules", desk.at.root))),
+        Ok(_) => return Ok(back(desk, query, id, "#rules")),
         Err(Unchanged::Store(error)) => return Err(error.into()),
         Err(Unchanged::Refused(refusal)) => refusal,
     };
@@ -103,15 +108,14 @@ pub(crate) async fn change(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Resp
     if refusal.code == CHANGED_MEANWHILE {
         // Whoever has been told what is different may send it once more.
         edited.version = campaign.version.to_string();
-        let names = edited.differences(&CampaignForm::of(&campaign)).into_iter().map(|name| name.replace('_', " "));
-        let names: Vec<String> = names.collect();
+        let names = edited.differences(&CampaignForm::of(&campaign)).into_iter().map(CampaignForm::label);
+        let names: Vec<String> = names.map(|label| format!("“{label}”")).collect();
         refusal.message = match names.is_empty() {
             true => format!("{} It is as you have filled it in.", refusal.message),
             false => format!("{} The form differs from it in: {}.", refusal.message, names.join(", ")),
         };
     }
-    page(desk, usual(desk)?, &campaign, Told { edited: Some(&edited), refusal: Some(&refusal), ..Told::default() })
-        .await
+    page(desk, query, &campaign, Told { edited: Some(&edited), refusal: Some(&refusal), ..Told::default() }).await
 }
 
 /// Why a campaign is as it was.
@@ -142,43 +146,51 @@ fn check_version(form: &Parameters<'_>, campaign: &Campaign) -> Result<(), Refus
 }
 
 /// Pauses a campaign, or makes it active again, and leads back to its page.
-pub(crate) async fn pause(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn pause(asked: &Asked<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    let (desk, query) = (asked.desk, in_period(asked)?);
     let id = campaign_id(desk)?;
     desk.tracker.pause_campaign(id, wanted_pause(form)?).await?;
-    Ok(answer::see_other(&format!("{}dashboard/campaigns/{id}", desk.at.root)))
+    Ok(back(desk, query, id, ""))
 }
 
 /// Makes a key, and shows it with the campaign.
-pub(crate) async fn issue_key(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn issue_key(asked: &Asked<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
+    let (desk, query) = (asked.desk, in_period(asked)?);
     let (kind, overlap) = NewKey::from_form(form)?.read()?;
     let id = campaign_id(desk)?;
     match desk.tracker.issue_key(id, kind, overlap).await {
         Ok(issued) => {
             let key = ShownKey { kind, secret: issued.key.expose() };
-            page(desk, usual(desk)?, &issued.campaign, Told { key: Some(key), ..Told::default() }).await
+            page(desk, query, &issued.campaign, Told { key: Some(key), ..Told::default() }).await
         }
-        Err(error) => refused(desk, id, error).await,
+        Err(error) => refused(desk, query, id, error).await,
     }
 }
 
 /// Takes a key from a campaign, and leads back to the others.
-pub(crate) async fn revoke_key(desk: Desk<'_>) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn revoke_key(asked: &Asked<'_>) -> Result<Response<Body>, Refusal> {
+    let (desk, query) = (asked.desk, in_period(asked)?);
     let id = campaign_id(desk)?;
     let key_id = desk.at.segment(4).parse().map_err(|_| Refusal::malformed("key_id", "it must be a whole number"))?;
     match desk.tracker.revoke_key(id, key_id).await {
-        Ok(_) => Ok(answer::see_other(&format!("{}dashboard/campaigns/{id}#keys", desk.at.root))),
-        Err(error) => refused(desk, id, error).await,
+        Ok(_) => Ok(back(desk, query, id, "#keys")),
+        Err(error) => refused(desk, query, id, error).await,
     }
 }
 
 /// The campaign as it is, with the reason why its keys are as they were.
-async fn refused(desk: Desk<'_>, id: CampaignId, error: KeyError) -> Result<Response<Body>, Refusal> {
+async fn refused(
+    desk: Desk<'_>,
+    query: ReportQuery,
+    id: CampaignId,
+    error: KeyError,
+) -> Result<Response<Body>, Refusal> {
     if let KeyError::Store(error) = error {
         return Err(error.into());
     }
     let refusal = Refusal::from(error);
     let campaign = desk.tracker.campaign(id).await?;
-    page(desk, usual(desk)?, &campaign, Told { refusal: Some(&refusal), ..Told::default() }).await
+    page(desk, query, &campaign, Told { refusal: Some(&refusal), ..Told::default() }).await
 }
 
 fn campaign_id(desk: Desk<'_>) -> Result<CampaignId, Refusal> {

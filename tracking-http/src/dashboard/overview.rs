@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use http::Response;
 use tracking_core::{
-    Affiliate, ClickFilter, Grouping, Limit, PageRequest, Period, ReportError, ReportRequest, Scope, Tracker,
+    Affiliate, ClickFilter, Grouping, Limit, PageRequest, Period, ReportError, ReportRequest, Scope, StoreError,
+    Tracker,
 };
 
 use super::{Asked, Desk, choices, limit, period, rendered};
@@ -52,10 +53,14 @@ pub(crate) async fn top(tracker: &Tracker, query: ReportQuery, grouping: Groupin
     }
 }
 
-/// Where the latest clicks of a period came from.
+/// Where the latest clicks of a period came from. That it takes too long to list them is said in their place.
 async fn sources(tracker: &Tracker, period: &Period, query: ReportQuery) -> Result<Sources, Refusal> {
     let filter = ClickFilter::default().since(period.start()).until(period.end());
-    let page = tracker.clicks(&filter, PageRequest { limit: LATEST, after: None }).await?;
+    let page = match tracker.clicks(&filter, PageRequest { limit: LATEST, after: None }).await {
+        Ok(page) => page,
+        Err(error @ StoreError::TooSlow { .. }) => return Ok(Sources::failed(query, Refusal::from(error).message)),
+        Err(error) => return Err(error.into()),
+    };
     let mut counted: BTreeMap<Option<&str>, (u64, u64)> = BTreeMap::new();
     for click in &page.items {
         let (clicks, human) = counted.entry(click.details.source.as_ref().map(|source| source.as_str())).or_default();

@@ -10,7 +10,7 @@ use super::fields::Wrong;
 use super::figures::Figures;
 use super::format::{self, shell_quoted};
 use super::lists::in_words;
-use super::{assets, demands_key, period};
+use super::{assets, campaign_path, demands_key, period};
 use crate::TrackingLink;
 use crate::report_query::ReportQuery;
 use crate::viewer::Viewer;
@@ -117,6 +117,11 @@ impl CampaignPage<'_> {
     fn days(&self) -> String {
         let period = &self.query.request.period;
         format!("{} in {}", period::days(period.first(), period.last()), period.zone())
+    }
+
+    /// Where this page is, or what is below it: for the same period.
+    fn path(&self, below: &str) -> String {
+        campaign_path(self.query, self.campaign.id, below)
     }
 
     fn link(&self) -> String {

@@ -158,15 +158,15 @@ pub(super) fn path(query: ReportQuery, key: &ReportKey) -> Option<(String, Strin
             let query = query.affiliate(Some(id)).campaign(None).to_query();
             Some((id.to_string(), with_query("dashboard", &query)))
         }
-        ReportKey::Campaign(id) => Some((id.to_string(), campaign_path(query, id))),
+        ReportKey::Campaign(id) => Some((id.to_string(), campaign_path(query, id, ""))),
         _ => None,
     }
 }
 
-/// Where the page of a campaign is, for the period of a query.
-fn campaign_path(query: ReportQuery, id: CampaignId) -> String {
+/// Where the page of a campaign is, or what is below it, for the period of a query.
+pub(crate) fn campaign_path(query: ReportQuery, id: CampaignId, below: &str) -> String {
     let query = query.group_by(Grouping::Day).affiliate(None).campaign(None).to_query();
-    with_query(&format!("dashboard/campaigns/{id}"), &query)
+    with_query(&format!("dashboard/campaigns/{id}{below}"), &query)
 }
 
 pub(super) fn with_query(path: &str, query: &str) -> String {
@@ -181,6 +181,8 @@ pub(crate) struct Sources {
     pub(super) clicks: u64,
     /// Whether there are more.
     pub(super) has_more: bool,
+    /// Why there are none.
+    pub(super) problem: Option<String>,
     /// The query of the whole report.
     pub(super) report: String,
 }
@@ -198,8 +200,16 @@ pub(crate) struct Source {
 impl Sources {
     /// The sources of so many clicks of the query's period.
     pub(crate) fn new(rows: Vec<Source>, clicks: u64, has_more: bool, query: ReportQuery) -> Self {
-        let grouping = Grouping::By(tracking_core::Attribute::Source);
-        Self { rows, clicks, has_more, report: query.group_by(grouping).to_query() }
+        Self { rows, clicks, has_more, problem: None, report: Self::report(query) }
+    }
+
+    /// What is shown in the place of those that can't be told.
+    pub(crate) fn failed(query: ReportQuery, problem: String) -> Self {
+        Self { rows: Vec::new(), clicks: 0, has_more: false, problem: Some(problem), report: Self::report(query) }
+    }
+
+    fn report(query: ReportQuery) -> String {
+        query.group_by(Grouping::By(tracking_core::Attribute::Source)).to_query()
     }
 
     /// `The latest 1,000 clicks`

@@ -6,7 +6,7 @@ use tracking_core::{
 use super::chart::Drawing;
 use super::format::{Money, Percent};
 use super::overview::{path, with_query};
-use super::period::{PeriodFigures, PeriodForm};
+use super::period::{PeriodFigures, PeriodForm, days};
 use super::{assets, format, sums};
 use crate::report_query::ReportQuery;
 use crate::viewer::Viewer;
@@ -164,6 +164,17 @@ impl ReportPage<'_> {
     }
 
     /// `1 to 100 of 4,312 rows`
+    /// What the form says, for where it is folded: `1 to 20 Nov 2026 in UTC, by source, of affiliate 7`
+    fn asked(&self) -> String {
+        let request = &self.query.request;
+        let (period, grouping) = (&request.period, request.grouping);
+        let days = days(period.first(), period.last());
+        let affiliate = request.scope.affiliate_id.filter(|_| !self.viewer.is_affiliate());
+        let affiliate = affiliate.map(|id| format!(", of affiliate {id}")).unwrap_or_default();
+        let campaign = request.scope.campaign_id.map(|id| format!(", of campaign {id}")).unwrap_or_default();
+        format!("{days} in {}, by {}{affiliate}{campaign}", period.zone(), grouping.as_str().replace('_', " "))
+    }
+
     fn extent(&self) -> String {
         let Some(Shown { report, .. }) = self.shown else { return String::new() };
         let (first, count) = (self.query.request.offset, report.rows.len() as u64);

@@ -464,7 +464,9 @@ impl RulesChange {
         if let Some(seconds) = self.min_seconds_to_convert {
             rules.min_time_to_convert = in_range("min_seconds_to_convert", seconds, 0, MAX_SECONDS)?;
         }
+        let has_time = self.attribution_window_seconds.is_some() || self.min_seconds_to_convert.is_some();
         if let (Some(window), Some(minimum)) = (rules.attribution_window, rules.min_time_to_convert)
+            && has_time
             && minimum > window
         {
             let problem = "it is more than attribution_window_seconds, so that no conversion could be taken";

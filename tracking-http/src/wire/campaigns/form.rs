@@ -1,10 +1,11 @@
 //! A campaign as an HTML form has it: each thing as a text that people write.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use tracking_core::{Amount, Campaign, EventName, EventRule, ParameterError, Parameters, PayoutRule};
+use tracking_core::{Amount, Campaign, EventName, EventRule, ParameterError, Parameters, PayoutRule, Timestamp};
 
-use super::{CampaignChange, NewEventRule, NewPayoutRule, PostbackAuth, RulesChange, parse};
+use super::{CampaignChange, MAX_SECONDS, NewEventRule, NewPayoutRule, PostbackAuth, RulesChange, parse};
 use crate::pages::span;
 use crate::refusal::Refusal;
 use crate::wire::read::{ExactNumber, Object};
@@ -50,6 +51,51 @@ impl CampaignForm {
         "postback_auth",
         "networks",
     ];
+
+    /// What people read beside the field with this name; the name itself if there is no such field.
+    pub(crate) fn label(name: &'static str) -> &'static str {
+        match name {
+            "name" => "Name",
+            "destination_url" => "Destination URL",
+            "payout" => "Payout",
+            "events" => "Events that are taken",
+            "attribution_window_seconds" => "Attribution window",
+            "min_seconds_to_convert" => "Time to convert, at least",
+            "currency" => "Currency",
+            "default_status" => "Status, if the postback has none",
+            "repeats" => "Conversions of a click",
+            "daily_cap" => "Daily cap",
+            "while_paused" => "While paused",
+            "postback_auth" => "Postbacks are taken",
+            "networks" => "Networks that they come from",
+            name => name,
+        }
+    }
+
+    /// Changes a campaign to what the form says. What it says as the campaign has it already is left as it is: of what only an
+    /// application sets, such as a part of a second, the form shows no more than it can.
+    pub(crate) fn apply(form: &Parameters<'_>, campaign: &mut Campaign, now: Timestamp) -> Result<(), Refusal> {
+        let changed = Self::filled_in(form, campaign).differences(&Self::of(campaign));
+        // What is said twice is no text, and is refused below.
+        let is_same = |name: &&'static str| !changed.contains(name) && form.text(name).is_ok();
+        let same: Vec<&str> = Self::FIELDS.into_iter().filter(is_same).collect();
+        let meant = form.iter().filter(|(name, _)| !same.contains(name));
+        let meant: Parameters<'_> = meant.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let change = CampaignChange::from_form(&meant).and_then(|change| change.apply(campaign, now));
+        change.map_err(Self::in_words)
+    }
+
+    /// A refusal that calls fields as the form does, and not as JSON does.
+    pub(crate) fn in_words(refusal: Refusal) -> Refusal {
+        let Some(name) = refusal.parameter else { return refusal };
+        let label = |name| format!("“{}”", Self::label(name));
+        let mut message = refusal.message.replacen(&format!("{name} is "), &format!("{} is ", label(name)), 1);
+        // Names of one word mean in a sentence what they mean anywhere.
+        for name in Self::FIELDS.into_iter().filter(|name| name.contains('_')) {
+            message = message.replace(name, &label(name));
+        }
+        Refusal { message, ..refusal }
+    }
 
     /// As a campaign is.
     pub(crate) fn of(campaign: &Campaign) -> Self {
@@ -131,8 +177,8 @@ impl CampaignChange {
         let text = |name| -> Result<Option<&str>, ParameterError> { Ok(form.text(name)?.map(str::trim)) };
         let owned = |name| -> Result<Option<Option<String>>, ParameterError> { Ok(text(name)?.map(filled)) };
         let rules = RulesChange {
-            attribution_window_seconds: seconds(text("attribution_window_seconds")?, "attribution_window_seconds")?,
-            min_seconds_to_convert: seconds(text("min_seconds_to_convert")?, "min_seconds_to_convert")?,
+            attribution_window_seconds: seconds(text("attribution_window_seconds")?, "attribution_window_seconds", 1)?,
+            min_seconds_to_convert: seconds(text("min_seconds_to_convert")?, "min_seconds_to_convert", 0)?,
             currency: owned("currency")?,
             payout: text("payout")?.map(|text| payout("payout", text)).transpose()?,
             // As it is, for the numbers of its lines.
@@ -222,8 +268,8 @@ fn daily_cap(text: &str) -> Result<Option<u64>, Refusal> {
     Ok(Some(digits.parse().unwrap_or(u64::MAX)))
 }
 
-/// A time such as `30 days`, in seconds.
-fn seconds(text: Option<&str>, name: &'static str) -> Result<Option<Option<u64>>, Refusal> {
+/// A time such as `30 days`, in seconds, of which there are so many at least.
+fn seconds(text: Option<&str>, name: &'static str, min: u64) -> Result<Option<Option<u64>>, Refusal> {
     let Some(text) = text else { return Ok(None) };
     if text.is_empty() {
         return Ok(Some(None));
@@ -241,7 +287,12 @@ fn seconds(text: Option<&str>, name: &'static str) -> Result<Option<Option<u64>>
         let problem = "it must be a whole number of days, hours, minutes or seconds, such as 30 days";
         return Err(Refusal::malformed(name, problem));
     };
-    Ok(Some(Some(number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit))))
+    let seconds = number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(unit);
+    if !(min..=MAX_SECONDS).contains(&seconds) {
+        let [min, max] = [min, MAX_SECONDS].map(|seconds| span(Duration::from_secs(seconds)));
+        return Err(Refusal::unfit(name, format_args!("it must be from {min} to {max}")));
+    }
+    Ok(Some(Some(seconds)))
 }
 
 /// The digits of a whole number, which may have commas between its thousands, as numbers are shown; `None` if it is something else.
@@ -257,10 +308,8 @@ fn digits(text: &str) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
-    use tracking_core::{CampaignId, CampaignRules, PostbackAccess, Timestamp};
+    use tracking_core::{CampaignId, CampaignRules, PostbackAccess};
 
     use super::*;
 
@@ -355,8 +404,41 @@ mod tests {
     fn changed(name: &'static str, text: &str) -> Result<Campaign, Refusal> {
         let mut campaign = campaign(CampaignRules::default());
         let form: Parameters<'_> = [(name, text)].into_iter().collect();
-        CampaignChange::from_form(&form)?.apply(&mut campaign, Timestamp::MIN)?;
+        CampaignForm::apply(&form, &mut campaign, Timestamp::MIN)?;
         Ok(campaign)
+    }
+
+    #[test]
+    fn what_a_form_does_not_show_stays() {
+        let mut before = campaign(CampaignRules::default());
+        before.rules.attribution_window = Some(Duration::from_secs(MAX_SECONDS * 2));
+        before.rules.min_time_to_convert = Some(Duration::from_millis(1500));
+        before.rules.daily_cap = Some(0);
+        let mut form = CampaignForm::of(&before);
+        form.name = "Another".into();
+        let mut after = before.clone();
+        CampaignForm::apply(&parameters(&form), &mut after, Timestamp::MIN).unwrap();
+        assert_eq!(after, Campaign { name: "Another".parse().unwrap(), ..before.clone() });
+
+        form.min_seconds_to_convert = "2 seconds".into();
+        CampaignForm::apply(&parameters(&form), &mut after, Timestamp::MIN).unwrap();
+        assert_eq!(after.rules.min_time_to_convert, Some(Duration::from_secs(2)));
+        assert_eq!(after.rules.attribution_window, before.rules.attribution_window);
+        // What is said twice is none of what the campaign has.
+        let twice: Parameters<'_> = [("name", "Another"), ("name", "Another")].into_iter().collect();
+        let refusal = CampaignForm::apply(&twice, &mut after, Timestamp::MIN).unwrap_err();
+        assert_eq!(refusal.parameter, Some("name"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn every_field_has_a_label() {
+        for name in CampaignForm::FIELDS {
+            assert_ne!(CampaignForm::label(name), name);
+        }
+        assert_eq!(
+            CampaignForm::of(&campaign(CampaignRules::default())).fields_mut().map(|(name, _)| name),
+            CampaignForm::FIELDS
+        );
     }
 
     #[test]
@@ -388,16 +470,20 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_by_its_field() {
         for (name, text, message) in [
-            ("name", "", "name is not valid"),
-            ("destination_url", "shop", "destination_url is not valid"),
-            ("payout", "5", "payout is not valid"),
-            ("payout", "101%", "payout is not valid"),
-            ("events", "sale\nlead, much", "Line 2: events is not valid"),
-            ("events", "a b", "Line 1: events is not valid"),
-            ("events", "\n\na b", "Line 3: events is not valid"),
-            ("events", "sale, 5 EUR, -1", "Line 1: events is not valid"),
-            ("events", "sale, 1,000 EUR, 5", "Line 1: events is not valid: a line has"),
-            ("events", "sale\n\nsale, 5 EUR", "Line 3: events is not valid: this event has a line above"),
+            ("name", "", "“Name” is not valid"),
+            ("destination_url", "shop", "“Destination URL” is not valid"),
+            ("payout", "5", "“Payout” is not valid"),
+            ("payout", "101%", "“Payout” is not valid"),
+            ("events", "sale\nlead, much", "Line 2: “Events that are taken” is not valid"),
+            ("events", "a b", "Line 1: “Events that are taken” is not valid"),
+            ("events", "\n\na b", "Line 3: “Events that are taken” is not valid"),
+            ("events", "sale, 5 EUR, -1", "Line 1: “Events that are taken” is not valid"),
+            ("events", "sale, 1,000 EUR, 5", "Line 1: “Events that are taken” is not valid: a line has"),
+            (
+                "events",
+                "sale\n\nsale, 5 EUR",
+                "Line 3: “Events that are taken” is not valid: this event has a line above",
+            ),
             ("attribution_window_seconds", "30", "whole number of days"),
             ("attribution_window_seconds", "1.5 days", "whole number of days"),
             ("attribution_window_seconds", "1,5 days", "whole number of days"),
@@ -405,23 +491,30 @@ mod tests {
             ("attribution_window_seconds", "-1 days", "whole number of days"),
             ("attribution_window_seconds", "2 fortnights", "whole number of days"),
             ("attribution_window_seconds", "days", "whole number of days"),
-            ("attribution_window_seconds", "0 days", "from 1 to"),
-            ("attribution_window_seconds", "99999999999999999999 days", "from 1 to"),
+            (
+                "attribution_window_seconds",
+                "0 days",
+                "“Attribution window” is not valid: it must be from 1 second to 36,500 days.",
+            ),
+            ("attribution_window_seconds", "99999999999999999999 days", "from 1 second to"),
             ("min_seconds_to_convert", "101,000 years", "whole number of days"),
-            ("currency", "XXX", "currency is not valid"),
-            ("default_status", "fine", "default_status is not valid"),
-            ("repeats", "twice", "repeats is not valid"),
+            ("min_seconds_to_convert", "36,501 days", "from 0 seconds to 36,500 days."),
+            ("currency", "XXX", "“Currency” is not valid"),
+            ("default_status", "fine", "“Status, if the postback has none” is not valid"),
+            ("repeats", "twice", "“Conversions of a click” is not valid"),
             ("daily_cap", "0", "from 1 to"),
             ("daily_cap", "many", "whole number"),
             ("daily_cap", "1,00", "whole number"),
             ("daily_cap", "1000,000", "whole number"),
             ("daily_cap", "99999999999999999999", "from 1 to"),
-            ("while_paused", "no", "while_paused is not valid"),
-            ("postback_auth", "no", "postback_auth is not valid"),
-            ("networks", "here", "networks is not valid"),
+            ("while_paused", "no", "“While paused” is not valid"),
+            ("postback_auth", "no", "“Postbacks are taken” is not valid"),
+            ("networks", "here", "“Networks that they come from” is not valid"),
         ] {
             let refusal = changed(name, text).unwrap_err();
             assert_eq!(refusal.parameter, Some(name), "{text}: {}", refusal.message);
+            let has_name = CampaignForm::FIELDS.iter().any(|name| name.contains('_') && refusal.message.contains(name));
+            assert!(!has_name, "no name of JSON: {}", refusal.message);
             assert!(refusal.message.contains(message), "{name} {text}: {}", refusal.message);
             assert!(refusal.status.is_client_error() && CampaignForm::FIELDS.contains(&name));
         }

@@ -64,7 +64,25 @@ pub(super) async fn check(browser: &Client, page: &str) {
     assert_eq!(complaints(browser).await, Vec::<Value>::new(), "{page}");
 }
 
-async fn on_screen(browser: &Client, width: u32, height: u32) {
+/// Whoever opens the page on a phone sees this without scrolling.
+pub(super) async fn is_on_the_first_screen_of_a_phone(browser: &Client, selector: &str, page: &str) {
+    on_screen(browser, 390, 844).await;
+    browser.refresh().await.unwrap();
+    let place = format!(
+        "const {{ left, right, top, bottom }} = document.querySelector({selector:?}).getBoundingClientRect();
+         return {{ left, right, top, bottom }};"
+    );
+    let place = browser.execute(&place, vec![]).await.unwrap();
+    let at = |side: &str| place[side].as_f64().unwrap();
+    assert!(at("left") >= 0.0 && at("right") <= 390.0, "{selector} of {page} is at {place}");
+    assert!(
+        at("top") >= 0.0 && at("top") < at("bottom") && at("bottom") <= 844.0,
+        "{selector} of {page} is at {place}"
+    );
+    on_screen(browser, 1280, 900).await;
+}
+
+pub(super) async fn on_screen(browser: &Client, width: u32, height: u32) {
     let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
     devtools(browser, "Emulation.setDeviceMetricsOverride", screen).await;
 }

@@ -1,7 +1,9 @@
 //! Without JavaScript.
 
+use fantoccini::Client;
 use serde_json::json;
 
+use super::checks::{is_refused, on_screen};
 use super::hands::{all, appears, choose, one, place, press, says, write};
 use super::{devtools, in_browser};
 use crate::support::{Server, TOKEN, on_each_framework};
@@ -26,6 +28,10 @@ fn everything_but_a_file_goes_without_javascript(framework: &str) {
         press(browser, "#in-period summary", "#in-period details[open] tfoot td").await;
         press(browser, "#presets a[href*=yesterday]", "#presets a[href*=yesterday][aria-current]").await;
         assert_eq!(says(browser, "[data-test=period-clicks]").await, "0");
+
+        on_screen(browser, 390, 844).await;
+        asks_for_other_days(browser).await;
+        on_screen(browser, 1280, 900).await;
 
         choose(browser, "[data-test=chooser]", "1").await;
         press(browser, ".chooser button", "[data-test=affiliate-name]").await;
@@ -61,4 +67,25 @@ fn everything_but_a_file_goes_without_javascript(framework: &str) {
         browser.goto(&format!("{}/dashboard/import", server.url)).await.unwrap();
         appears(browser, "[data-test=login]").await;
     });
+}
+
+/// On a phone, where the form is folded until it is asked for.
+async fn asks_for_other_days(browser: &Client) {
+    let is_shown = async |selector: &str| one(browser, selector).await.is_displayed().await.unwrap();
+    let zone = "[data-test=period] #time-zone";
+    assert!(!is_shown(zone).await && !is_shown("[data-test=fold]").await);
+    press(browser, "[data-test=unfold]", "#asked:target").await;
+    assert!(is_shown(zone).await && !is_shown("[data-test=unfold]").await);
+    press(browser, "[data-test=fold]", "#presets:target").await;
+    assert!(!is_shown(zone).await);
+
+    press(browser, "[data-test=unfold]", "#asked:target").await;
+    write(browser, zone, "Mars/Olympus").await;
+    press(browser, "[data-test=period] form button", "[data-test=period-problem]").await;
+    is_refused(browser, 400).await;
+    assert!(is_shown(zone).await, "what is refused is not folded");
+    write(browser, zone, "Asia/Kolkata").await;
+    press(browser, "[data-test=period] form button", "[data-test=days]").await;
+    assert!(!is_shown(zone).await);
+    assert!(says(browser, "[data-test=days]").await.contains("Asia/Kolkata"));
 }

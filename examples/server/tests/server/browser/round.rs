@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use fantoccini::Client;
 
-use super::checks::{check, is_refused};
+use super::checks::{check, is_on_the_first_screen_of_a_phone, is_refused};
 use super::hands::{all, appears, choose, download, log_in, one, place, press, says, write};
 use super::in_browser;
 use crate::support::{Server, TOKEN, on_each_framework};
@@ -71,11 +71,13 @@ async fn looks_around(browser: &Client) {
     press(browser, ".pages a", "[data-test=period]").await;
     assert_ne!(says(browser, "[data-test=period-clicks]").await, "0");
     check(browser, "overview").await;
+    is_on_the_first_screen_of_a_phone(browser, "[data-test=period-clicks]", "overview").await;
 
     choose(browser, "[data-test=chooser]", "1").await;
     press(browser, ".chooser button", "[data-test=affiliate-name]").await;
     assert!(all(browser, "[data-test=conversions] tbody tr").await.len() > 3);
     check(browser, "an affiliate").await;
+    is_on_the_first_screen_of_a_phone(browser, "[data-test=clicks-total]", "an affiliate").await;
 
     for (page, row) in [("clicks", "click"), ("affiliates", "affiliate"), ("campaigns", "campaign")] {
         press(browser, &format!("[data-test=nav-{page}]"), &format!("[data-test={page}]")).await;
@@ -86,11 +88,15 @@ async fn looks_around(browser: &Client) {
     }
     press(browser, "[data-test=nav-settings]", "[data-test=openapi]").await;
     check(browser, "settings").await;
+    // The row of pages is longer than a phone is wide, and begins with others.
+    is_on_the_first_screen_of_a_phone(browser, ".pages [aria-current]", "settings").await;
 }
 
 async fn asks_for_reports(browser: &Client) {
     press(browser, "[data-test=nav-reports]", "[data-test=report]").await;
     check(browser, "a report by day").await;
+    is_on_the_first_screen_of_a_phone(browser, "[data-test=asked]", "a report by day").await;
+    is_on_the_first_screen_of_a_phone(browser, ".chart", "a report by day").await;
 
     press(browser, "#presets a[href*=last_90_days]", "#presets a[href*=last_90_days][aria-current]").await;
     write(browser, "#time-zone", "Asia/Kolkata").await;
