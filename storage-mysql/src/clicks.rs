@@ -48,7 +48,7 @@ impl Kind for Clicks {
         Ok(new.click.into_click(ClickRecordId::new(number)?))
     }
 
-    fn statements(&self, rows: &[Row<Visit>], slot: i8) -> Vec<Sql> {
+    fn statements(&self, rows: &[Row<Visit>], slot: u8) -> Vec<Sql> {
         let prefix = &self.database.prefix;
         let columns = Columns::of(details::COLUMNS, rows.iter().map(|row| &row.new.click.details));
         let mut sql = Sql::with_capacity(256 + 256 * rows.len());

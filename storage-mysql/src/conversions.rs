@@ -98,7 +98,7 @@ impl Kind for Conversions {
         Ok(new.into_conversion(ConversionId::new(number)?))
     }
 
-    fn statements(&self, rows: &[Row<NewConversion>], slot: i8) -> Vec<Sql> {
+    fn statements(&self, rows: &[Row<NewConversion>], slot: u8) -> Vec<Sql> {
         let prefix = &self.database.prefix;
         let mut sql = Sql::with_capacity(256 + 320 * rows.len());
         let columns = Columns::of(COLUMNS, rows.iter().map(|row| &row.new));

@@ -19,9 +19,6 @@ use crate::sql::{Sql, TablePrefix};
 
 pub(crate) const TABLE: &str = "figures";
 
-/// The slot of what was counted in others and has been gathered.
-pub(crate) const GATHERED: i8 = -1;
-
 /// What is counted together. The discriminant is the first digit of the column `series`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Counted {
@@ -242,49 +239,29 @@ impl Changes {
     /// The statement that makes these changes, in rows of this slot.
     ///
     /// It names those columns only that change in some row: a batch has clicks or conversions, and mostly of one status.
-    pub(crate) fn statement(&self, prefix: &TablePrefix, slot: i8) -> Sql {
+    pub(crate) fn statement(&self, prefix: &TablePrefix, slot: u8) -> Sql {
         let columns: Vec<&Columns> =
             COLUMNS.iter().filter(|columns| self.0.values().any(|change| (columns.is_changed)(change))).collect();
-        add(prefix, &columns, &self.rows(), slot)
+        let rows = self.rows();
+        let names = || columns.iter().flat_map(|columns| columns.names);
+        let mut sql = Sql::with_capacity(1024 + 64 * rows.len());
+        sql.push("INSERT INTO ").table(prefix, TABLE).push(" (").push(KEY).push(", slot");
+        names().for_each(|name| _ = sql.push(", ").push(name));
+        sql.push(") VALUES ");
+        sql.separated(", ", &rows, |sql, ((series, start, owner, part, currency), change)| {
+            sql.push("(").number(series.number()).push(", ").signed(*start);
+            sql.push(", ").number(*owner).push(", ").number(*part);
+            sql.push(", ").ascii(currency.map_or("", Currency::code)).push(", ").number(slot.into());
+            columns.iter().for_each(|columns| (columns.write)(sql, change));
+            sql.push(")");
+        });
+        sql.push(" ON DUPLICATE KEY UPDATE ");
+        sql.separated(", ", names(), |sql, name| {
+            // Nothing has been counted there yet.
+            sql.push(name).push(" = COALESCE(").push(name).push(", 0) + VALUES(").push(name).push(")");
+        });
+        sql
     }
-}
-
-/// The statements that add these to what has been gathered. Nothing is written where there is nothing to be added.
-pub(crate) fn gather(prefix: &TablePrefix, counters: BTreeMap<Key, Change>) -> Vec<Sql> {
-    let mut kinds: BTreeMap<Vec<bool>, BTreeMap<Key, Change>> = BTreeMap::new();
-    for (key, change) in counters {
-        let kind = COLUMNS.iter().map(|columns| (columns.is_changed)(&change)).collect();
-        kinds.entry(kind).or_default().insert(key, change);
-    }
-    let with_columns = kinds.into_iter().filter(|(kind, _)| kind.contains(&true));
-    let statements = with_columns.map(|(kind, counters)| {
-        let columns: Vec<&Columns> =
-            COLUMNS.iter().zip(kind).filter_map(|(of, is_changed)| is_changed.then_some(of)).collect();
-        add(prefix, &columns, &counters, GATHERED)
-    });
-    statements.collect()
-}
-
-/// The statement that adds these to the rows of this slot.
-fn add(prefix: &TablePrefix, columns: &[&Columns], rows: &BTreeMap<Key, Change>, slot: i8) -> Sql {
-    let names = || columns.iter().flat_map(|columns| columns.names);
-    let mut sql = Sql::with_capacity(1024 + 64 * rows.len());
-    sql.push("INSERT INTO ").table(prefix, TABLE).push(" (series, start, owner, part, currency, slot");
-    names().for_each(|name| _ = sql.push(", ").push(name));
-    sql.push(") VALUES ");
-    sql.separated(", ", rows, |sql, ((series, start, owner, part, currency), change)| {
-        sql.push("(").number(series.number()).push(", ").signed(*start);
-        sql.push(", ").number(*owner).push(", ").number(*part);
-        sql.push(", ").ascii(currency.map_or("", Currency::code)).push(", ").signed(slot.into());
-        columns.iter().for_each(|columns| (columns.write)(sql, change));
-        sql.push(")");
-    });
-    sql.push(" ON DUPLICATE KEY UPDATE ");
-    sql.separated(", ", names(), |sql, name| {
-        // Nothing has been counted there yet.
-        sql.push(name).push(" = COALESCE(").push(name).push(", 0) + VALUES(").push(name).push(")");
-    });
-    sql
 }
 
 /// The columns of a key, which [`read_key`] reads.
@@ -330,6 +307,37 @@ const _: () = assert!(matches!(
     ConversionStatus::ALL,
     [ConversionStatus::Pending, ConversionStatus::Approved, ConversionStatus::Rejected]
 ));
+
+/// The columns of what is counted.
+pub(crate) const FIGURES: [&str; 12] = [
+    "clicks",
+    "human_clicks",
+    "unique_clicks",
+    "pending_conversions",
+    "pending_amount",
+    "pending_payout",
+    "approved_conversions",
+    "approved_amount",
+    "approved_payout",
+    "rejected_conversions",
+    "rejected_amount",
+    "rejected_payout",
+];
+
+/// The columns of what is counted but for money; conversions in the order of [`ConversionStatus::ALL`].
+pub(crate) const COUNTS: [&str; 6] =
+    ["clicks", "human_clicks", "unique_clicks", "pending_conversions", "approved_conversions", "rejected_conversions"];
+
+/// What a row counts that has those of [`COUNTS`] from this place on.
+pub(crate) fn read_counts(row: &MySqlRow, first: usize) -> Result<Change, sqlx::Error> {
+    let count = |place: usize| row.try_get::<Option<i64>, _>(first + place).map(Option::unwrap_or_default);
+    let mut change =
+        Change { clicks: count(0)?, human_clicks: count(1)?, unique_clicks: count(2)?, ..Change::default() };
+    for (status, place) in ConversionStatus::ALL.into_iter().zip(3..) {
+        change.worth_mut(status).conversions = count(place)?;
+    }
+    Ok(change)
+}
 
 /// Columns that change together.
 struct Columns {

@@ -1,65 +1,124 @@
 //! Counters of several slots are gathered in one.
 //!
 //! Each slot in which something was counted is one more row for a report to read. One of a process that was restarted stays, and
-//! transactions beside the batches have slots by the dozen. So what they count is moved to the slot of what was gathered, a little
-//! at a time: a report, which sees the table as it was at one moment, finds it in one place or in the other.
+//! transactions beside the batches have slots by the dozen. So what they have counted is moved to the slot of what was gathered, a
+//! little at a time: a report, which sees the table as it was at one moment, finds it in one place or in the other.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::Utc;
+use parking_lot::Mutex;
 use sqlx::{Error, Row, raw_sql};
 use tokio::time::Instant;
 use tracking_core::{Currency, StoreError};
 
-use crate::attempt::{Failure, Lease, Patience, Reader, store_error, within};
-use crate::counters::{COUNTER, Change, GATHERED, KEY, Key, TABLE, gather, quarter_hour, read, read_key};
+use crate::attempt::{Failure, Lease, Reader, store_error, within};
+use crate::counters::{FIGURES, KEY, Key, Series, TABLE, quarter_hour, read_key};
+use crate::migrate::write_is_done;
 use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 
-const OPERATION: &str = "gather counters";
+/// In which slot is what was gathered, and what was counted before there were these series.
+const GATHERED: i8 = -1;
 
-/// How many rows a look goes over, and how many looks there are in a call.
+/// How many rows a look goes over, and how many a call.
 const AT_ONE_LOOK: usize = 5_000;
-const LOOKS: u32 = 10;
+const AT_ONE_CALL: usize = 50_000;
 
 /// How many counters are gathered in one transaction. Whoever counts in one of them waits for its end.
 const AT_ONCE: usize = 50;
 
+/// How many rows a counter may have of a time that goes on. To take away those in which somebody is counting has him insert them
+/// again, for which MySQL may have him wait until an application's transaction has ended.
+const MOST_AT_PRESENT: usize = 8;
+
+/// How far the counters have been gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    walk: Mutex<Walk>,
+    /// Whether migrations have nothing to do in slot -1 any more.
+    may_begin: AtomicBool,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Walk {
+    /// How many series are done, in the order of the longest times first: these have the fewest rows, and are read most.
+    series: usize,
+    /// The last counter of the next one that was looked at.
+    after: Option<Key>,
+}
+
+#[derive(Debug, Default)]
+struct Look {
+    /// Counters that have more rows than they may.
+    scattered: Vec<Key>,
+    /// The last one that was looked at, unless there are no more in its series.
+    last: Option<Key>,
+    /// How many rows they all have.
+    rows: usize,
+}
+
 impl Database {
-    /// Looks at the next rows of the table, from its beginning again when it has come to the end, and gathers what is in
-    /// several slots.
+    /// Looks at the next counters, at the first ones again after the last, and gathers those that are in several slots. What fails
+    /// is left for the next time.
     pub(crate) async fn gather(&self) -> Result<(), StoreError> {
-        for _ in 0..LOOKS {
-            let started = Instant::now();
-            let after = *self.gathered.lock();
-            let (scattered, last) = self.scattered(after).await.map_err(|error| store_error(OPERATION, error))?;
-            for keys in scattered.chunks(AT_ONCE) {
-                self.gather_these(keys).await?;
-            }
-            *self.gathered.lock() = last;
-            if last.is_none() {
-                break;
-            }
-            // Half of the time is left to those who wait for an answer.
-            tokio::time::sleep(started.elapsed()).await;
+        if !self.may_gather().await? {
+            return Ok(());
         }
-        Ok(())
+        let mut order: Vec<Series> = Series::each().collect();
+        order.sort_by_key(|series| Reverse(series.span));
+        let (mut looked_at, mut failure) = (0, None);
+        let mut fail = |error| _ = failure.get_or_insert(error);
+        while looked_at < AT_ONE_CALL {
+            let walk = *self.gathered.walk.lock();
+            let Some(series) = order.get(walk.series) else {
+                *self.gathered.walk.lock() = Walk::default();
+                break;
+            };
+            let started = Instant::now();
+            let look = self.scattered(*series, walk.after).await;
+            pause(started).await;
+            let Look { scattered, last, rows } = look.unwrap_or_else(|error| {
+                fail(error);
+                Look::default()
+            });
+            looked_at += rows;
+            for keys in scattered.chunks(AT_ONCE) {
+                let started = Instant::now();
+                self.gather_these(keys, started + self.timeout).await.unwrap_or_else(&mut fail);
+                pause(started).await;
+            }
+            *self.gathered.walk.lock() = match last {
+                Some(_) => Walk { after: last, ..walk },
+                None => Walk { series: walk.series + 1, after: None },
+            };
+        }
+        failure.map_or(Ok(()), |error| Err(failed(error)))
     }
 
-    /// The counters that have more rows than they need, of the next ones after this, and the last one that was looked at, unless
-    /// it was the last there is.
-    async fn scattered(&self, after: Option<Key>) -> Result<(Vec<Key>, Option<Key>), Error> {
+    /// A migration sees by its own rows in slot -1 how far it has come.
+    async fn may_gather(&self) -> Result<bool, StoreError> {
+        let may_begin = &self.gathered.may_begin;
+        if !may_begin.load(Ordering::Relaxed) {
+            let done = self.reader().rows(|sql| write_is_done(sql, &self.prefix)).await.map_err(failed)?;
+            may_begin.store(!done.is_empty(), Ordering::Relaxed);
+        }
+        Ok(may_begin.load(Ordering::Relaxed))
+    }
+
+    /// Looks at the next counters of this series.
+    async fn scattered(&self, series: Series, after: Option<Key>) -> Result<Look, Error> {
         let query = |sql: &mut Sql| {
-            sql.push("SELECT ").push(KEY).push(", slot FROM ").table(&self.prefix, TABLE);
-            sql.push(" FORCE INDEX (PRIMARY) WHERE ");
-            match &after {
-                Some(key) => write_after(sql, key),
-                None => _ = sql.push("TRUE"),
+            sql.push("SELECT ").push(KEY).push(" FROM ").table(&self.prefix, TABLE);
+            sql.push(" FORCE INDEX (PRIMARY) WHERE series = ").number(series.number());
+            if let Some(key) = &after {
+                write_after(sql, key);
             }
             sql.push(" ORDER BY series, start, owner, part, currency, slot LIMIT ").number(AT_ONE_LOOK as u64);
         };
-        let keys = self.reader().rows(query).await?;
-        let keys = keys.iter().map(read_key).collect::<Result<Vec<_>, _>>()?;
+        let rows = self.reader().rows(query).await?;
+        let keys = rows.iter().map(read_key).collect::<Result<Vec<_>, _>>()?;
         let mut counters: Vec<&[Key]> = keys.chunk_by(|key, next| key == next).collect();
         let is_end = keys.len() < AT_ONE_LOOK;
         if !is_end {
@@ -68,82 +127,103 @@ impl Database {
         }
         let last = counters.last().filter(|_| !is_end).map(|rows| rows[0]);
         let now = quarter_hour(Utc::now().into());
-        // Where something is counted now there is a row of that, too.
-        let most = |(series, start, ..): Key| if series.span.end(start) <= now { 1 } else { 2 };
+        let most = |(series, start, ..): Key| if series.span.end(start) < now { 1 } else { MOST_AT_PRESENT };
         let scattered = counters.iter().filter(|rows| rows.len() > most(rows[0])).map(|rows| rows[0]);
-        Ok((scattered.collect(), last))
-    }
-
-    async fn gather_these(&self, keys: &[Key]) -> Result<(), StoreError> {
-        let mut patience = Patience::new(self.timeout);
-        loop {
-            match self.try_to_gather(keys, patience.deadline()).await {
-                Ok(()) => return Ok(()),
-                Err(error) if Failure::of(&error).may_pass() && patience.pause().await => {}
-                Err(error) => return Err(store_error(OPERATION, error)),
-            }
-        }
+        Ok(Look { scattered: scattered.collect(), last, rows: keys.len() })
     }
 
     /// One transaction: what is added to what has been gathered, and no more, is taken away from the other slots. If nobody hears
-    /// of its commit it can be repeated, as it finds nothing then.
-    async fn try_to_gather(&self, keys: &[Key], deadline: Instant) -> Result<(), Error> {
+    /// of its commit nothing is missing: it has happened, or it has not.
+    async fn gather_these(&self, keys: &[Key], deadline: Instant) -> Result<(), Error> {
         let mut lease = Lease::take(&self.pool, deadline).await?;
         let transaction = async {
             raw_sql(self.lock_wait.begin_change()).execute(lease.connection()).await?;
             let query = |sql: &mut Sql| {
-                sql.push("SELECT ").push(COUNTER).push(", slot FROM ").table(&self.prefix, TABLE);
+                sql.push("SELECT ").push(KEY).push(", slot FROM ").table(&self.prefix, TABLE);
                 sql.push(" FORCE INDEX (PRIMARY) WHERE ");
-                sql.separated(" OR ", keys, |sql, key| {
-                    write_key(sql.push("("), key).push(" AND slot <> ").signed(GATHERED.into()).push(")");
+                sql.separated(" OR ", keys, |sql, (series, start, owner, part, currency)| {
+                    sql.push("(series = ").number(series.number()).push(" AND start = ").signed(*start);
+                    sql.push(" AND owner = ").number(*owner).push(" AND part = ").number(*part);
+                    sql.push(" AND currency = ").ascii(code(*currency)).push(" AND slot <> ").signed(GATHERED.into());
+                    sql.push(")");
                 });
                 // Those are left for later in which somebody is counting.
                 sql.push(" FOR UPDATE SKIP LOCKED");
             };
             let found = Reader::Transaction(lease.connection()).rows(query).await?;
-            let mut sums: BTreeMap<Key, Change> = BTreeMap::new();
-            let mut moved: BTreeMap<Option<Currency>, Vec<(Key, i64)>> = BTreeMap::new();
+            let mut rows = Vec::with_capacity(found.len());
             for row in &found {
-                let (key, change) = read(row)?;
-                sums.entry(key).or_default().add(&change, 1);
-                moved.entry(key.4).or_default().push((key, row.try_get("slot")?));
+                rows.push((read_key(row)?, row.try_get("slot")?));
             }
-            let deleted = moved.iter().map(|(currency, rows)| delete(&self.prefix, *currency, rows));
-            for statement in gather(&self.prefix, sums).into_iter().chain(deleted) {
-                raw_sql(statement).execute(lease.connection()).await?;
+            rows.sort_by_key(|((.., currency), _): &(Key, i64)| *currency);
+            for rows in rows.chunk_by(|((.., currency), _), ((.., next), _)| currency == next) {
+                for statement in [add(&self.prefix, rows), delete(&self.prefix, rows)] {
+                    raw_sql(statement).execute(lease.connection()).await?;
+                }
             }
             raw_sql(self.lock_wait.commit()).execute(lease.connection()).await.map(drop)
         };
         let done = within(deadline, transaction).await;
-        lease.end(done, self.lock_wait, deadline).await
+        match lease.end(done, self.lock_wait, deadline).await {
+            // Somebody else was in the way.
+            Err(error) if matches!(Failure::of(&error), Failure::Conflict | Failure::LockWait) => Ok(()),
+            done => done,
+        }
     }
 }
 
-/// The condition that a row is of this counter.
-fn write_key<'s>(sql: &'s mut Sql, (series, start, owner, part, currency): &Key) -> &'s mut Sql {
-    sql.push("series = ").number(series.number()).push(" AND start = ").signed(*start);
-    sql.push(" AND owner = ").number(*owner).push(" AND part = ").number(*part);
-    sql.push(" AND currency = ").ascii(currency.map_or("", Currency::code))
+fn failed(error: Error) -> StoreError {
+    store_error("gather counters", error)
+}
+
+/// Half of the time is left to those who wait for an answer.
+async fn pause(since: Instant) {
+    tokio::time::sleep(since.elapsed()).await;
+}
+
+fn code(currency: Option<Currency>) -> &'static str {
+    currency.map_or("", Currency::code)
 }
 
 /// The condition that a row comes after all those of this counter, in the order of the primary key.
-fn write_after(sql: &mut Sql, (series, start, owner, part, currency): &Key) {
-    let series = series.number();
-    sql.push("(series > ").number(series);
-    sql.push(" OR (series = ").number(series).push(" AND (start > ").signed(*start);
+fn write_after(sql: &mut Sql, (_, start, owner, part, currency): &Key) {
+    sql.push(" AND (start > ").signed(*start);
     sql.push(" OR (start = ").signed(*start).push(" AND (owner > ").number(*owner);
     sql.push(" OR (owner = ").number(*owner).push(" AND (part > ").number(*part);
-    sql.push(" OR (part = ").number(*part).push(" AND currency > ").ascii(currency.map_or("", Currency::code));
-    sql.push("))))))))");
+    sql.push(" OR (part = ").number(*part).push(" AND currency > ").ascii(code(*currency)).push("))))))");
 }
 
-/// The statement that deletes these rows, which are all of this currency.
+/// The statement that adds what these rows count, which are all of one currency, to what was gathered. The sums are those of the
+/// database: exact, and nothing where nothing was counted.
+fn add(prefix: &TablePrefix, rows: &[(Key, i64)]) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("INSERT INTO ").table(prefix, TABLE).push(" (").push(KEY).push(", slot");
+    FIGURES.iter().for_each(|column| _ = sql.push(", ").push(column));
+    sql.push(") SELECT * FROM (SELECT of_series, of_start, of_owner, of_part, ").ascii(code(rows[0].0.4));
+    sql.push(" AS of_currency, ").signed(GATHERED.into()).push(" AS of_slots");
+    FIGURES.iter().for_each(|column| _ = sql.push(", SUM(").push(column).push(") AS sum_of_").push(column));
+    write_rows(sql.push(" FROM "), prefix, rows);
+    sql.push(" GROUP BY of_series, of_start, of_owner, of_part) g ON DUPLICATE KEY UPDATE ");
+    sql.separated(", ", FIGURES, |sql, column| {
+        sql.push(column).push(" = COALESCE(").push(column).push(" + VALUES(").push(column).push("), ");
+        sql.push(column).push(", VALUES(").push(column).push("))");
+    });
+    sql
+}
+
+/// The statement that deletes these rows, which are all of one currency.
+fn delete(prefix: &TablePrefix, rows: &[(Key, i64)]) -> Sql {
+    let mut sql = Sql::default();
+    write_rows(sql.push("DELETE f FROM "), prefix, rows);
+    sql
+}
+
+/// Writes what these rows, which are all of one currency, are read from.
 ///
 /// By a join, and not by a condition: that would go over ranges, and wait for the row that comes after one, which may be
 /// somebody else's.
-fn delete(prefix: &TablePrefix, currency: Option<Currency>, rows: &[(Key, i64)]) -> Sql {
-    let mut sql = Sql::default();
-    sql.push("DELETE f FROM JSON_TABLE('[");
+fn write_rows(sql: &mut Sql, prefix: &TablePrefix, rows: &[(Key, i64)]) {
+    sql.push("JSON_TABLE('[");
     sql.separated(", ", rows, |sql, ((series, start, owner, part, _), slot)| {
         sql.push("[").number(series.number()).push(", ").signed(*start).push(", ").number(*owner);
         sql.push(", ").number(*part).push(", ").signed(*slot).push("]");
@@ -153,6 +233,5 @@ fn delete(prefix: &TablePrefix, currency: Option<Currency>, rows: &[(Key, i64)])
     sql.push(
         " f FORCE INDEX (PRIMARY) ON series = of_series AND start = of_start AND owner = of_owner AND part = of_part",
     );
-    sql.push(" AND currency = ").ascii(currency.map_or("", Currency::code)).push(" AND slot = of_slot");
-    sql
+    sql.push(" AND currency = ").ascii(code(rows[0].0.4)).push(" AND slot = of_slot");
 }

@@ -35,7 +35,7 @@ pub(crate) trait Kind: Debug + Send + Sync + 'static {
     fn record(new: Self::New, number: u64) -> Result<Self::Record, ParseError>;
 
     /// The statements that insert and count these rows. They fail if one of the rows can't be inserted.
-    fn statements(&self, rows: &[Row<Self::New>], slot: i8) -> Vec<Sql>;
+    fn statements(&self, rows: &[Row<Self::New>], slot: u8) -> Vec<Sql>;
 
     /// Looks which of these rows need not, or can't, be inserted, before a first attempt or after one that failed; and
     /// how the others have to be, as far as that depends on what is there.

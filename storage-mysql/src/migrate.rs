@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::attempt::{Failure, is_mariadb, is_unavailable, number_of};
 use crate::rows;
-use crate::sql::Sql;
+use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 
 /// In order; versions count from one.
@@ -120,6 +120,14 @@ pub(crate) async fn migrate(database: &Database) -> Result<Migrated, MigrateErro
     let mut connection = database.pool.acquire().await.map_err(MigrateError::Version)?;
     let migration = Migration { database, connection: &mut connection };
     migration.run().await
+}
+
+/// Writes the query that has a row when these migrations are done.
+pub(crate) fn write_is_done(sql: &mut Sql, prefix: &TablePrefix) {
+    let (version, last) =
+        (MIGRATIONS.len() as u64, MIGRATIONS.last().map_or(0, |last| statements(last).count() as u64));
+    sql.push("SELECT version FROM ").table(prefix, NOTES).push(" WHERE version > ").number(version);
+    sql.push(" OR (version = ").number(version).push(" AND step = ").number(last).push(") LIMIT 1");
 }
 
 struct Migration<'a> {

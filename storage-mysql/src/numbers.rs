@@ -102,17 +102,17 @@ pub(crate) mod slots {
     const SINGLES: u64 = 16;
 
     /// The slot of the process that is the `writer`th.
-    pub(crate) fn of_process(writer: u64) -> i8 {
-        (writer % PROCESSES) as i8
+    pub(crate) fn of_process(writer: u64) -> u8 {
+        (writer % PROCESSES) as u8
     }
 
     /// The slot of an application's transaction about this number.
-    pub(crate) fn of_application(number: u64) -> i8 {
-        (PROCESSES + number % APPLICATION) as i8
+    pub(crate) fn of_application(number: u64) -> u8 {
+        (PROCESSES + number % APPLICATION) as u8
     }
 
     /// The slot of a short transaction about this number alone, of which a few are under way at once.
-    pub(crate) fn of_single(number: u64) -> i8 {
-        (PROCESSES + APPLICATION + number % SINGLES) as i8
+    pub(crate) fn of_single(number: u64) -> u8 {
+        (PROCESSES + APPLICATION + number % SINGLES) as u8
     }
 }

@@ -18,7 +18,7 @@ use crate::sql::{Sql, TablePrefix};
 use crate::store::Database;
 
 /// How many times a list has at the most: of more than a thousand values MariaDB makes a table, and joins it.
-const LISTED: usize = 900;
+pub(crate) const LISTED: usize = 900;
 
 /// Of how many counters a statement tells at the most, so that the servers look each of them up. Ten years by day take some more.
 pub(crate) const AT_ONCE: usize = 8_000;
@@ -150,12 +150,13 @@ impl Counts {
             summary.clicks += whole(change.clicks)?;
             summary.human_clicks += whole(change.human_clicks)?;
             summary.unique_clicks += whole(change.unique_clicks)?;
-            let Some(currency) = currency else { continue };
             for status in ConversionStatus::ALL {
                 let (worth, tally) = (change.worth(status), summary.tally_mut(status));
                 tally.conversions += whole(worth.conversions)?;
-                tally.revenue.add_sum(worth.amount, currency);
-                tally.payout.add_sum(worth.payout, currency);
+                if let Some(currency) = currency {
+                    tally.revenue.add_sum(worth.amount, currency);
+                    tally.payout.add_sum(worth.payout, currency);
+                }
             }
         }
         Ok(summary)

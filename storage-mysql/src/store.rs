@@ -2,7 +2,6 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{ConnectOptions, Error, MySqlConnection, MySqlPool, raw_sql};
 use tokio::sync::OnceCell;
@@ -17,8 +16,8 @@ use tracking_core::{
 use crate::attempt::{Failure, Lease, Reader, Sending, causal_reads, store_error, within};
 use crate::clicks::Clicks;
 use crate::conversions::Conversions;
-use crate::counters::Key;
 use crate::directory::KnownIds;
+use crate::gathered::Gathered;
 use crate::inserts::{Inserts, Kind};
 use crate::lookups::{FindAffiliates, FindCampaigns, FindClicks, SeenClicks, Sought};
 use crate::migrate::{self, MigrateError, Migrated};
@@ -94,8 +93,7 @@ pub(crate) struct Database {
     pub(crate) known: KnownIds,
     pub(crate) seen_clicks: SeenClicks,
     pub(crate) log_size: LogSize,
-    /// The last counter that was looked at, to be gathered from its slots.
-    pub(crate) gathered: Mutex<Option<Key>>,
+    pub(crate) gathered: Gathered,
     pub(crate) lock_wait: LockWait,
     writer: OnceCell<Writer>,
 }
@@ -104,7 +102,7 @@ pub(crate) struct Database {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writer {
     /// Of its counters.
-    pub(crate) slot: i8,
+    pub(crate) slot: u8,
     pub(crate) sending: Sending,
     /// How many bytes the statements of a transaction may have together.
     pub(crate) most_bytes: usize,
@@ -176,7 +174,7 @@ impl MySqlStore {
             known: KnownIds::default(),
             seen_clicks: SeenClicks::default(),
             log_size: LogSize::default(),
-            gathered: Mutex::default(),
+            gathered: Gathered::default(),
             writer: OnceCell::new(),
         });
         let limits = BatchLimits { capacity, patience: timeout, ..BatchLimits::default() };

@@ -115,7 +115,7 @@ impl<K: Kind> Inserts<K> {
         connection: &mut MySqlConnection,
         row: &mut Row<K::New>,
         to_lock: &[u64],
-        slot: i8,
+        slot: u8,
         committed: Option<(&MySqlPool, Instant)>,
     ) -> Result<Verdict<K::Record>, Error> {
         if K::goes_alone(&row.new)

@@ -80,16 +80,16 @@ impl ReportRequest {
         self
     }
 
-    /// In which order its rows are.
-    pub(crate) fn order(&self) -> Sort {
-        self.sort.unwrap_or(self.grouping.sort())
-    }
-
     /// The same, asked for by this affiliate.
     #[must_use]
     pub const fn asked_by(mut self, affiliate: AffiliateId) -> Self {
         self.asked_by = Some(affiliate);
         self
+    }
+
+    /// In which order its rows are.
+    pub(crate) fn order(&self) -> Sort {
+        self.sort.unwrap_or(self.grouping.sort())
     }
 }
 
@@ -254,7 +254,8 @@ pub struct Sort {
 
 impl Sort {
     /// Whether sums of money make no difference to it.
-    pub(crate) const fn is_by_counts(self) -> bool {
+    #[must_use]
+    pub const fn is_by_counts(self) -> bool {
         !matches!(self.by, SortBy::Revenue | SortBy::Payout | SortBy::Profit | SortBy::Epc)
     }
 
@@ -282,7 +283,7 @@ impl Sort {
 /// Which of many groups a [`Store`](crate::Store) is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ranking {
-    /// In which order they are. Sums of money make no difference to it.
+    /// In which order they are: one that is [by counts](Sort::is_by_counts).
     pub sort: Sort,
     /// How many of the first ones are left out.
     pub offset: usize,

@@ -722,8 +722,8 @@ pub trait Store: Debug + Send + Sync + 'static {
         max: usize,
     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError>;
 
-    /// Some of what [`totals_by_affiliate`](Self::totals_by_affiliate) tells, with how many there are and the sum of all. A store
-    /// that needs not sum up all money for them does better than this, which asks for all.
+    /// Some of what [`totals_by_affiliate`](Self::totals_by_affiliate) tells, with how many there are and the sum of all. This
+    /// asks for all of them; a store that need not sum up the money of those who are not wanted has a way of its own.
     ///
     /// # Errors
     /// As those of `totals_by_affiliate`.
@@ -805,8 +805,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// If the store fails. Some may have been removed then.
     async fn purge_postbacks(&self, before: Timestamp, keep: u64) -> Result<(), StoreError>;
 
-    /// Does a part of what keeps the store itself in order, which nobody can tell from its answers, in small steps that hold
-    /// nobody up. The tracker calls it every minute. A store that needs nothing of the kind leaves it as it is.
+    /// Does a part of what keeps the store itself in order, and makes no difference to its answers, in small steps. The tracker
+    /// calls it every minute. A store that needs nothing of the kind leaves it as it is.
     ///
     /// # Errors
     /// If the store fails. It goes on with the next call.

@@ -15,7 +15,10 @@ on_both_servers! {
     counters_of_many_slots_become_one
     what_is_counted_meanwhile_is_never_missed
     whoever_holds_a_counter_is_not_waited_for
+    what_is_counted_now_is_left_where_it_is
     table_is_gone_through_bit_by_bit
+    migration_comes_first
+    what_fails_does_not_stop_the_rest
 }
 
 /// Rows, and counters that have more than one.
@@ -114,6 +117,7 @@ async fn what_is_counted_meanwhile_is_never_missed(kind: Kind) {
     assert_counters(first.pool(), "").await;
 }
 
+/// Locks are waited for for two seconds.
 async fn whoever_holds_a_counter_is_not_waited_for(kind: Kind) {
     let Some(store) = store(kind).await else { return };
     let place = affiliate_and_campaign(&store).await;
@@ -126,10 +130,10 @@ async fn whoever_holds_a_counter_is_not_waited_for(kind: Kind) {
     }
     other.insert_conversion_on(&mut transaction, new_conversion(&click)).await.unwrap();
 
-    timeout(Duration::from_secs(1), other.upkeep()).await.unwrap().unwrap();
+    timeout(Duration::from_millis(1_900), other.upkeep()).await.unwrap().unwrap();
     assert_eq!(rows(store.pool()).await.1, 0, "the clicks of both are together, and nobody sees the conversion");
     // And they can go on while it is open.
-    timeout(Duration::from_secs(1), other.insert_conversion(new_conversion(&more[0]))).await.unwrap().unwrap();
+    timeout(Duration::from_millis(1_900), other.insert_conversion(new_conversion(&more[0]))).await.unwrap().unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(rows(store.pool()).await.1, 21);
     other.upkeep().await.unwrap();
@@ -173,4 +177,56 @@ async fn table_is_gone_through_bit_by_bit(kind: Kind) {
     fill("11, 5, 1, 1, '', 7, 1, 1, 1").await.unwrap();
     store.upkeep().await.unwrap();
     assert_eq!(rows(store.pool()).await, (62_000, 0));
+}
+
+/// Counters of everything in a year, the same in each of so many slots.
+async fn count_in(pool: &MySqlPool, year: &str, slots: i64) {
+    for slot in 0..slots {
+        let statement = format!(
+            "INSERT INTO figures (series, start, owner, part, currency, slot, clicks, human_clicks, unique_clicks)
+             VALUES (46, TIMESTAMPDIFF(DAY, '1970-01-01', MAKEDATE({year}, 1)) * 96, 0, 0, '', {slot}, 1, 1, 1)"
+        );
+        pool.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+}
+
+async fn what_is_counted_now_is_left_where_it_is(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    count_in(store.pool(), "YEAR(UTC_TIMESTAMP())", 5).await;
+    count_in(store.pool(), "YEAR(UTC_TIMESTAMP()) - 1", 5).await;
+    count_in(store.pool(), "YEAR(UTC_TIMESTAMP()) + 1", 30).await;
+    store.upkeep().await.unwrap();
+    assert_eq!(rows(store.pool()).await, (5 + 1 + 1, 1), "unless there is too much of it");
+    let sums =
+        store.pool().fetch_all("SELECT CAST(SUM(clicks) AS SIGNED) AS n FROM figures GROUP BY start ORDER BY start");
+    let sums: Vec<i64> = sums.await.unwrap().iter().map(|row| row.get("n")).collect();
+    assert_eq!(sums, [5, 5, 30]);
+}
+
+async fn migration_comes_first(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    count_in(store.pool(), "2024", 3).await;
+    let last = "FROM tracking_migrations ORDER BY version DESC, step DESC LIMIT 1";
+    let row = store.pool().fetch_one(AssertSqlSafe(format!("SELECT version, step {last}"))).await.unwrap();
+    let (version, step): (i32, i32) = (row.get("version"), row.get("step"));
+    store.pool().execute(AssertSqlSafe(format!("DELETE {last}"))).await.unwrap();
+    store.upkeep().await.unwrap();
+    assert_eq!(rows(store.pool()).await, (3, 1), "slot -1 is the migration's until it is over");
+    let again = format!("INSERT INTO tracking_migrations (version, step) VALUES ({version}, {step})");
+    store.pool().execute(AssertSqlSafe(again)).await.unwrap();
+    store.upkeep().await.unwrap();
+    assert_eq!(rows(store.pool()).await, (1, 0));
+}
+
+async fn what_fails_does_not_stop_the_rest(kind: Kind) {
+    let Some(store) = store(kind).await else { return };
+    count_in(store.pool(), "2024", 3).await;
+    // A code that is no currency's, and a sum that no column can hold.
+    let broken = "INSERT INTO figures (series, start, owner, part, currency, slot, clicks) VALUES
+        (36, 0, 1, 0, '??', 1, 1), (26, 0, 1, 0, '', 1, 9223372036854775807), (26, 0, 1, 0, '', 2, 9223372036854775807)";
+    store.pool().execute(broken).await.unwrap();
+    for _ in 0..2 {
+        assert!(store.upkeep().await.is_err(), "it is told each time");
+    }
+    assert_eq!(rows(store.pool()).await, (1 + 1 + 2, 1));
 }

@@ -24,7 +24,7 @@ const MAX_RECORDS: u64 = 1_000_000;
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many names the store is asked for at once, of those that are not remembered.
-const NAMES_AT_ONCE: usize = 16;
+const NAMES_AT_ONCE: usize = 128;
 
 impl Tracker {
     /// What was counted in a period. Its total is the same whatever it is grouped by, but for records that were
