@@ -85,14 +85,6 @@ impl Series {
         }
     }
 
-    /// The column that tells the affiliate, where there are several.
-    pub(crate) const fn column_of_affiliate(self) -> &'static str {
-        match (self.counted, self.span) {
-            (Counted::Pair, Span::Quarter) | (Counted::Affiliate | Counted::All, _) => "owner",
-            (Counted::Pair | Counted::Campaign, _) => "part",
-        }
-    }
-
     /// The affiliate and the campaign of a row with this owner and this part, as far as it is about one.
     pub(crate) const fn of(self, owner: u64, part: u64) -> (u64, u64) {
         match (self.counted, self.span) {

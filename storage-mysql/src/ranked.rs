@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::{Error, MySqlConnection, Row, raw_sql};
 use tokio::time::Instant;
-use tracking_core::{AffiliateId, CampaignId, Ranked, Ranking, Scope, SortBy, StoreError, Timestamp};
+use tracking_core::{AffiliateId, Ranked, Ranking, Scope, SortBy, StoreError, Timestamp};
 
 use crate::attempt::{store_error, within};
-use crate::counters::{COUNTS, Series, read_counts};
+use crate::counters::{COUNTS, read_counts};
 use crate::reports::{AT_ONCE, Counts, LISTED, Question};
 use crate::rows;
 use crate::spans::Node;
@@ -24,23 +24,19 @@ impl Question {
             "unique_clicks" => by != SortBy::UniqueClicks,
             _ => false,
         };
-        let mut groups: BTreeMap<(i64, &'static str), BTreeMap<Series, Vec<i64>>> = BTreeMap::new();
-        for (node, times) in nodes {
-            for (series, starts) in self.lists([node].into_iter()) {
-                let group = groups.entry((*times, series.column_of_affiliate())).or_default();
-                group.entry(series).or_default().extend(starts);
-            }
-        }
-        sql.separated(" UNION ALL ", &groups, |sql, ((times, column), lists)| {
-            sql.push("SELECT ").signed(*times).push(", ").push(column);
+        let mut groups: BTreeMap<i64, Vec<Node>> = BTreeMap::new();
+        nodes.iter().for_each(|(node, times)| groups.entry(*times).or_default().push(*node));
+        sql.separated(" UNION ALL ", &groups, |sql, (times, nodes)| {
+            sql.push("SELECT ").signed(*times).push(", owner");
             for column in COUNTS {
                 match makes_none(column) {
                     true => sql.push(", NULL"),
                     false => sql.push(", CAST(SUM(").push(column).push(") AS SIGNED)"),
                 };
             }
+            let lists = self.lists(nodes.iter());
             self.write_from(sql, prefix, lists.iter().map(|(series, starts)| (*series, &starts[..])), &[]);
-            sql.push(" GROUP BY ").push(column);
+            sql.push(" GROUP BY owner");
         });
     }
 }
@@ -50,18 +46,18 @@ impl Database {
     /// everything of those who are wanted. Sums of money are most of what it takes to read counters.
     pub(crate) async fn best_affiliates(
         &self,
-        campaign: Option<CampaignId>,
-        (from, to): (Timestamp, Timestamp),
+        period: (Timestamp, Timestamp),
         ranking: &Ranking,
     ) -> Result<Ranked<AffiliateId>, StoreError> {
-        if Question::by_affiliate(campaign).cover(from, to).is_empty() {
+        let nodes = Question::OF_EACH_AFFILIATE.cover(period.0, period.1);
+        if nodes.is_empty() {
             return Ok(Ranked::of(Vec::new(), ranking));
         }
         let deadline = Instant::now() + self.timeout;
         let ranked = async {
             let mut lease = self.snapshot(deadline).await?;
             let ranked = within(deadline, async {
-                let ranked = self.ranked(lease.connection(), campaign, (from, to), ranking).await?;
+                let ranked = self.ranked(lease.connection(), &nodes, period, ranking).await?;
                 raw_sql("COMMIT").execute(lease.connection()).await?;
                 Ok(ranked)
             });
@@ -77,14 +73,12 @@ impl Database {
     async fn ranked(
         &self,
         connection: &mut MySqlConnection,
-        campaign: Option<CampaignId>,
+        nodes: &BTreeMap<Node, i64>,
         (from, to): (Timestamp, Timestamp),
         ranking: &Ranking,
     ) -> Result<Option<Ranked<AffiliateId>>, Error> {
-        let question = Question::by_affiliate(campaign);
-        let nodes = question.cover(from, to);
         let mut sql = Sql::default();
-        question.write_counts(&mut sql, &self.prefix, &nodes, ranking.sort.by);
+        Question::OF_EACH_AFFILIATE.write_counts(&mut sql, &self.prefix, nodes, ranking.sort.by);
         let mut groups: BTreeMap<u64, Counts> = BTreeMap::new();
         for row in raw_sql(sql).fetch_all(&mut *connection).await? {
             let (times, affiliate, counts) = (row.try_get(0)?, rows::number(&row, 1)?, read_counts(&row, 2)?);
@@ -103,7 +97,7 @@ impl Database {
         }
         let best: Vec<u64> = ranking.pick(all).into_iter().map(|(affiliate, _)| affiliate).collect();
 
-        let of_all = Question::totals(campaign.map_or(Scope::ALL, Scope::from));
+        let of_all = Question::totals(Scope::ALL);
         let mut total = Counts::default();
         self.count_on(connection, of_all, &of_all.cover(from, to), &[], |_, (currency, change), times| {
             total.add(currency, change, *times);
@@ -115,9 +109,15 @@ impl Database {
             // A few are looked up one by one.
             let are_few = best.len() <= LISTED && best.len() * nodes.len() <= AT_ONCE;
             let named = if are_few { &best[..] } else { &[] };
-            self.count_on(connection, question, &nodes, named, |(affiliate, _), (currency, change), times| {
-                found.entry(affiliate).or_default().add(currency, change, *times);
-            })
+            self.count_on(
+                connection,
+                Question::OF_EACH_AFFILIATE,
+                nodes,
+                named,
+                |(affiliate, _), (currency, change), times| {
+                    found.entry(affiliate).or_default().add(currency, change, *times);
+                },
+            )
             .await?;
         }
         let groups = best.into_iter().map(|affiliate| {

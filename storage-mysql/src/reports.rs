@@ -33,6 +33,9 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// What is counted of each affiliate.
+    pub(crate) const OF_EACH_AFFILIATE: Self = Self { counted: Counted::Affiliate, affiliate: None, campaign: None };
+
     fn new(counted: Counted, affiliate: Option<AffiliateId>, campaign: Option<CampaignId>) -> Self {
         Self { counted, affiliate: affiliate.map(AffiliateId::as_u64), campaign: campaign.map(CampaignId::as_u64) }
     }
@@ -48,11 +51,6 @@ impl Question {
         Self::new(counted, scope.affiliate_id, scope.campaign_id)
     }
 
-    /// What is counted of each affiliate, of a campaign or of all.
-    pub(crate) fn by_affiliate(campaign: Option<CampaignId>) -> Self {
-        Self::new(if campaign.is_some() { Counted::Pair } else { Counted::Affiliate }, None, campaign)
-    }
-
     /// The counters of a period, and how often each is to be added.
     pub(crate) fn cover(self, from: Timestamp, to: Timestamp) -> BTreeMap<Node, i64> {
         let spans: Vec<Span> = self.counted.series().map(|series| series.span).collect();
@@ -61,15 +59,15 @@ impl Question {
         cover(&spans, (quarter_hour(from), quarter_hour(to)), quarter_hour(now))
     }
 
-    /// Writes the statement that finds these counters; of these affiliates only, if any are named.
-    fn write<'a>(self, sql: &mut Sql, prefix: &TablePrefix, nodes: impl Iterator<Item = &'a Node>, affiliates: &[u64]) {
+    /// Writes the statement that finds these counters; of these owners only, if any are named.
+    fn write<'a>(self, sql: &mut Sql, prefix: &TablePrefix, nodes: impl Iterator<Item = &'a Node>, owners: &[u64]) {
         let lists = self.lists(nodes);
         // Where the part is known and the owner is not, all rows of the time would be looked at.
         let is_scattered = |series: &Series| self.is_by_campaign() && self.place(*series).0.is_none();
         let (scattered, ranges): (Vec<_>, Vec<_>) = lists.iter().partition(|(series, _)| is_scattered(series));
         if !ranges.is_empty() {
             sql.push("SELECT ").push(COUNTER);
-            self.write_from(sql, prefix, ranges.iter().map(|(series, starts)| (**series, &starts[..])), affiliates);
+            self.write_from(sql, prefix, ranges.iter().map(|(series, starts)| (**series, &starts[..])), owners);
         }
         if let (false, Some(affiliate)) = (scattered.is_empty(), self.affiliate) {
             sql.push(if ranges.is_empty() { "SELECT " } else { " UNION ALL SELECT " }).push(COUNTER).push(" FROM (");
@@ -100,7 +98,7 @@ impl Question {
         sql: &mut Sql,
         prefix: &TablePrefix,
         lists: impl Iterator<Item = (Series, &'a [i64])>,
-        affiliates: &[u64],
+        owners: &[u64],
     ) {
         sql.push(" FROM ").table(prefix, TABLE).push(" FORCE INDEX (PRIMARY) WHERE ");
         let lists = lists.flat_map(|(series, starts)| starts.chunks(LISTED).map(move |starts| (series, starts)));
@@ -111,9 +109,8 @@ impl Question {
             for (column, value) in [(" AND owner = ", owner), (" AND part = ", part)] {
                 value.into_iter().for_each(|value| _ = sql.push(column).number(value));
             }
-            if !affiliates.is_empty() {
-                sql.push(" AND ").push(series.column_of_affiliate()).push(" IN (");
-                sql.numbers(affiliates.iter().copied()).push(")");
+            if !owners.is_empty() {
+                sql.push(" AND owner IN (").numbers(owners.iter().copied()).push(")");
             }
             sql.push(")");
         });
@@ -215,7 +212,8 @@ impl Database {
         period: (Timestamp, Timestamp),
         max: usize,
     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
-        self.grouped(Question::by_affiliate(campaign), period, max, |of| of.0, AffiliateId::new).await
+        let counted = if campaign.is_some() { Counted::Pair } else { Counted::Affiliate };
+        self.grouped(Question::new(counted, None, campaign), period, max, |of| of.0, AffiliateId::new).await
     }
 
     pub(crate) async fn totals_by_campaign(
@@ -284,19 +282,19 @@ impl Database {
         Ok(())
     }
 
-    /// The same in a transaction; of these affiliates only, if any are named.
+    /// The same in a transaction; of these owners only, if any are named.
     pub(crate) async fn count_on<T>(
         &self,
         connection: &mut MySqlConnection,
         question: Question,
         nodes: &BTreeMap<Node, T>,
-        affiliates: &[u64],
+        owners: &[u64],
         mut add: impl FnMut((u64, u64), (Option<Currency>, &Change), &T),
     ) -> Result<(), Error> {
         let starts: Vec<&Node> = nodes.keys().collect();
         for starts in starts.chunks(AT_ONCE) {
             let mut sql = Sql::default();
-            question.write(&mut sql, &self.prefix, starts.iter().copied(), affiliates);
+            question.write(&mut sql, &self.prefix, starts.iter().copied(), owners);
             add_rows(&raw_sql(sql).fetch_all(&mut *connection).await?, nodes, &mut add)?;
         }
         Ok(())

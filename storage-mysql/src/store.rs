@@ -457,7 +457,11 @@ impl Store for MySqlStore {
         to: Timestamp,
         ranking: &Ranking,
     ) -> Result<Ranked<AffiliateId>, StoreError> {
-        self.database.best_affiliates(campaign, (from, to), ranking).await
+        if campaign.is_none() {
+            return self.database.best_affiliates((from, to), ranking).await;
+        }
+        // Of one campaign there is less money to be left out than it takes to rank them before.
+        Ok(Ranked::of(self.totals_by_affiliate(campaign, from, to, ranking.max_groups).await?, ranking))
     }
 
     async fn totals_by_campaign(
