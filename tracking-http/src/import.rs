@@ -1,7 +1,6 @@
 //! An advertiser's file of conversions: each line is judged and answered as a postback is.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -30,7 +29,8 @@ const AT_ONCE: usize = 64;
 /// How many files are imported at once.
 pub(crate) const FILES_AT_ONCE: usize = 2;
 
-/// For how long whoever reads an answer may take nothing of it and keep his turn when somebody else wants one.
+/// For how long the server may be able to send nothing more of an answer before its import loses the turn to somebody else.
+/// What was sent may still be on its way, or in a buffer: when it is read can't be told from here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whose turn it is to import a file.
@@ -49,7 +49,7 @@ impl Turns {
     /// A turn, which lasts until it is dropped.
     fn begin(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let free = Arc::clone(&self.free).try_acquire_owned().ok();
-        free.or_else(|| self.end_one_that_nobody_reads()).ok_or_else(|| {
+        free.or_else(|| self.end_the_one_left_longest()).ok_or_else(|| {
             let message = format!(
                 "There are {FILES_AT_ONCE} files being imported, and no more are at once. Nothing of this one was taken: send it \
                  again in half a minute."
@@ -58,12 +58,15 @@ impl Turns {
         })
     }
 
-    /// The turn of an import whose reader has taken nothing for too long.
-    fn end_one_that_nobody_reads(&self) -> Option<OwnedSemaphorePermit> {
-        let read = lock(&self.read);
-        let import = read.iter().filter_map(Weak::upgrade).find_map(|reading| reading.end_if_left())?;
+    /// The turn of the import whose reader has taken nothing for the longest time, if that is too long.
+    fn end_the_one_left_longest(&self) -> Option<OwnedSemaphorePermit> {
+        let read: Vec<Arc<Reading>> = lock(&self.read).iter().filter_map(Weak::upgrade).collect();
+        let mut left: Vec<_> = read.iter().filter_map(|reading| Some((reading.waits_since()?, reading))).collect();
+        left.sort_by_key(|(since, _)| *since);
+        // Whoever reads on meanwhile is not left any more.
+        let import = left.into_iter().find_map(|(_, reading)| reading.end_if_left())?;
         tracing::warn!(
-            "an import has ended before the end of its file: nobody has read its answer on, and another one begins"
+            "an import has ended before the end of its file: nobody went on reading its answer, and another one begins"
         );
         Some(import.turn)
     }
@@ -73,14 +76,13 @@ impl Turns {
         let reading =
             Arc::new(Reading(Mutex::new(Progress::Waits { import: Box::new(import), since: Instant::now() })));
         let mut read = lock(&self.read);
-        read.retain(|other| other.upgrade().is_some_and(|other| !other.has_ended()));
+        read.retain(|other| other.strong_count() > 0);
         read.push(Arc::downgrade(&reading));
         reading
     }
 }
 
 /// An import whose answer is being read.
-#[derive(Debug)]
 struct Reading(Mutex<Progress>);
 
 enum Progress {
@@ -110,31 +112,24 @@ impl Reading {
         *lock(&self.0) = Progress::Waits { import, since: Instant::now() };
     }
 
-    /// The import, which has come to its end, if nobody has read on for too long. Lines that are being taken are finished.
-    fn end_if_left(&self) -> Option<Box<Import>> {
-        let mut progress = lock(&self.0);
-        let is_left = matches!(&*progress, Progress::Waits { since, .. } if since.elapsed() >= PATIENCE);
-        match std::mem::replace(&mut *progress, Progress::Ended) {
-            Progress::Waits { import, .. } if is_left => Some(import),
-            other => {
-                *progress = other;
-                None
-            }
+    /// Since when the reader has not asked for the next part; `None` if that is not what it waits for.
+    fn waits_since(&self) -> Option<Instant> {
+        match &*lock(&self.0) {
+            Progress::Waits { since, .. } => Some(*since),
+            Progress::Goes | Progress::Ended => None,
         }
     }
 
-    fn has_ended(&self) -> bool {
-        matches!(&*lock(&self.0), Progress::Ended)
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waits { .. } => "Waits",
-            Self::Goes => "Goes",
-            Self::Ended => "Ended",
-        })
+    /// The import, which has come to its end, if nobody has read on for too long. Lines that are being taken are finished.
+    fn end_if_left(&self) -> Option<Box<Import>> {
+        let mut progress = lock(&self.0);
+        if !matches!(&*progress, Progress::Waits { since, .. } if since.elapsed() >= PATIENCE) {
+            return None;
+        }
+        match std::mem::replace(&mut *progress, Progress::Ended) {
+            Progress::Waits { import, .. } => Some(import),
+            Progress::Goes | Progress::Ended => None,
+        }
     }
 }
 
@@ -144,7 +139,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Begins an import. The answer has a line for each line of the file, in the same order, as they are done: it goes on as it is
-/// read, and ends if nobody reads on while another file waits for its turn.
+/// read, and ends if nobody reads on while another file wants its turn.
 pub(crate) fn begin(
     tracker: &Arc<Tracker>,
     turns: &Turns,
@@ -155,20 +150,26 @@ pub(crate) fn begin(
     if !media_type(request).eq_ignore_ascii_case(CSV) {
         return Err(unsupported("Send a table, with the header Content-Type: text/csv."));
     }
-    let file = File::open(body)?;
-    let reading = turns.read(Import { tracker: Arc::clone(tracker), file, turn: turns.begin()? });
+    let mut file = File::open(body)?;
+    let reading = if file.has_line() {
+        Some(turns.read(Import { tracker: Arc::clone(tracker), file, turn: turns.begin()? }))
+    } else {
+        None
+    };
     let rest = stream::try_unfold(reading, |reading| async move {
+        let Some(reading) = reading else { return Ok(None) };
         let Some(mut import) = reading.go() else {
-            let problem = "nobody has read the answer of an import on, and another file has its turn";
+            let problem = "nobody went on reading the answer of an import, and another file has its turn";
             return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
         };
         let lines = import.file.next_lines();
-        if lines.is_empty() {
-            return Ok(None);
+        let done = written(&join_all(lines.into_iter().map(|line| take(&import.tracker, line))).await)?;
+        if !import.file.has_line() {
+            // Nothing is left to be ended: the turn is free, however long the reader takes for what there is.
+            return Ok(Some((done, None)));
         }
-        let done = join_all(lines.into_iter().map(|line| take(&import.tracker, line))).await;
         reading.wait(import);
-        Ok(Some((written(&done)?, reading)))
+        Ok(Some((done, Some(reading))))
     });
     Ok(answer::csv("import", Chunks::new(stream::once(async { header() }).chain(rest))))
 }
@@ -194,7 +195,7 @@ pub(crate) async fn all(tracker: &Tracker, turns: &Turns, text: &str) -> Result<
 struct Import {
     tracker: Arc<Tracker>,
     file: File,
-    /// Until the answer was sent, or whoever wants it has gone, or has stopped to read it.
+    /// Until the last line was taken, or whoever reads the answer has gone, or has stopped reading it.
     turn: OwnedSemaphorePermit,
 }
 
@@ -270,6 +271,12 @@ impl File {
             lines.push(line);
         }
         lines
+    }
+
+    /// Whether a line is left.
+    fn has_line(&mut self) -> bool {
+        self.next = self.next.take().or_else(|| self.read());
+        self.next.is_some()
     }
 
     /// The next line; `None` at the end of the file.
@@ -403,15 +410,16 @@ mod tests {
         lines.iter().map(|line| line.number).collect()
     }
 
+    fn waiting(turns: &Turns) -> Arc<Reading> {
+        let file = File::open("click_id\na\n".into()).unwrap();
+        let tracker = Arc::new(Tracker::new(MemoryStore::new(), Secret::random()));
+        turns.read(Import { tracker, file, turn: turns.begin().unwrap() })
+    }
+
     #[tokio::test(start_paused = true)]
     async fn lines_that_are_being_taken_are_finished() {
         let turns = Turns::new();
-        let import = |turn| {
-            let file = File::open("click_id\na\n".into()).unwrap();
-            Import { tracker: Arc::new(Tracker::new(MemoryStore::new(), Secret::random())), file, turn }
-        };
-        let first = turns.read(import(turns.begin().unwrap()));
-        let second = turns.read(import(turns.begin().unwrap()));
+        let (first, second) = (waiting(&turns), waiting(&turns));
         let [taken, other] = [&first, &second].map(|reading| reading.go().unwrap());
         tokio::time::advance(PATIENCE * 10).await;
         assert!(turns.begin().is_err(), "both of them have lines that are being taken");
@@ -424,9 +432,14 @@ mod tests {
         let third = turns.begin().unwrap();
         assert!(first.go().is_none() && turns.begin().is_err(), "one turn was to be had");
         second.wait(taken);
-        assert!(second.go().is_some());
+        let taken = second.go().unwrap();
+        assert!(turns.begin().is_err(), "it goes on, as does the third one");
         drop(third);
+        let fourth = turns.begin().unwrap();
+        assert!(turns.begin().is_err());
+        drop(taken);
         assert!(turns.begin().is_ok());
+        drop(fourth);
         assert!(first.go().is_none(), "it does not begin again");
     }
 

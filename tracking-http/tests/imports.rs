@@ -129,3 +129,37 @@ async fn who_is_in_nobodys_way_may_read_on_at_any_time() {
     }
     assert_eq!(count, 137);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_was_left_longest_loses_his_turn() {
+    for longest in [0, 1] {
+        let api = Api::new(Tracker::new(MemoryStore::new(), Secret::random()), guard::open());
+        let mut both = [parts(long_import(&api).await), parts(long_import(&api).await)];
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let other = &mut both[1 - longest];
+        assert_eq!((lines(other.next().await), lines(other.next().await)), (1, 64));
+        tokio::time::advance(Duration::from_secs(60)).await;
+
+        assert_eq!(import(&api).await.status(), StatusCode::OK);
+        assert_eq!(lines(both[1 - longest].next().await), 64, "he has read something since");
+        assert_eq!(lines(both[longest].next().await), 1);
+        assert!(both[longest].next().await.unwrap().is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_all_lines_is_whole_however_late_it_is_read() {
+    let api = Api::new(Tracker::new(MemoryStore::new(), Secret::random()), guard::open());
+    let (mut whole, mut long) = (parts(import(&api).await), parts(long_import(&api).await));
+    assert_eq!(import(&api).await.status(), StatusCode::SERVICE_UNAVAILABLE, "no line of them was taken");
+    assert_eq!((lines(whole.next().await), lines(whole.next().await)), (1, 1));
+    assert_eq!((lines(long.next().await), lines(long.next().await)), (1, 64));
+
+    let third = import(&api).await;
+    assert_eq!(third.status(), StatusCode::OK, "all lines of one of them were taken");
+    assert_eq!(import(&api).await.status(), StatusCode::SERVICE_UNAVAILABLE, "lines of the other one are left");
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let others = [import(&api).await, import(&api).await];
+    assert!(others.iter().all(|other| other.status() == StatusCode::OK), "nobody has gone on reading what goes on");
+    assert!(whole.next().await.is_none(), "it ends as it should");
+}
