@@ -41,6 +41,11 @@ const live = new Map();
 let wait = INTERVAL;
 let timer;
 
+// A server that fails, or takes too long for something on the page, is asked less and less often.
+function waitLonger() {
+  wait = Math.min(wait * 2, LONGEST);
+}
+
 function isInUse(element) {
   const isTyped = (field) =>
     field.type === "checkbox" || field.type === "radio" ? field.checked !== field.defaultChecked
@@ -114,10 +119,12 @@ async function refresh() {
       return;
     }
     if (!response.ok) throw new Error(response.statusText);
-    update(new DOMParser().parseFromString(await response.text(), "text/html"));
-    wait = INTERVAL;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    update(page);
+    if (page.querySelector("[data-slow]")) waitLonger();
+    else wait = INTERVAL;
   } catch {
-    wait = Math.min(wait * 2, LONGEST);
+    waitLonger();
   }
 }
 
@@ -138,6 +145,7 @@ for (const here of document.querySelectorAll(".pages [aria-current], .quick [ari
 
 for (const element of document.querySelectorAll("[data-live][id]")) live.set(element.id, element.outerHTML);
 revealCopyButtons(document);
+if (document.querySelector("[data-slow]")) waitLonger();
 schedule(wait);
 // Whoever comes back has waited long enough.
 document.addEventListener("visibilitychange", () => schedule(1000));

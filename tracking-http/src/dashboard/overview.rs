@@ -58,7 +58,7 @@ async fn sources(tracker: &Tracker, period: &Period, query: ReportQuery) -> Resu
     let filter = ClickFilter::default().since(period.start()).until(period.end());
     let page = match tracker.clicks(&filter, PageRequest { limit: LATEST, after: None }).await {
         Ok(page) => page,
-        Err(error @ StoreError::TooSlow { .. }) => return Ok(Sources::failed(query, Refusal::from(error).message)),
+        Err(StoreError::TooSlow { .. }) => return Ok(Sources::too_slow(query)),
         Err(error) => return Err(error.into()),
     };
     let mut counted: BTreeMap<Option<&str>, (u64, u64)> = BTreeMap::new();

@@ -181,8 +181,8 @@ pub(crate) struct Sources {
     pub(super) clicks: u64,
     /// Whether there are more.
     pub(super) has_more: bool,
-    /// Why there are none.
-    pub(super) problem: Option<String>,
+    /// Whether there are none because it took too long to list clicks. The page is asked for less often then.
+    pub(super) is_too_slow: bool,
     /// The query of the whole report.
     pub(super) report: String,
 }
@@ -200,12 +200,12 @@ pub(crate) struct Source {
 impl Sources {
     /// The sources of so many clicks of the query's period.
     pub(crate) fn new(rows: Vec<Source>, clicks: u64, has_more: bool, query: ReportQuery) -> Self {
-        Self { rows, clicks, has_more, problem: None, report: Self::report(query) }
+        Self { rows, clicks, has_more, is_too_slow: false, report: Self::report(query) }
     }
 
-    /// What is shown in the place of those that can't be told.
-    pub(crate) fn failed(query: ReportQuery, problem: String) -> Self {
-        Self { rows: Vec::new(), clicks: 0, has_more: false, problem: Some(problem), report: Self::report(query) }
+    /// What is shown in the place of those that take too long.
+    pub(crate) fn too_slow(query: ReportQuery) -> Self {
+        Self { is_too_slow: true, ..Self::new(Vec::new(), 0, false, query) }
     }
 
     fn report(query: ReportQuery) -> String {
