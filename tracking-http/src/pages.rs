@@ -30,7 +30,7 @@ use tracking_core::{AffiliateId, Campaign, ClickId, PostbackAuth, Totals};
 pub(crate) use self::affiliate::{AffiliatePage, InPeriod};
 pub(crate) use self::affiliates::AffiliatesPage;
 pub(crate) use self::assets::{Asset, asset};
-pub(crate) use self::campaigns::{CampaignPage, CampaignsPage, NewCampaignForm, ShownKey};
+pub(crate) use self::campaigns::{CampaignPage, CampaignsPage, ShownKey};
 pub(crate) use self::conversion::ConversionPage;
 pub(crate) use self::explain::ExplainPage;
 pub(crate) use self::fields::Wrong;

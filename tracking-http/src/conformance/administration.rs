@@ -1,10 +1,11 @@
 //! How affiliates and campaigns are changed, and what follows from that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use tracking_core::{AffiliateId, PostbackAccess};
+use tracking_core::{AffiliateId, Campaign, CampaignId, PostbackAccess};
 
 use super::client::{Client, Reply};
 use super::harness::{NOW, Site, post_json, send_json};
@@ -188,6 +189,30 @@ pub(super) async fn bad_changes_are_refused(site: Site) {
         assert_eq!(patch(&client, "/affiliates/1", &change).await.error_code(), "invalid_body", "{change}");
     }
     assert_eq!(patch(&client, "/affiliates/1", &json!({"name": " "})).await.error_code(), "invalid_parameter");
+}
+
+pub(super) async fn times_that_do_not_fit_are_in_nobodys_way(site: Site) {
+    let (tracker, _) = site.tracker_and_key().await;
+    let set = |campaign: &mut Campaign| {
+        campaign.rules.attribution_window = Some(Duration::from_secs(60));
+        campaign.rules.min_time_to_convert = Some(Duration::from_secs(90));
+    };
+    // As only an application can.
+    tracker.update_campaign(CampaignId::new(10).unwrap(), set).await.unwrap();
+    let client = site.open_tracker(tracker).await;
+    let path = "/campaigns/10";
+    let reply = patch(&client, path, &json!({"rules": {"daily_cap": 7}})).await;
+    assert_eq!((reply.status.as_u16(), &reply.data()["rules"]["daily_cap"]), (200, &json!(7)), "{}", reply.text());
+    let before = client.get(path).await.data();
+    assert_eq!(before["rules"]["min_seconds_to_convert"], 90);
+    for change in [json!({"attribution_window_seconds": 80}), json!({"min_seconds_to_convert": 70})] {
+        let reply = patch(&client, path, &json!({"rules": change})).await;
+        assert_eq!((reply.status.as_u16(), reply.error_code().as_str()), (422, "parameter_out_of_range"), "{change}");
+        assert_eq!(reply.json()["error"]["parameter"], "min_seconds_to_convert", "{change}");
+    }
+    assert_eq!(client.get(path).await.data(), before);
+    let reply = patch(&client, path, &json!({"rules": {"min_seconds_to_convert": 60}})).await;
+    assert_eq!(reply.status.as_u16(), 200, "{}", reply.text());
 }
 
 pub(super) async fn payouts_are_exact(site: Site) {

@@ -136,6 +136,7 @@ cases! { $
         campaigns_are_changed
         rules_are_shown_as_they_were_given
         bad_changes_are_refused
+        times_that_do_not_fit_are_in_nobodys_way
         payouts_are_exact
         affiliates_see_payouts_and_no_more
     }

@@ -10,10 +10,10 @@ use super::affiliates::wanted_pause;
 use super::{Asked, Desk, limit, older_query, rendered, says};
 use crate::Body;
 use crate::answer;
-use crate::pages::{CampaignPage, CampaignsPage, Figures, NewCampaignForm, ShownKey, Wrong, campaign_path};
+use crate::pages::{CampaignPage, CampaignsPage, Figures, ShownKey, Wrong, campaign_path};
 use crate::refusal::Refusal;
 use crate::report_query::ReportQuery;
-use crate::wire::campaigns::{CampaignForm, NewKey};
+use crate::wire::campaigns::{CampaignForm, NewCampaignForm, NewKey};
 
 /// How many campaigns are on a page.
 const CAMPAIGNS: Limit = limit(50);
@@ -38,14 +38,14 @@ async fn list_page(
         is_first: after.is_none(),
         older: found.next.map(older_query),
         form,
-        wrong: Wrong::new(refusal, &["name", "destination_url", "payout"]),
+        wrong: Wrong::new(refusal, &NewCampaignForm::FIELDS),
     };
     Ok(answer::page(rendered(page.render())?, refusal))
 }
 
 /// Creates a campaign, and shows it with its key. A form that can't be read comes back.
 pub(crate) async fn create(desk: Desk<'_>, form: &Parameters<'_>) -> Result<Response<Body>, Refusal> {
-    match new_campaign(form).map_err(CampaignForm::in_words) {
+    match new_campaign(form).map_err(NewCampaignForm::in_words) {
         Ok(request) => {
             let made = desk.tracker.create_campaign(request).await?;
             let key = made.postback_key.as_ref();

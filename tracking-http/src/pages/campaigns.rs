@@ -14,7 +14,7 @@ use super::{assets, campaign_path, demands_key, period};
 use crate::TrackingLink;
 use crate::report_query::ReportQuery;
 use crate::viewer::Viewer;
-use crate::wire::campaigns::CampaignForm;
+use crate::wire::campaigns::{CampaignForm, NewCampaignForm};
 
 /// All campaigns.
 #[derive(Debug, Template)]
@@ -34,14 +34,6 @@ pub(crate) struct CampaignsPage<'a> {
     pub(crate) form: NewCampaignForm<'a>,
     /// What is wrong with that.
     pub(crate) wrong: Wrong<'a>,
-}
-
-/// What the form for a campaign says, be it right or wrong.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct NewCampaignForm<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) destination_url: &'a str,
-    pub(crate) payout: &'a str,
 }
 
 impl CampaignsPage<'_> {

@@ -14,7 +14,7 @@ use tracking_core::{
 };
 use utoipa::ToSchema;
 
-pub(crate) use self::form::CampaignForm;
+pub(crate) use self::form::{CampaignForm, NewCampaignForm};
 use crate::body::field;
 use crate::refusal::Refusal;
 use crate::wire::ActivityStatus;
@@ -464,6 +464,7 @@ impl RulesChange {
         if let Some(seconds) = self.min_seconds_to_convert {
             rules.min_time_to_convert = in_range("min_seconds_to_convert", seconds, 0, MAX_SECONDS)?;
         }
+        // An application may have set times that don't fit, and other rules can be changed all the same.
         let has_time = self.attribution_window_seconds.is_some() || self.min_seconds_to_convert.is_some();
         if let (Some(window), Some(minimum)) = (rules.attribution_window, rules.min_time_to_convert)
             && has_time

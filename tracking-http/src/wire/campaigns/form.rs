@@ -34,6 +34,46 @@ pub(crate) struct CampaignForm {
     pub(crate) networks: String,
 }
 
+/// What the form says with which a campaign is created, be it right or wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NewCampaignForm<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) destination_url: &'a str,
+    /// `12.5%` or `5 EUR`.
+    pub(crate) payout: &'a str,
+}
+
+impl NewCampaignForm<'_> {
+    /// The names of its fields.
+    pub(crate) const FIELDS: [&'static str; 3] = ["name", "destination_url", "payout"];
+
+    /// What people read beside the field with this name. A name that it does not know stands for itself.
+    pub(crate) fn label(name: &'static str) -> &'static str {
+        match name {
+            "name" => "Name of a new campaign",
+            "destination_url" => "Destination URL",
+            "payout" => "Payout, if any",
+            name => name,
+        }
+    }
+
+    /// A refusal that calls fields as the form does, and not as JSON does.
+    pub(crate) fn in_words(refusal: Refusal) -> Refusal {
+        in_words(refusal, &Self::FIELDS, Self::label)
+    }
+}
+
+fn in_words(refusal: Refusal, fields: &[&'static str], label: fn(&'static str) -> &'static str) -> Refusal {
+    let Some(name) = refusal.parameter else { return refusal };
+    let quoted = |name| format!("“{}”", label(name));
+    let mut message = refusal.message.replacen(&format!("{name} is "), &format!("{} is ", quoted(name)), 1);
+    // Names of one word mean in a sentence what they mean anywhere.
+    for name in fields.iter().filter(|name| name.contains('_')) {
+        message = message.replace(name, &quoted(name));
+    }
+    Refusal { message, ..refusal }
+}
+
 impl CampaignForm {
     /// The names of its fields.
     pub(crate) const FIELDS: [&'static str; 13] = [
@@ -52,7 +92,7 @@ impl CampaignForm {
         "networks",
     ];
 
-    /// What people read beside the field with this name; the name itself if there is no such field.
+    /// What people read beside the field with this name. A name that it does not know stands for itself.
     pub(crate) fn label(name: &'static str) -> &'static str {
         match name {
             "name" => "Name",
@@ -86,15 +126,8 @@ impl CampaignForm {
     }
 
     /// A refusal that calls fields as the form does, and not as JSON does.
-    pub(crate) fn in_words(refusal: Refusal) -> Refusal {
-        let Some(name) = refusal.parameter else { return refusal };
-        let label = |name| format!("“{}”", Self::label(name));
-        let mut message = refusal.message.replacen(&format!("{name} is "), &format!("{} is ", label(name)), 1);
-        // Names of one word mean in a sentence what they mean anywhere.
-        for name in Self::FIELDS.into_iter().filter(|name| name.contains('_')) {
-            message = message.replace(name, &label(name));
-        }
-        Refusal { message, ..refusal }
+    fn in_words(refusal: Refusal) -> Refusal {
+        in_words(refusal, &Self::FIELDS, Self::label)
     }
 
     /// As a campaign is.
@@ -308,6 +341,8 @@ fn digits(text: &str) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
     use tracking_core::{CampaignId, CampaignRules, PostbackAccess};
 
@@ -432,13 +467,26 @@ mod tests {
 
     #[test]
     fn every_field_has_a_label() {
-        for name in CampaignForm::FIELDS {
-            assert_ne!(CampaignForm::label(name), name);
-        }
+        let edit = include_str!("../../../templates/campaign.html");
+        let create = include_str!("../../../templates/campaigns.html");
+        has_labels("CampaignForm::label(\"", edit, &CampaignForm::FIELDS, CampaignForm::label);
+        has_labels("NewCampaignForm::label(\"", create, &NewCampaignForm::FIELDS, NewCampaignForm::label);
         assert_eq!(
             CampaignForm::of(&campaign(CampaignRules::default())).fields_mut().map(|(name, _)| name),
             CampaignForm::FIELDS
         );
+    }
+
+    /// Each field has a label of its own, and these are what the template calls for.
+    fn has_labels(call: &str, template: &str, fields: &[&'static str], label: fn(&'static str) -> &'static str) {
+        let labels: BTreeSet<&str> = fields.iter().map(|name| label(name)).collect();
+        assert_eq!(labels.len(), fields.len(), "{labels:?}");
+        assert!(fields.iter().all(|name| !labels.contains(name)), "{labels:?}");
+        let mut called: Vec<&str> = template.split(call).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let mut fields = fields.to_vec();
+        called.sort_unstable();
+        fields.sort_unstable();
+        assert_eq!(called, fields);
     }
 
     #[test]
