@@ -90,6 +90,7 @@ pub(super) async fn conversions_are_listed_by_filter(site: Site) {
         "type=\"date\" value=\"2023-08-01\"",
         "type=\"date\" value=\"2023-08-31\"",
         "value=\"Europe/Berlin\"",
+        "data-test=\"asked\">Only: pending, affiliate 1, campaign 10, from 2023-08-01, to 2023-08-31<",
     ] {
         assert!(text.contains(part), "{text} has no {part}");
     }
@@ -214,6 +215,8 @@ pub(super) async fn clicks_are_listed_with_what_they_are(site: Site) {
     }
     let filtered = client.get(&format!("{CLICKS}?affiliate_id=1&period=today")).await;
     assert_eq!(linked(filtered.text(), "csv"), "/clicks?affiliate_id=1&period=today&format=csv");
+    assert!(filtered.text().contains("data-test=\"asked\">Only: affiliate 1, today<"), "{}", filtered.text());
+    assert!(page.text().contains("data-test=\"asked\">All clicks<"), "{}", page.text());
     let csv = client.get(&linked(filtered.text(), "csv")).await;
     assert_eq!(csv.text().lines().count(), 3, "{}", csv.text());
     let wrong = client.get(&format!("{CLICKS}?from=x")).await;
@@ -265,15 +268,15 @@ pub(super) async fn campaigns_are_made_on_a_page(site: Site) {
         assert!(list.text().contains(part), "{} has no {part}", list.text());
     }
 
-    for (form, name) in [
-        ("", "name"),
-        ("name=&destination_url=https%3A%2F%2Fshop.example", "name"),
-        ("name=%3Cb%3E&destination_url=shop", "destination_url"),
-        ("name=x&destination_url=https%3A%2F%2Fshop.example&payout=much", "payout"),
+    for (form, name, told) in [
+        ("", "name", "“Name of a new campaign” is missing"),
+        ("name=&destination_url=https%3A%2F%2Fshop.example", "name", "“Name of a new campaign” is not valid"),
+        ("name=%3Cb%3E&destination_url=shop", "destination_url", "“Destination URL” is not valid"),
+        ("name=x&destination_url=https%3A%2F%2Fshop.example&payout=much", "payout", "“Payout, if any” is not valid"),
     ] {
         let page = client.send(post_form(CAMPAIGNS, form)).await;
         assert!(page.status.is_client_error(), "{form}");
-        assert!(page.text().contains(&format!("data-test=\"wrong-{name}\"")), "{form}: {}", page.text());
+        assert!(page.text().contains(&format!("data-test=\"wrong-{name}\">{told}")), "{form}: {}", page.text());
         assert!(!form.contains("%3Cb%3E") || page.text().contains("value=\"&#60;b&#62;\""), "{}", page.text());
     }
     assert_eq!(client.get("/campaigns").await.data().as_array().unwrap().len(), 3, "none was created");

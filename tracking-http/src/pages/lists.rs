@@ -86,6 +86,19 @@ impl<'a> ListForm<'a> {
         self.newest().query().is_empty()
     }
 
+    /// Which it asks for, where it is folded: `pending, affiliate 7, from 2023-08-01`. Empty if it asks for all.
+    fn in_words(&self) -> String {
+        let period = Preset::ALL.into_iter().find(|preset| preset.as_str() == self.period).map(in_words);
+        listed([
+            ("", self.status),
+            ("affiliate ", self.affiliate_id),
+            ("campaign ", self.campaign_id),
+            ("", &period.map(str::to_lowercase).unwrap_or_default()),
+            ("from ", self.from),
+            ("to ", self.to),
+        ])
+    }
+
     /// Those with this status, or all if it has no name.
     fn with_status(&self, status: &str) -> String {
         ListForm { status, ..self.newest() }.url_query()
@@ -169,6 +182,12 @@ impl ConversionsPage<'_> {
     }
 }
 
+/// What a form asks for, with a word before each, without what it leaves open.
+pub(super) fn listed<const N: usize>(asked: [(&str, &str); N]) -> String {
+    let said = asked.iter().filter(|(_, text)| !text.is_empty());
+    said.map(|(word, text)| format!("{word}{text}")).collect::<Vec<_>>().join(", ")
+}
+
 /// What a period is called.
 pub(super) fn in_words(preset: Preset) -> &'static str {
     match preset {
@@ -191,10 +210,10 @@ mod tests {
 
     use super::*;
     use crate::pages::tests::{affiliate, campaign, click, conversion};
-    use crate::pages::{AffiliatesPage, CampaignPage, CampaignsPage, ConversionPage, ImportPage, NewCampaignForm};
+    use crate::pages::{AffiliatesPage, CampaignPage, CampaignsPage, ConversionPage, ImportPage};
     use crate::refusal::Refusal;
     use crate::report_query::ReportQuery;
-    use crate::wire::campaigns::CampaignForm;
+    use crate::wire::campaigns::{CampaignForm, NewCampaignForm};
 
     #[test]
     fn names_in_lists_are_escaped() {

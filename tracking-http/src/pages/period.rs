@@ -415,11 +415,6 @@ impl PeriodForm {
     pub(super) fn is_wrong(&self, name: &str) -> bool {
         self.refusal.as_ref().is_some_and(|refusal| refusal.parameter == Some(name))
     }
-
-    /// What leads to the form where it is folded.
-    pub(super) fn unfold(&self) -> &'static str {
-        if self.path == "dashboard" { "Other days" } else { "Change" }
-    }
 }
 
 /// Zones to choose from: one for most of the clocks that people have. Any other can be typed in.

@@ -2,6 +2,7 @@ use askama::Template;
 use tracking_core::{Cursor, OutcomeKind, Postback, PostbackMethod, Timestamp};
 
 use super::format::encoded;
+use super::lists::listed;
 use super::{assets, format};
 use crate::refusal::Refusal;
 
@@ -52,6 +53,19 @@ impl FilterForm<'_> {
         ];
         let said = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         said.map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
+    }
+
+    /// Which it asks for, where it is folded: `unknown_click, affiliate 7`. Empty if it asks for all.
+    fn in_words(&self) -> String {
+        listed([
+            ("", self.outcome),
+            ("", if self.problems { "problems" } else { "" }),
+            ("affiliate ", self.affiliate_id),
+            ("campaign ", self.campaign_id),
+            ("click ", self.click_id),
+            ("from ", self.from),
+            ("before ", self.to),
+        ])
     }
 
     fn is_empty(&self) -> bool {

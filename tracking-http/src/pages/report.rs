@@ -163,8 +163,8 @@ impl ReportPage<'_> {
         is_there.then(|| self.link(self.query.offset(next)))
     }
 
-    /// `1 to 100 of 4,312 rows`
-    /// What the form says, for where it is folded: `1 to 20 Nov 2026 in UTC, by source, of affiliate 7`
+    /// What is reported, for where the form is folded: `1 to 20 Nov 2026 in UTC, by source, of affiliate 7`. How it is sorted
+    /// stands in the table.
     fn asked(&self) -> String {
         let request = &self.query.request;
         let (period, grouping) = (&request.period, request.grouping);
@@ -172,9 +172,10 @@ impl ReportPage<'_> {
         let affiliate = request.scope.affiliate_id.filter(|_| !self.viewer.is_affiliate());
         let affiliate = affiliate.map(|id| format!(", of affiliate {id}")).unwrap_or_default();
         let campaign = request.scope.campaign_id.map(|id| format!(", of campaign {id}")).unwrap_or_default();
-        format!("{days} in {}, by {}{affiliate}{campaign}", period.zone(), grouping.as_str().replace('_', " "))
+        format!("{days} in {}, by {}{affiliate}{campaign}", period.zone(), grouping_name(grouping).to_lowercase())
     }
 
+    /// `1 to 100 of 4,312 rows`
     fn extent(&self) -> String {
         let Some(Shown { report, .. }) = self.shown else { return String::new() };
         let (first, count) = (self.query.request.offset, report.rows.len() as u64);

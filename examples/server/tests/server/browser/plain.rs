@@ -47,6 +47,9 @@ fn everything_but_a_file_goes_without_javascript(framework: &str) {
         one(browser, "#status").await.select_by_label("pending").await.unwrap();
         press(browser, "[data-test=filter] .submit button", "[data-test=clear]").await;
         assert_eq!(all(browser, "[data-test=conversion]").await.len(), 1);
+        on_screen(browser, 390, 844).await;
+        filters_a_list(browser).await;
+        on_screen(browser, 1280, 900).await;
         press(browser, "[data-test=approve]", "[data-test=no-conversions]").await;
         assert!(place(browser).await.contains("status=pending"), "it is the same list");
 
@@ -76,8 +79,10 @@ async fn asks_for_other_days(browser: &Client) {
     assert!(!is_shown(zone).await && !is_shown("[data-test=fold]").await);
     press(browser, "[data-test=unfold]", "#asked:target").await;
     assert!(is_shown(zone).await && !is_shown("[data-test=unfold]").await);
+    assert_eq!(focused(browser).await, "asked", "whoever can't see the form is led to it");
     press(browser, "[data-test=fold]", "#presets:target").await;
     assert!(!is_shown(zone).await);
+    assert_eq!(focused(browser).await, "presets");
 
     press(browser, "[data-test=unfold]", "#asked:target").await;
     write(browser, zone, "Mars/Olympus").await;
@@ -88,4 +93,33 @@ async fn asks_for_other_days(browser: &Client) {
     press(browser, "[data-test=period] form button", "[data-test=days]").await;
     assert!(!is_shown(zone).await);
     assert!(says(browser, "[data-test=days]").await.contains("Asia/Kolkata"));
+}
+
+/// On a phone, where the form by which a list is filtered is folded, too.
+async fn filters_a_list(browser: &Client) {
+    let is_shown = async |selector: &str| one(browser, selector).await.is_displayed().await.unwrap();
+    let field = "[data-test=filter] #affiliate";
+    assert!(!is_shown(field).await);
+    assert_eq!(says(browser, "[data-test=asked]").await, "Only: pending");
+    press(browser, "[data-test=unfold]", "#asked:target").await;
+    assert!(is_shown(field).await);
+    assert_eq!(focused(browser).await, "asked");
+    press(browser, "[data-test=fold]", "#filtered:target").await;
+    assert!(!is_shown(field).await);
+    assert_eq!(focused(browser).await, "filtered");
+
+    press(browser, "[data-test=unfold]", "#asked:target").await;
+    write(browser, field, "99").await;
+    press(browser, "[data-test=filter] .submit button", "[data-test=wrong-affiliate_id]").await;
+    is_refused(browser, 404).await;
+    assert!(is_shown(field).await, "what is refused is not folded");
+    write(browser, field, "1").await;
+    press(browser, "[data-test=filter] .submit button", "[data-test=conversion]").await;
+    assert!(!is_shown(field).await);
+    assert_eq!(says(browser, "[data-test=asked]").await, "Only: pending, affiliate 1");
+}
+
+/// The id of what has the focus.
+async fn focused(browser: &Client) -> String {
+    browser.active_element().await.unwrap().attr("id").await.unwrap().unwrap_or_default()
 }

@@ -46,6 +46,7 @@ async fn changes_a_status(browser: &Client) {
     let downloaded = download(browser, "[data-test=csv]").await;
     assert!(downloaded.len() > 100 && downloaded[0].starts_with("id,click_id,"), "{:?}", &downloaded[0]);
     check(browser, "conversions").await;
+    is_on_the_first_screen_of_a_phone(browser, "[data-test=conversion]", "conversions").await;
 
     press(browser, "[data-test=quick-pending]", "[data-test=quick-pending][aria-current]").await;
     for row in all(browser, "[data-test=conversion] .flag").await {
@@ -85,6 +86,9 @@ async fn looks_around(browser: &Client) {
         assert!(rows > 3, "{rows} {page}");
         assert!(download(browser, "[data-test=csv]").await.len() > 3, "{page}");
         check(browser, page).await;
+        if page == "clicks" {
+            is_on_the_first_screen_of_a_phone(browser, "[data-test=click]", page).await;
+        }
     }
     press(browser, "[data-test=nav-settings]", "[data-test=openapi]").await;
     check(browser, "settings").await;
@@ -161,6 +165,7 @@ async fn runs_a_campaign(browser: &Client) {
 async fn explains_a_postback(browser: &Client) {
     press(browser, "[data-test=nav-postbacks]", "[data-test=postbacks]").await;
     check(browser, "postback log").await;
+    is_on_the_first_screen_of_a_phone(browser, "[data-test=postback]", "postback log").await;
     press(browser, "[data-test=nav-explain]", "[data-test=explain-form]").await;
     write(browser, "#call", "affiliate_id=1&click_id=unknown&amount=1&currency=USD").await;
     press(browser, "[data-test=explain-form] .button.main", "[data-test=rules]").await;
