@@ -32,6 +32,8 @@ fn a_problem_is_found_in_the_log_and_explained(framework: &str) {
         click(browser, "[data-test=nav-postbacks]", "[data-test=postbacks]").await;
         assert_eq!(count(browser, "[data-test=postback]").await, 3);
 
+        // The window is as narrow as those in which the form is folded.
+        click(browser, "[data-test=unfold]", "#asked:target").await;
         let outcome = browser.find(Locator::Id("outcome")).await.unwrap();
         outcome.select_by_label("unknown_click").await.unwrap();
         browser.find(Locator::Css("label[for=problems-only]")).await.unwrap().click().await.unwrap();
