@@ -69,7 +69,11 @@ impl Database {
         let mut order: Vec<Series> = Series::each().collect();
         order.sort_by_key(|series| Reverse(series.span));
         let (mut looked_at, mut failure) = (0, None);
-        let mut fail = |error| _ = failure.get_or_insert(error);
+        // A server that is away will be away for the rest, too.
+        let mut note = |error: Error| match Failure::of(&error) {
+            Failure::Unavailable => Err(failed(error)),
+            _ => Ok(_ = failure.get_or_insert(error)),
+        };
         while looked_at < AT_ONE_CALL {
             let walk = *self.gathered.walk.lock();
             let Some(series) = order.get(walk.series) else {
@@ -77,20 +81,22 @@ impl Database {
                 break;
             };
             let started = Instant::now();
-            let look = self.scattered(*series, walk.after).await;
+            let look = match self.scattered(*series, walk.after).await {
+                Ok(look) => look,
+                Err(error) => {
+                    note(error)?;
+                    Look::default()
+                }
+            };
             pause(started).await;
-            let Look { scattered, last, rows } = look.unwrap_or_else(|error| {
-                fail(error);
-                Look::default()
-            });
-            looked_at += rows;
-            for keys in scattered.chunks(AT_ONCE) {
+            looked_at += look.rows;
+            for keys in look.scattered.chunks(AT_ONCE) {
                 let started = Instant::now();
-                self.gather_these(keys, started + self.timeout).await.unwrap_or_else(&mut fail);
+                self.gather_these(keys, started + self.timeout).await.or_else(&mut note)?;
                 pause(started).await;
             }
-            *self.gathered.walk.lock() = match last {
-                Some(_) => Walk { after: last, ..walk },
+            *self.gathered.walk.lock() = match look.last {
+                Some(_) => Walk { after: look.last, ..walk },
                 None => Walk { series: walk.series + 1, after: None },
             };
         }
