@@ -243,7 +243,7 @@ impl Changes {
         sql.separated(", ", &rows, |sql, ((series, start, owner, part, currency), change)| {
             sql.push("(").number(series.number()).push(", ").signed(*start);
             sql.push(", ").number(*owner).push(", ").number(*part);
-            sql.push(", ").ascii(currency.map_or("", Currency::code)).push(", ").number(slot.into());
+            sql.push(", ").ascii(code(*currency)).push(", ").number(slot.into());
             columns.iter().for_each(|columns| (columns.write)(sql, change));
             sql.push(")");
         });
@@ -254,6 +254,11 @@ impl Changes {
         });
         sql
     }
+}
+
+/// How a currency stands in a key, of which clicks have none.
+pub(crate) fn code(currency: Option<Currency>) -> &'static str {
+    currency.map_or("", Currency::code)
 }
 
 /// The columns of a key, which [`read_key`] reads.
@@ -301,20 +306,9 @@ const _: () = assert!(matches!(
 ));
 
 /// The columns of what is counted.
-pub(crate) const FIGURES: [&str; 12] = [
-    "clicks",
-    "human_clicks",
-    "unique_clicks",
-    "pending_conversions",
-    "pending_amount",
-    "pending_payout",
-    "approved_conversions",
-    "approved_amount",
-    "approved_payout",
-    "rejected_conversions",
-    "rejected_amount",
-    "rejected_payout",
-];
+pub(crate) fn figures() -> impl Iterator<Item = &'static str> {
+    COLUMNS.iter().flat_map(|columns| columns.names)
+}
 
 /// The columns of what is counted but for money; conversions in the order of [`ConversionStatus::ALL`].
 pub(crate) const COUNTS: [&str; 6] =

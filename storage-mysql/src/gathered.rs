@@ -11,10 +11,10 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use sqlx::{Error, Row, raw_sql};
 use tokio::time::Instant;
-use tracking_core::{Currency, StoreError};
+use tracking_core::StoreError;
 
 use crate::attempt::{Failure, Lease, Reader, store_error, within};
-use crate::counters::{FIGURES, KEY, Key, Series, TABLE, quarter_hour, read_key};
+use crate::counters::{KEY, Key, Series, TABLE, code, figures, quarter_hour, read_key};
 use crate::migrate::write_is_done;
 use crate::spans::Span;
 use crate::sql::{Sql, TablePrefix};
@@ -189,10 +189,6 @@ async fn pause(since: Instant) {
     tokio::time::sleep(since.elapsed()).await;
 }
 
-fn code(currency: Option<Currency>) -> &'static str {
-    currency.map_or("", Currency::code)
-}
-
 /// The condition that a row comes after all those of this counter, in the order of the primary key.
 fn write_after(sql: &mut Sql, (_, start, owner, part, currency): &Key) {
     sql.push(" AND (start > ").signed(*start);
@@ -206,13 +202,13 @@ fn write_after(sql: &mut Sql, (_, start, owner, part, currency): &Key) {
 fn add(prefix: &TablePrefix, rows: &[(Key, i64)]) -> Sql {
     let mut sql = Sql::default();
     sql.push("INSERT INTO ").table(prefix, TABLE).push(" (").push(KEY).push(", slot");
-    FIGURES.iter().for_each(|column| _ = sql.push(", ").push(column));
+    figures().for_each(|column| _ = sql.push(", ").push(column));
     sql.push(") SELECT * FROM (SELECT of_series, of_start, of_owner, of_part, ").ascii(code(rows[0].0.4));
     sql.push(" AS of_currency, ").signed(GATHERED.into()).push(" AS of_slots");
-    FIGURES.iter().for_each(|column| _ = sql.push(", SUM(").push(column).push(") AS sum_of_").push(column));
+    figures().for_each(|column| _ = sql.push(", SUM(").push(column).push(") AS sum_of_").push(column));
     write_rows(sql.push(" FROM "), prefix, rows);
     sql.push(" GROUP BY of_series, of_start, of_owner, of_part) g ON DUPLICATE KEY UPDATE ");
-    sql.separated(", ", FIGURES, |sql, column| {
+    sql.separated(", ", figures(), |sql, column| {
         sql.push(column).push(" = COALESCE(").push(column).push(" + VALUES(").push(column).push("), ");
         sql.push(column).push(", VALUES(").push(column).push("))");
     });

@@ -8,7 +8,7 @@ use tracking_core::{AffiliateId, Ranked, Ranking, Scope, SortBy, StoreError, Tim
 
 use crate::attempt::{store_error, within};
 use crate::counters::{COUNTS, read_counts};
-use crate::reports::{AT_ONCE, Counts, LISTED, Question};
+use crate::reports::{AT_ONCE, Counts, LISTED, Question, summaries};
 use crate::rows;
 use crate::spans::Node;
 use crate::sql::{Sql, TablePrefix};
@@ -84,13 +84,7 @@ impl Database {
             let (times, affiliate, counts) = (row.try_get(0)?, rows::number(&row, 1)?, read_counts(&row, 2)?);
             groups.entry(affiliate).or_default().add(None, &counts, times);
         }
-        let mut all = Vec::new();
-        for (affiliate, counts) in groups {
-            let summary = counts.into_summary()?;
-            if !summary.is_empty() {
-                all.push((affiliate, summary));
-            }
-        }
+        let all = summaries(groups)?;
         let count = all.len();
         if count > ranking.max_groups {
             return Ok(None);

@@ -160,6 +160,18 @@ impl Counts {
     }
 }
 
+/// What is counted of each group, without those of which nothing is.
+pub(crate) fn summaries(groups: BTreeMap<u64, Counts>) -> Result<Vec<(u64, Summary)>, Error> {
+    let mut summaries = Vec::new();
+    for (number, counts) in groups {
+        let summary = counts.into_summary()?;
+        if !summary.is_empty() {
+            summaries.push((number, summary));
+        }
+    }
+    Ok(summaries)
+}
+
 impl Database {
     /// By way of the years in which there is anything at all.
     pub(crate) async fn summary(&self, affiliate: AffiliateId) -> Result<Summary, StoreError> {
@@ -242,16 +254,10 @@ impl Database {
                 groups.entry(pick(of)).or_default().add(currency, change, *times);
             })
             .await?;
-            let mut summaries = Vec::new();
-            for (number, counts) in groups {
-                let summary = counts.into_summary()?;
-                if !summary.is_empty() {
-                    summaries.push((rows::parse("id", id(number))?, summary));
-                }
-            }
-            Ok(summaries)
+            let with_id = |(number, summary)| Ok((rows::parse("id", id(number))?, summary));
+            summaries(groups)?.into_iter().map(with_id).collect::<Result<Vec<_>, Error>>()
         };
-        let groups: Vec<_> = counted.await.map_err(|error| store_error("total", error))?;
+        let groups = counted.await.map_err(|error| store_error("total", error))?;
         if groups.len() > max { Err(StoreError::TooManyGroups { max }) } else { Ok(groups) }
     }
 

@@ -51,6 +51,10 @@ impl BrokenStore {
         Self { counters: Some(store), ..self }
     }
 
+    fn counters(&self) -> Result<&dyn Store, StoreError> {
+        self.counters.as_deref().map_or_else(|| self.fail(), Ok)
+    }
+
     fn fail<T>(&self) -> Result<T, StoreError> {
         Err((self.error)())
     }
@@ -118,10 +122,7 @@ impl Store for BrokenStore {
     }
 
     async fn totals(&self, scope: Scope, bounds: &[Timestamp]) -> Result<Vec<Summary>, StoreError> {
-        match &self.counters {
-            Some(store) => store.totals(scope, bounds).await,
-            None => self.fail(),
-        }
+        self.counters()?.totals(scope, bounds).await
     }
 
     async fn totals_by_affiliate(
@@ -131,10 +132,7 @@ impl Store for BrokenStore {
         to: Timestamp,
         max: usize,
     ) -> Result<Vec<(AffiliateId, Summary)>, StoreError> {
-        match &self.counters {
-            Some(store) => store.totals_by_affiliate(of, from, to, max).await,
-            None => self.fail(),
-        }
+        self.counters()?.totals_by_affiliate(of, from, to, max).await
     }
 
     async fn totals_by_campaign(
@@ -144,10 +142,7 @@ impl Store for BrokenStore {
         to: Timestamp,
         max: usize,
     ) -> Result<Vec<(CampaignId, Summary)>, StoreError> {
-        match &self.counters {
-            Some(store) => store.totals_by_campaign(of, from, to, max).await,
-            None => self.fail(),
-        }
+        self.counters()?.totals_by_campaign(of, from, to, max).await
     }
 
     async fn breakdown(&self, _: &Breakdown) -> Result<Vec<(Option<String>, Summary)>, StoreError> {
